@@ -1,0 +1,238 @@
+"""Everything Keyfob raises, as one tree.
+
+    KeyfobError
+    ├── ConfigurationError (ValueError)        a setting or an argument is wrong
+    ├── TransportError (OSError)               no usable answer came back; worth another try
+    │   ├── ProviderUnreachable                refused, reset, timed out, certificate refused
+    │   ├── ProviderUnavailable                answered 5xx or 429
+    │   └── AnswerRefused                      a redirect, or more bytes than are sensible
+    ├── ProtocolError (ValueError)             an answer came, and it breaks the protocol
+    │   ├── MetadataError                      the discovery document
+    │   ├── KeySetError                        the signing keys
+    │   ├── AuthorizationResponseError         what arrived at the redirect URI
+    │   │   └── StateMismatchError
+    │   ├── TokenResponseError                 the token endpoint's answer
+    │   └── UserInfoError                      the userinfo endpoint's answer
+    ├── IdTokenError (RuntimeError)            an ID token that proves nothing
+    │   └── SubjectChangedError                a refreshed one that names somebody else
+    ├── SignInRefused                          proven who they are, but not let in
+    ├── InteractionRequired                    only the person can get this token
+    ├── StoreError                             the token store
+    │   └── StoreUnavailable                   it cannot be reached now; worth another try
+    └── DownstreamError (ValueError)           a downstream call that must not be sent
+
+Each error has a stable ``code`` for machines, and its facts as attributes. No message, repr or
+attribute holds a secret, a token, a code, a verifier or an assertion.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AnswerRefused",
+    "AuthorizationResponseError",
+    "ConfigurationError",
+    "DownstreamError",
+    "IdTokenError",
+    "InteractionRequired",
+    "KeySetError",
+    "KeyfobError",
+    "MetadataError",
+    "ProtocolError",
+    "ProviderUnavailable",
+    "ProviderUnreachable",
+    "SignInRefused",
+    "StateMismatchError",
+    "StoreError",
+    "StoreUnavailable",
+    "SubjectChangedError",
+    "TokenResponseError",
+    "TransportError",
+    "UserInfoError",
+]
+
+
+class KeyfobError(Exception):
+    """The root. ``code`` is stable and made for machines; ``str()`` is made for people.
+
+    :param message: what happened, and the cure where there is one.
+    :param code: the kind of failure, finer than the class; defaults to the class's own.
+    """
+
+    code: str = "keyfob"
+    #: Whether the same call may succeed a little later.
+    retryable: bool = False
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class ConfigurationError(KeyfobError, ValueError):
+    """A setting or an argument is missing, unknown or contradictory.
+
+    ``setting`` is its name, as in the table of settings, or "" where none is to blame.
+    """
+
+    code = "configuration"
+
+    def __init__(self, message: str, *, setting: str = "", code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.setting = setting
+
+
+class TransportError(KeyfobError, OSError):
+    """No usable answer came back from ``url`` (which is shown without its query)."""
+
+    code = "transport"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str = "",
+        correlation_id: str = "",
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.url = url
+        self.correlation_id = correlation_id
+
+
+class ProviderUnreachable(TransportError):
+    """The connection was refused, reset, or not answered in time."""
+
+    code = "provider_unreachable"
+
+
+class ProviderUnavailable(TransportError):
+    """The provider answered ``status`` 5xx or 429; ``retry_after`` is in seconds, or None."""
+
+    code = "provider_unavailable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retry_after: int | None = None,
+        url: str = "",
+        correlation_id: str = "",
+    ) -> None:
+        super().__init__(message, url=url, correlation_id=correlation_id)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class AnswerRefused(TransportError):
+    """The answer was a redirect, or larger than anything sensible, and was not read."""
+
+    code = "answer_refused"
+
+
+class ProtocolError(KeyfobError, ValueError):
+    """The provider's answer breaks the protocol."""
+
+    code = "protocol"
+
+
+class MetadataError(ProtocolError):
+    """The discovery document cannot be used (OpenID Connect Discovery 1.0 §4.3)."""
+
+    code = "metadata"
+
+
+class KeySetError(ProtocolError):
+    """The provider's key set cannot be used (RFC 7517)."""
+
+    code = "key_set"
+
+
+class AuthorizationResponseError(ProtocolError):
+    """What arrived at the redirect URI cannot be used (RFC 6749 §4.1.2, RFC 9207)."""
+
+    code = "authorization_response"
+
+
+class StateMismatchError(AuthorizationResponseError):
+    """The response's ``state`` is not that of this sign-in attempt (RFC 6749 §10.12)."""
+
+    code = "state_mismatch"
+
+
+class TokenResponseError(ProtocolError):
+    """The token endpoint's answer cannot be used (RFC 6749 §5.1)."""
+
+    code = "token_response"
+
+
+class UserInfoError(ProtocolError):
+    """The userinfo endpoint's answer cannot be used (OpenID Connect Core §5.3.4)."""
+
+    code = "userinfo"
+
+
+class IdTokenError(KeyfobError, RuntimeError):
+    """An ID token failed a check (OpenID Connect Core §3.1.3.7). ``code`` names the check."""
+
+    code = "id_token"
+
+
+class SubjectChangedError(IdTokenError):
+    """A refreshed ID token names another subject or issuer (OpenID Connect Core §12.2)."""
+
+    code = "subject_changed"
+
+
+class SignInRefused(KeyfobError):
+    """Who they are is proven, and they may not come in."""
+
+    code = "sign_in_refused"
+
+
+class InteractionRequired(KeyfobError):
+    """Only the person can get this token: by signing in, consenting, or proving more.
+
+    ``scopes`` are those that were asked for, ``claims`` a claims challenge to pass on, ``error``
+    and ``suberror`` the provider's words, where it was asked.
+    """
+
+    code = "interaction_required"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        api: str = "",
+        claims: str = "",
+        error: str = "",
+        suberror: str = "",
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.scopes = scopes
+        self.api = api
+        self.claims = claims
+        self.error = error
+        self.suberror = suberror
+
+
+class StoreError(KeyfobError):
+    """The token store could not do what was asked."""
+
+    code = "store"
+
+
+class StoreUnavailable(StoreError):
+    """The token store cannot be reached now."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class DownstreamError(KeyfobError, ValueError):
+    """A downstream call that must not be sent, such as a token for a foreign address."""
+
+    code = "downstream"
