@@ -34,9 +34,9 @@ class Authority:
     tenant: str
 
     @property
-    def host(self) -> str:
-        """Host and port as they stand in the address; the token cache's `environment`."""
-        return urlsplit(self.url).netloc.lower()
+    def environment(self) -> str:
+        """The host, without port: what the token cache calls `environment`."""
+        return urlsplit(self.url).hostname or ""
 
     @property
     def origin(self) -> str:

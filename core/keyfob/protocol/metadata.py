@@ -1,0 +1,229 @@
+"""The provider's discovery document (OpenID Connect Discovery 1.0 §3 and §4.3, RFC 8414)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyfob.errors import MetadataError
+from keyfob.protocol.authority import (
+    GUID,
+    PERSONAL_ACCOUNTS_TENANT,
+    Authority,
+)
+from keyfob.protocol.http import HttpRequest, HttpResponse, json_object, refuse_unusable_status
+from keyfob.protocol.signing import ASYMMETRIC_ALGORITHMS
+from keyfob.protocol.urls import is_loopback_host, origin, parse_secure_url
+
+#: Microsoft writes this where the token's own tenant belongs.
+TENANT_PLACEHOLDER = "{tenantid}"
+
+#: Hosts that are one cloud: metadata asked at one may name another of the same row as issuer.
+_CLOUDS = (
+    frozenset(
+        {
+            "login.microsoftonline.com",
+            "login.microsoft.com",
+            "login.windows.net",
+            "sts.windows.net",
+        }
+    ),
+    frozenset({"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}),
+    frozenset({"login.microsoftonline.us", "login.usgovcloudapi.net"}),
+)
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
+
+
+@dataclass(frozen=True)
+class ProviderMetadata:
+    """What Keyfob uses of a discovery document, every member checked."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None
+    end_session_endpoint: str | None
+    signing_algorithms: frozenset[str]
+    token_auth_methods: frozenset[str] | None
+    scopes_supported: frozenset[str] | None
+    sends_issuer: bool
+    msgraph_host: str | None
+    is_microsoft: bool
+
+    @property
+    def issuer_is_template(self) -> bool:
+        return TENANT_PLACEHOLDER in self.issuer
+
+    def issuer_for(self, tenant: str | None) -> str | None:
+        """The issuer of tokens of `tenant`, or None where no tenant fills the template."""
+        if not self.issuer_is_template:
+            return self.issuer
+        if tenant is None or not GUID.fullmatch(tenant):
+            return None
+        return self.issuer.replace(TENANT_PLACEHOLDER, tenant)
+
+    @property
+    def realm(self) -> str:
+        """The first segment of the token endpoint's path: MSAL's `realm` in the token cache."""
+        return urlsplit(self.token_endpoint).path.strip("/").split("/", 1)[0]
+
+    @property
+    def graph_url(self) -> str | None:
+        """Microsoft Graph's v1.0 address in this provider's cloud."""
+        if not self.msgraph_host:
+            return None
+        host = urlsplit(f"//{self.msgraph_host}").hostname
+        scheme = urlsplit(self.token_endpoint).scheme if is_loopback_host(host) else "https"
+        return f"{scheme}://{self.msgraph_host}/v1.0"
+
+
+def build_metadata_request(authority: Authority) -> HttpRequest:
+    return HttpRequest(
+        "GET",
+        authority.metadata_url,
+        "the provider's metadata",
+        headers={"Accept": "application/json"},
+    )
+
+
+def parse_metadata(authority: Authority, response: HttpResponse) -> ProviderMetadata:
+    """Judge the discovery document of `authority`.
+
+    :raises MetadataError: it is no discovery document, is another issuer's, or names an address
+        that must not be used.
+    :raises TransportError: the provider answered a redirect, 429 or 5xx.
+    """
+    refuse_unusable_status(response, "The provider's metadata")
+    if response.status != 200:
+        raise MetadataError(
+            f"There is no OpenID Connect metadata at {authority.metadata_url} "
+            f"(HTTP {response.status}). Is the authority or tenant spelled right?",
+            code="metadata_not_found",
+        )
+    document = json_object(response, "The provider's metadata", MetadataError)
+    issuer = _text(document, "issuer")
+    _judge_issuer(authority, issuer)
+    return ProviderMetadata(
+        issuer=issuer,
+        authorization_endpoint=_address(document, "authorization_endpoint"),
+        token_endpoint=_address(document, "token_endpoint"),
+        jwks_uri=_address(document, "jwks_uri"),
+        userinfo_endpoint=_optional_address(document, "userinfo_endpoint"),
+        end_session_endpoint=_optional_address(document, "end_session_endpoint"),
+        signing_algorithms=_signing_algorithms(document),
+        token_auth_methods=_names(document, "token_endpoint_auth_methods_supported"),
+        scopes_supported=_names(document, "scopes_supported"),
+        sends_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+        msgraph_host=_host(document, "msgraph_host") if authority.is_microsoft else None,
+        is_microsoft=authority.is_microsoft,
+    )
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise MetadataError(f"The provider's metadata has no {name}", code=f"{name}_missing")
+    return value
+
+
+def _address(document: Mapping[str, Any], name: str) -> str:
+    value = _text(document, name)
+    try:
+        parts = parse_secure_url(value)
+        if parts.fragment:
+            raise ValueError("has a fragment")
+    except ValueError as reason:
+        raise MetadataError(
+            f"The {name} of the provider's metadata {reason}", code=f"{name}_refused"
+        ) from None
+    return value
+
+
+def _optional_address(document: Mapping[str, Any], name: str) -> str | None:
+    return _address(document, name) if document.get(name) is not None else None
+
+
+def _names(document: Mapping[str, Any], name: str) -> frozenset[str] | None:
+    value = document.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise MetadataError(
+            f"The {name} of the provider's metadata is not a list of names", code=f"{name}_refused"
+        )
+    return frozenset(value)
+
+
+def _host(document: Mapping[str, Any], name: str) -> str | None:
+    value = document.get(name)
+    return value if isinstance(value, str) and _HOST.fullmatch(value) else None
+
+
+def _signing_algorithms(document: Mapping[str, Any]) -> frozenset[str]:
+    """The algorithms an ID token may be signed with; RS256 where the provider does not say.
+
+    HMAC and `none` are left out whatever the document lists: with them, whoever knows the public
+    key, or nothing at all, could sign.
+    """
+    listed = _names(document, "id_token_signing_alg_values_supported")
+    if listed is None:
+        return frozenset({"RS256"})
+    usable = listed & ASYMMETRIC_ALGORITHMS
+    if not usable:
+        raise MetadataError(
+            f"The provider signs ID tokens with none of {', '.join(sorted(ASYMMETRIC_ALGORITHMS))}",
+            code="no_usable_algorithm",
+        )
+    return usable
+
+
+def _judge_issuer(authority: Authority, issuer: str) -> None:
+    """Whether this document is the authority's own (OpenID Connect Discovery 1.0 §4.3)."""
+    if authority.kind == "oidc":
+        accepted = issuer.removesuffix("/") == authority.url
+    else:
+        accepted = _is_microsoft_issuer(authority, issuer)
+    if not accepted:
+        raise MetadataError(
+            f"The metadata at {authority.metadata_url} is that of another issuer: {issuer[:200]!r}",
+            code="issuer_mismatch",
+        )
+
+
+def _is_microsoft_issuer(authority: Authority, issuer: str) -> bool:
+    try:
+        parts = parse_secure_url(issuer.replace(TENANT_PLACEHOLDER, "tenantid"))
+    except ValueError:
+        return False
+    if not _same_cloud(authority, origin(parts)):
+        return False
+    if authority.kind != "entra":
+        return TENANT_PLACEHOLDER not in issuer
+    tenant = urlsplit(issuer).path.removeprefix("/").removesuffix("/v2.0")
+    if issuer != f"{origin(parts)}/{tenant}/v2.0":
+        return False
+    configured = authority.tenant.lower()
+    if authority.serves_many_tenants:
+        return tenant == TENANT_PLACEHOLDER
+    if configured == "consumers":
+        return tenant.lower() == PERSONAL_ACCOUNTS_TENANT
+    if GUID.fullmatch(configured):
+        return tenant.lower() == configured
+    return GUID.fullmatch(tenant) is not None
+
+
+def _same_cloud(authority: Authority, issuer_origin: str) -> bool:
+    if issuer_origin == authority.origin:
+        return True
+    ours, theirs = urlsplit(authority.origin), urlsplit(issuer_origin)
+    if theirs.scheme != "https" or theirs.port is not None:
+        return False
+    if authority.kind == "ciam":
+        # External ID asked at contoso.ciamlogin.com answers as <tenant id>.ciamlogin.com.
+        label, _, domain = (theirs.hostname or "").partition(".")
+        return domain == "ciamlogin.com" and GUID.fullmatch(label) is not None
+    return any(ours.hostname in cloud and theirs.hostname in cloud for cloud in _CLOUDS)

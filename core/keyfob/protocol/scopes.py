@@ -1,0 +1,73 @@
+"""Scopes: what is asked for, beside what a caller names (RFC 6749 §3.3, OpenID Connect §11)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from keyfob.errors import ConfigurationError
+from keyfob.protocol.metadata import ProviderMetadata
+
+OPENID_SCOPES = frozenset({"openid", "profile", "offline_access"})
+
+
+def checked_scopes(scopes: object) -> frozenset[str]:
+    """The scopes a caller names. MSAL's rules: a list, and none that is asked for anyhow.
+
+    :raises ConfigurationError: (a ValueError) otherwise.
+    """
+    if not isinstance(scopes, (list, tuple, set, frozenset)):
+        raise ConfigurationError(f"Scopes are a list of texts, not a {type(scopes).__name__}")
+    for scope in scopes:
+        if not isinstance(scope, str) or not scope or not _is_scope_token(scope):
+            raise ConfigurationError("A scope is a text without spaces")
+    reserved = OPENID_SCOPES & set(scopes)
+    if reserved:
+        raise ConfigurationError(
+            f"{', '.join(sorted(reserved))} need not be named: they are always asked for"
+        )
+    return frozenset(scopes)
+
+
+def sign_in_scopes(
+    scopes: Collection[str],
+    *,
+    is_microsoft: bool,
+    metadata: ProviderMetadata | None,
+    excluded: Collection[str] = (),
+) -> frozenset[str]:
+    """What a sign-in asks for in all.
+
+    `offline_access` gives a refresh token at Microsoft always; elsewhere only a provider that
+    lists it understands it, and some answer an unknown scope with an error.
+    """
+    base = set(OPENID_SCOPES)
+    if not is_microsoft and (
+        metadata is None or "offline_access" not in (metadata.scopes_supported or ())
+    ):
+        base.discard("offline_access")
+    return frozenset((base | set(scopes)) - set(excluded))
+
+
+def refresh_scopes(
+    scopes: Collection[str], granted: Collection[str], *, is_microsoft: bool
+) -> frozenset[str] | None:
+    """What a refresh may ask for, or None where that cannot give `scopes`.
+
+    RFC 6749 §6: never more than was granted. Microsoft's refresh tokens reach every resource that
+    the person consented to, whatever was asked first; there the provider judges.
+    """
+    if is_microsoft:
+        return frozenset(scopes) | OPENID_SCOPES
+    if not granted:
+        return frozenset(scopes)
+    if not set(scopes) <= set(granted):
+        return None
+    return frozenset(scopes) | (OPENID_SCOPES & set(granted))
+
+
+def scope_text(scopes: Collection[str]) -> str:
+    return " ".join(sorted(scopes))
+
+
+def _is_scope_token(scope: str) -> bool:
+    return all("!" <= character <= "~" and character not in '"\\' for character in scope)

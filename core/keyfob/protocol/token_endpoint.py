@@ -1,0 +1,101 @@
+"""Requests to the token endpoint and its answers (RFC 6749 §4.1.3, §4.4.2, §5, §6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from keyfob.errors import TokenResponseError
+from keyfob.protocol.client_auth import ClientSecret
+from keyfob.protocol.http import (
+    HttpRequest,
+    HttpResponse,
+    json_object,
+    refuse_unusable_status,
+)
+from keyfob.protocol.metadata import ProviderMetadata
+
+_WHAT = "The token endpoint"
+
+
+def build_token_request(
+    metadata: ProviderMetadata,
+    client_id: str,
+    secret: ClientSecret | None,
+    grant: Mapping[str, str | None],
+    headers: Mapping[str, str],
+) -> HttpRequest:
+    """One token request. Members of `grant` that are None or empty are left out."""
+    proof_headers, proof_form = secret.headers_and_form(metadata) if secret else ({}, {})
+    form = {"client_id": client_id, **{k: v for k, v in grant.items() if v}, **proof_form}
+    if "Authorization" in proof_headers:
+        # RFC 6749 §2.3: one way at a time; the header names the client already.
+        del form["client_id"]
+    return HttpRequest(
+        "POST",
+        metadata.token_endpoint,
+        "the token endpoint",
+        headers={"Accept": "application/json", **headers, **proof_headers},
+        form=form,
+    )
+
+
+def parse_token_response(response: HttpResponse) -> dict[str, Any]:
+    """Judge the answer: a dict with `access_token`, or one with `error`.
+
+    `expires_in` comes back as a whole number where the provider sent one.
+
+    :raises TokenResponseError: it is neither.
+    :raises TransportError: the provider answered a redirect, 429 or 5xx.
+    """
+    refuse_unusable_status(response, _WHAT)
+    answer = json_object(response, _WHAT, TokenResponseError)
+    if "error" in answer:
+        if not isinstance(answer["error"], str) or not answer["error"]:
+            raise TokenResponseError("The token endpoint's error has no name", code="bad_error")
+        answer.pop("access_token", None)
+        return answer
+    if response.status != 200:
+        raise TokenResponseError(
+            f"The token endpoint answered HTTP {response.status} without an error's name",
+            code="bad_status",
+        )
+    _judge_success(answer)
+    return answer
+
+
+def _judge_success(answer: dict[str, Any]) -> None:
+    token = answer.get("access_token")
+    # Visible ASCII: what fits into an Authorization header (RFC 6749 appendix A.12).
+    if not isinstance(token, str) or not token or not all("!" <= c <= "~" for c in token):
+        raise TokenResponseError(
+            "The token endpoint answered without an access token", code="no_access_token"
+        )
+    kind = answer.get("token_type")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise TokenResponseError(
+            "The token endpoint's token is not a bearer token", code="token_type"
+        )
+    for name in ("expires_in", "ext_expires_in", "refresh_in"):
+        if answer.get(name) is not None:
+            answer[name] = _seconds(answer[name], name)
+    for name in ("scope", "refresh_token", "id_token", "client_info", "foci"):
+        if answer.get(name) is not None and not isinstance(answer[name], str):
+            raise TokenResponseError(
+                f"The {name} of the token endpoint's answer is not a text", code=f"{name}_refused"
+            )
+
+
+def _seconds(value: object, name: str) -> int:
+    """Microsoft's v1 endpoints and others send numbers as text."""
+    try:
+        number = float(value) if isinstance(value, (str, int, float)) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, bool) or not 0 <= number < 1e10:
+        raise TokenResponseError(
+            f"The {name} of the token endpoint's answer is not a number of seconds",
+            code=f"{name}_refused",
+        )
+    return int(number)
