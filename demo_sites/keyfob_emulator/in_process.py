@@ -1,0 +1,139 @@
+"""The provider without a socket: in the place of Microsoft's hosts inside one ``requests.Session``.
+
+::
+
+    session = requests.Session()
+    emulator = mount(session)                       # login.microsoftonline.com and Graph
+    session.get("https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration")
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from email.message import Message
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from flask import Flask
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
+from urllib3 import HTTPResponse
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from keyfob_emulator.model import GRAPH_URL
+from keyfob_emulator.state import Emulator
+from keyfob_emulator.web import EXTENSION, MICROSOFT_LOGIN, Provider, create_app
+
+# Headers the environment sets itself.
+_FRAMING: Final = frozenset({"content-length", "host"})
+
+
+class _OriginalResponse:
+    """What requests looks for cookies in: the header block of ``http.client``."""
+
+    def __init__(self, headers: list[tuple[str, str]]) -> None:
+        self.msg = Message()
+        for name, value in headers:
+            self.msg[name] = value
+
+    def isclosed(self) -> bool:
+        """Everything was read when the response was made."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class EmulatorAdapter(BaseAdapter):
+    """A transport adapter that hands requests to the provider's WSGI application.
+
+    ``base_url`` is the address the provider believes to be at. Mount the adapter there, and at
+    ``https://graph.microsoft.com``, or call :func:`mount`.
+    """
+
+    def __init__(
+        self, emulator: Emulator | None = None, *, base_url: str = MICROSOFT_LOGIN
+    ) -> None:
+        super().__init__()
+        self.emulator = emulator if emulator is not None else Emulator()
+        self.app: Flask = create_app(self.emulator, base_url=base_url)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Answer a request. Timeouts, certificates and proxies mean nothing without a network."""
+        parts = urlsplit(request.url or "")
+        body = request.body or b""
+        if not isinstance(body, (bytes, str)):
+            body = body.read() if hasattr(body, "read") else b"".join(body)
+        builder = EnvironBuilder(
+            method=request.method or "GET",
+            path=parts.path or "/",
+            query_string=parts.query,
+            base_url=f"{parts.scheme}://{parts.netloc}/",
+            data=body.encode() if isinstance(body, str) else body,
+            headers=[
+                (name, value if isinstance(value, str) else value.decode("latin-1"))
+                for name, value in request.headers.items()
+                if name.lower() not in _FRAMING
+            ],
+        )
+        try:
+            environ = builder.get_environ()
+            chunks, status, headers = run_wsgi_app(self.app, environ, buffered=True)
+            content = b"".join(chunks)
+        finally:
+            builder.close()
+        return _response(request, int(status.split(" ", 1)[0]), list(headers.items()), content)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _response(
+    request: requests.PreparedRequest,
+    status: int,
+    headers: list[tuple[str, str]],
+    content: bytes,
+) -> requests.Response:
+    response = requests.Response()
+    raw = HTTPResponse(
+        io.BytesIO(content),
+        headers=headers,
+        status=status,
+        preload_content=False,
+        original_response=_OriginalResponse(headers),  # type: ignore[arg-type]
+    )
+    response.status_code = status
+    response.headers = CaseInsensitiveDict(raw.headers)
+    response.encoding = get_encoding_from_headers(response.headers)
+    response.raw = raw
+    response.reason = raw.reason or ""
+    response.url = request.url or ""
+    response.request = request
+    requests.cookies.extract_cookies_to_jar(response.cookies, request, raw)
+    response.content  # noqa: B018  Read now: nothing is left to come, and nothing is left open.
+    return response
+
+
+def mount(
+    session: requests.Session,
+    emulator: Emulator | None = None,
+    *,
+    base_url: str = MICROSOFT_LOGIN,
+) -> Emulator:
+    """Put the provider into a session, at ``base_url`` and where it says Graph is."""
+    adapter = EmulatorAdapter(emulator, base_url=base_url)
+    known: Provider = adapter.app.extensions[EXTENSION]
+    for url in {base_url.rstrip("/"), known.graph_url or GRAPH_URL}:
+        session.mount(f"{url}/", adapter)
+    return adapter.emulator

@@ -1,0 +1,241 @@
+"""What the provider knows: tenants, people, applications.
+
+Plain frozen values, so that a test can say ``replace(account, enabled=False)`` and nothing changes
+behind anybody's back. The vocabulary is Microsoft Entra's; names in brackets are the attribute of the
+application manifest or of Microsoft Graph that a field stands for.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+CONSUMERS_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""The tenant every personal Microsoft account lives in."""
+
+GRAPH_CLIENT_ID: Final = "00000003-0000-0000-c000-000000000000"
+GRAPH_URL: Final = "https://graph.microsoft.com"
+
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def is_guid(text: str) -> bool:
+    """Whether the text is written as a GUID, in the one spelling Entra uses."""
+    return _GUID.fullmatch(text) is not None
+
+
+class Audience(str, Enum):
+    """Who may use an application (``signInAudience``)."""
+
+    SINGLE_TENANT = "AzureADMyOrg"
+    MULTIPLE_TENANTS = "AzureADMultipleOrgs"
+    EVERYBODY = "AzureADandPersonalMicrosoftAccount"
+    PERSONAL = "PersonalMicrosoftAccount"
+
+    @property
+    def organisations(self) -> bool:
+        """Work and school accounts of tenants other than the application's own."""
+        return self in (Audience.MULTIPLE_TENANTS, Audience.EVERYBODY)
+
+    @property
+    def personal(self) -> bool:
+        """Personal accounts."""
+        return self in (Audience.EVERYBODY, Audience.PERSONAL)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organisation's directory, or the one of all personal accounts."""
+
+    tenant_id: str
+    name: str
+    domains: tuple[str, ...] = ()
+    region: str = "EU"
+
+    @property
+    def personal(self) -> bool:
+        """Whether this is the tenant of the personal accounts."""
+        return self.tenant_id == CONSUMERS_TENANT
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person who can sign in.
+
+    ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the same
+    password and name, and a different ``oid``. ``roles`` maps an application's client id to the app
+    roles this person was assigned.
+    """
+
+    username: str
+    name: str
+    tenant_id: str
+    object_id: str
+    password: str = field(repr=False)
+    given_name: str = ""
+    surname: str = ""
+    email: str | None = None
+    job_title: str | None = None
+    office_location: str | None = None
+    enabled: bool = True
+    photo: bool = True
+    administrator: bool = False
+    groups: tuple[str, ...] = ()
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    guest_in: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def personal(self) -> bool:
+        """Whether this is a personal account."""
+        return self.tenant_id == CONSUMERS_TENANT
+
+    def object_id_in(self, tenant_id: str) -> str | None:
+        """The ``oid`` of this person in a tenant, None where they are a stranger."""
+        return self.object_id if tenant_id == self.tenant_id else self.guest_in.get(tenant_id)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A delegated permission an API offers (``oauth2PermissionScopes``)."""
+
+    value: str
+    title: str
+    description: str = ""
+    admin_only: bool = False
+
+
+@dataclass(frozen=True)
+class Application:
+    """An app registration: a client, an API, or both.
+
+    ``permissions`` are the delegated permissions it is registered for, written as scopes; they are what
+    ``.default`` means. ``application_permissions`` are app roles of other applications that an
+    administrator granted to this one (``api://orders/Orders.Read.All``). Scopes in ``admin_consented``
+    are granted for everybody. ``certificates`` are PEM texts for ``private_key_jwt``.
+    """
+
+    client_id: str
+    name: str
+    tenant_id: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    certificates: tuple[str, ...] = field(default=(), repr=False)
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    front_channel_logout_uri: str | None = None
+    audience: Audience = Audience.SINGLE_TENANT
+    identifier_uris: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    app_roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    application_permissions: tuple[str, ...] = ()
+    admin_consented: frozenset[str] = frozenset()
+    group_claims: bool = False
+    access_token_version: int = 2
+    description: str = ""
+
+    @property
+    def public(self) -> bool:
+        """A client without credentials (RFC 6749 section 2.1)."""
+        return not self.secrets and not self.certificates
+
+    @property
+    def principal_id(self) -> str:
+        """The object id of the application's service principal."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"keyfob-emulator:principal:{self.client_id}"))
+
+    @property
+    def default_segment(self) -> str:
+        """The authority to use it with: ``common`` where personal accounts may come in as well."""
+        if self.audience is Audience.SINGLE_TENANT or not self.redirect_uris:
+            return self.tenant_id
+        return {
+            Audience.EVERYBODY: "common",
+            Audience.MULTIPLE_TENANTS: "organizations",
+            Audience.PERSONAL: "consumers",
+        }[self.audience]
+
+    def scope(self, value: str) -> Scope | None:
+        """The delegated permission with that name; names ignore case, as at Entra."""
+        wanted = value.lower()
+        return next((scope for scope in self.scopes if scope.value.lower() == wanted), None)
+
+    def lives_in(self, tenant: Tenant) -> bool:
+        """Whether the application can be used in a tenant."""
+        if tenant.personal:
+            return self.audience.personal
+        return self.audience is not Audience.PERSONAL and (
+            self.tenant_id == tenant.tenant_id or self.audience.organisations
+        )
+
+
+class Directory:
+    """Everything that is registered. Adding something with a known key replaces it."""
+
+    def __init__(
+        self,
+        tenants: Iterable[Tenant] = (),
+        accounts: Iterable[Account] = (),
+        applications: Iterable[Application] = (),
+    ) -> None:
+        self._tenants: dict[str, Tenant] = {}
+        self._accounts: dict[str, Account] = {}
+        self._applications: dict[str, Application] = {}
+        for entry in (*tenants, *accounts, *applications):
+            self.add(entry)
+
+    def add(self, entry: Tenant | Account | Application) -> None:
+        """Register a tenant, a person or an application."""
+        if isinstance(entry, Tenant):
+            self._tenants[entry.tenant_id.lower()] = entry
+        elif isinstance(entry, Application):
+            self._applications[entry.client_id.lower()] = entry
+        else:
+            if entry.tenant_id.lower() not in self._tenants:
+                raise ValueError(f"{entry.username}: add the tenant {entry.tenant_id} first")
+            self._accounts[entry.username.lower()] = entry
+
+    @property
+    def tenants(self) -> tuple[Tenant, ...]:
+        """All tenants, in the order they were added."""
+        return tuple(self._tenants.values())
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """All people, in the order they were added."""
+        return tuple(self._accounts.values())
+
+    @property
+    def applications(self) -> tuple[Application, ...]:
+        """All applications, in the order they were added."""
+        return tuple(self._applications.values())
+
+    def tenant(self, segment: str) -> Tenant | None:
+        """The tenant with that id or domain name."""
+        wanted = segment.lower()
+        known = self._tenants.get(wanted)
+        return known or next((t for t in self._tenants.values() if wanted in t.domains), None)
+
+    def account(self, username: str) -> Account | None:
+        """The person with that user name."""
+        return self._accounts.get(username.strip().lower())
+
+    def account_by_id(self, object_id: str) -> Account | None:
+        """The person whose object id at home is that one."""
+        return next((a for a in self._accounts.values() if a.object_id == object_id), None)
+
+    def application(self, client_id: str) -> Application | None:
+        """The application with that client id."""
+        return self._applications.get(client_id.lower())
+
+    def resource(self, identifier: str) -> Application | None:
+        """The API with that client id or identifier URI; a trailing slash does not count."""
+        wanted = identifier.rstrip("/").lower()
+        for application in self._applications.values():
+            uris = (uri.rstrip("/").lower() for uri in application.identifier_uris)
+            if wanted == application.client_id.lower() or wanted in uris:
+                return application
+        return None

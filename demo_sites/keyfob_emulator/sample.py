@@ -1,0 +1,247 @@
+"""The directory the provider starts with: invented people in two invented organisations.
+
+The names honour pioneers of computing; addresses end in ``.example``, which RFC 2606 keeps free.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keyfob_emulator.model import (
+    CONSUMERS_TENANT,
+    GRAPH_CLIENT_ID,
+    GRAPH_URL,
+    Account,
+    Application,
+    Audience,
+    Directory,
+    Scope,
+    Tenant,
+)
+
+PASSWORD: Final = "open-sesame"
+CONTOSO: Final = "c0470500-1d5e-4a9b-8c3f-6b2e0d7a1c01"
+FABRIKAM: Final = "fab41ca0-2e6f-4bac-9d40-7c3f1e8b2d02"
+
+FLASK_SITE: Final = "f1a5c000-0001-4f1a-9b01-000000000001"
+FLASK_SITE_SECRET: Final = "flask-site-development-secret"
+DJANGO_SITE: Final = "d1a90000-0002-4d1a-9b02-000000000002"
+DJANGO_SITE_SECRET: Final = "django-site-development-secret"
+CONTOSO_PORTAL: Final = "c0a70000-0003-4c0a-9b03-000000000003"
+CONTOSO_PORTAL_SECRET: Final = "contoso-portal-development-secret"
+DESKTOP_TOOL: Final = "de5c0000-0004-4de5-9b04-000000000004"
+ORDERS_API: Final = "0de50000-0005-40de-9b05-000000000005"
+ORDERS_API_SECRET: Final = "orders-api-development-secret"
+NIGHTLY_JOB: Final = "da3e0000-0006-4da3-9b06-000000000006"
+NIGHTLY_JOB_SECRET: Final = "nightly-job-development-secret"
+
+ADMINISTRATORS_GROUP: Final = "6a0e0000-0001-46a0-9c01-000000000001"
+WAREHOUSE_GROUP: Final = "6a0e0000-0002-46a0-9c02-000000000002"
+
+_LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
+_SITE_REDIRECTS: Final = tuple(f"{host}/auth/callback" for host in _LOOPBACK)
+_SITE_LOGOUTS: Final = tuple(f"{host}/auth/logged-out" for host in _LOOPBACK)
+_SITE_PERMISSIONS: Final = (f"{GRAPH_URL}/User.Read", "api://orders/Orders.Read")
+
+
+def _tenants() -> tuple[Tenant, ...]:
+    return (
+        Tenant(CONTOSO, "Contoso", ("contoso.example",), "EU"),
+        Tenant(FABRIKAM, "Fabrikam", ("fabrikam.example",), "NA"),
+        Tenant(CONSUMERS_TENANT, "Personal accounts", (), "WW"),
+    )
+
+
+def _accounts() -> tuple[Account, ...]:
+    sites = {
+        client_id: ("Admin",) for client_id in (FLASK_SITE, DJANGO_SITE, CONTOSO_PORTAL, ORDERS_API)
+    }
+    return (
+        Account(
+            "ada@contoso.example",
+            "Ada Lovelace",
+            CONTOSO,
+            "ada00000-0a01-4ada-8001-000000000001",
+            PASSWORD,
+            "Ada",
+            "Lovelace",
+            "ada@contoso.example",
+            "Head of Analytical Engines",
+            "London / 3.14",
+            administrator=True,
+            roles=sites,
+            groups=(ADMINISTRATORS_GROUP, WAREHOUSE_GROUP),
+        ),
+        Account(
+            "alan@contoso.example",
+            "Alan Turing",
+            CONTOSO,
+            "a1a00000-0a02-4a1a-8002-000000000002",
+            PASSWORD,
+            "Alan",
+            "Turing",
+            "alan@contoso.example",
+            "Logic Engineer",
+            "Bletchley / 8",
+            photo=False,
+            groups=(WAREHOUSE_GROUP,),
+            roles={FLASK_SITE: ("Reader",), DJANGO_SITE: ("Reader",), CONTOSO_PORTAL: ("Reader",)},
+        ),
+        Account(
+            "hedy@fabrikam.example",
+            "Hedy Lamarr",
+            FABRIKAM,
+            "bed40000-0b01-4bed-8003-000000000003",
+            PASSWORD,
+            "Hedy",
+            "Lamarr",
+            "hedy@fabrikam.example",
+            "Radio Inventor",
+            "Vienna / 2",
+            guest_in={CONTOSO: "bed40000-0c01-4bed-8103-000000000103"},
+        ),
+        Account(
+            "joan@fabrikam.example",
+            "Joan Clarke",
+            FABRIKAM,
+            "70a40000-0b02-470a-8004-000000000004",
+            PASSWORD,
+            "Joan",
+            "Clarke",
+            "joan@fabrikam.example",
+            "Cryptanalyst",
+            "Vienna / 4",
+            enabled=False,
+        ),
+        Account(
+            "grace@outlook.example",
+            "Grace Hopper",
+            CONSUMERS_TENANT,
+            "00000000-0000-0000-6ace-0a0b0c0d0e0f",
+            PASSWORD,
+            "Grace",
+            "Hopper",
+            "grace@outlook.example",
+        ),
+    )
+
+
+def _graph() -> Application:
+    return Application(
+        GRAPH_CLIENT_ID,
+        "Microsoft Graph",
+        CONTOSO,
+        audience=Audience.EVERYBODY,
+        identifier_uris=(GRAPH_URL,),
+        access_token_version=1,
+        scopes=(
+            Scope(
+                "User.Read",
+                "Sign you in and read your profile",
+                "Read your name, job title and photo.",
+            ),
+            Scope(
+                "User.ReadBasic.All",
+                "Read all users' basic profiles",
+                "Read the names and photos of people in your organisation.",
+            ),
+            Scope("Mail.Read", "Read your mail", "Read the messages in your mailbox."),
+            Scope("Calendars.Read", "Read your calendars", "Read the events in your calendars."),
+            Scope("Files.Read", "Read your files", "Read the files you have stored."),
+            Scope(
+                "Directory.Read.All",
+                "Read directory data",
+                "Read everything in your organisation's directory.",
+                admin_only=True,
+            ),
+        ),
+        app_roles=("User.Read.All", "Directory.Read.All"),
+    )
+
+
+def _sites() -> tuple[Application, ...]:
+    return (
+        Application(
+            FLASK_SITE,
+            "Flask demo site",
+            CONTOSO,
+            (FLASK_SITE_SECRET,),
+            redirect_uris=_SITE_REDIRECTS,
+            post_logout_redirect_uris=_SITE_LOGOUTS,
+            audience=Audience.EVERYBODY,
+            permissions=_SITE_PERMISSIONS,
+            group_claims=True,
+            app_roles=("Admin", "Reader"),
+            description="A Flask site, open to every organisation and to personal accounts.",
+        ),
+        Application(
+            DJANGO_SITE,
+            "Django demo site",
+            CONTOSO,
+            (DJANGO_SITE_SECRET,),
+            redirect_uris=_SITE_REDIRECTS,
+            post_logout_redirect_uris=_SITE_LOGOUTS,
+            audience=Audience.EVERYBODY,
+            permissions=_SITE_PERMISSIONS,
+            group_claims=True,
+            app_roles=("Admin", "Reader"),
+            description="A Django site, open to every organisation and to personal accounts.",
+        ),
+        Application(
+            CONTOSO_PORTAL,
+            "Contoso portal",
+            CONTOSO,
+            (CONTOSO_PORTAL_SECRET,),
+            redirect_uris=_SITE_REDIRECTS,
+            post_logout_redirect_uris=_SITE_LOGOUTS,
+            permissions=_SITE_PERMISSIONS,
+            group_claims=True,
+            app_roles=("Admin", "Reader"),
+            description="For Contoso's own people and guests only.",
+        ),
+        Application(
+            DESKTOP_TOOL,
+            "Desktop tool",
+            CONTOSO,
+            audience=Audience.EVERYBODY,
+            redirect_uris=_LOOPBACK,
+            permissions=_SITE_PERMISSIONS,
+            description="A public client: no secret, PKCE only.",
+        ),
+    )
+
+
+def _services() -> tuple[Application, ...]:
+    return (
+        Application(
+            ORDERS_API,
+            "Orders API",
+            CONTOSO,
+            (ORDERS_API_SECRET,),
+            audience=Audience.EVERYBODY,
+            identifier_uris=("api://orders",),
+            scopes=(
+                Scope("Orders.Read", "Read your orders", "See what you have ordered."),
+                Scope("Orders.Write", "Place orders for you", "Order and cancel in your name."),
+            ),
+            app_roles=("Orders.Read.All", "Admin"),
+            permissions=(f"{GRAPH_URL}/User.Read",),
+            description="A web API with delegated scopes and an app role.",
+        ),
+        Application(
+            NIGHTLY_JOB,
+            "Nightly job",
+            CONTOSO,
+            (NIGHTLY_JOB_SECRET,),
+            application_permissions=(
+                "api://orders/Orders.Read.All",
+                f"{GRAPH_URL}/User.Read.All",
+            ),
+            description="A service without people: client credentials only.",
+        ),
+    )
+
+
+def sample_directory() -> Directory:
+    """A fresh copy of the directory the provider starts with."""
+    return Directory(_tenants(), _accounts(), (*_sites(), *_services(), _graph()))

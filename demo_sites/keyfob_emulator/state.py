@@ -1,0 +1,180 @@
+"""The provider itself, without HTTP: its directory, its memory, and the knobs tests turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from keyfob_emulator.client_auth import ClientAuthentication
+from keyfob_emulator.consent import Consents
+from keyfob_emulator.grants import GrantStore
+from keyfob_emulator.keys import KeyRings
+from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Tenant
+from keyfob_emulator.sample import sample_directory
+from keyfob_emulator.scopes import parse_scopes
+from keyfob_emulator.sessions import SessionStore
+from keyfob_emulator.tokens import decode_login_hint
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long things last, in seconds. The defaults are Entra's."""
+
+    code: int = 600
+    access_token: int = 3599
+    id_token: int = 3600
+    refresh_token: int = 90 * 86400
+    session: int = 86400
+    interaction: int = 1800
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A prepared failure of one endpoint."""
+
+    endpoint: str
+    status: int
+    body: str
+    retry_after: int | None
+
+
+class Emulator:
+    """The state of one provider. Everything public here is meant to be used in tests."""
+
+    def __init__(
+        self,
+        directory: Directory | None = None,
+        *,
+        clock: Callable[[], float] | None = None,
+        lifetimes: Lifetimes | None = None,
+        revoke_reused_refresh_tokens: bool = False,
+        include_at_hash: bool = False,
+    ) -> None:
+        self.directory = directory if directory is not None else sample_directory()
+        self.clock: Callable[[], float] = clock if clock is not None else time.time
+        self.lifetimes = lifetimes if lifetimes is not None else Lifetimes()
+        self.include_at_hash = include_at_hash
+        self.keys = KeyRings(self.now)
+        self.consents = Consents(self.directory)
+        self.grants = GrantStore(self.now)
+        self.grants.revoke_reused = revoke_reused_refresh_tokens
+        self.sessions = SessionStore(self.now)
+        self.client_authentication = ClientAuthentication(self.directory)
+        self._failures: deque[Failure] = deque()
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        """The provider's time. Assign :attr:`clock` to travel in it."""
+        return self.clock()
+
+    # Directory
+
+    def add(self, entry: Tenant | Account | Application) -> None:
+        """Register a tenant, a person or an application, or replace the one with the same key."""
+        self.directory.add(entry)
+
+    def account(self, username: str) -> Account:
+        """The person with that user name; LookupError when there is none."""
+        account = self.directory.account(username)
+        if account is None:
+            raise LookupError(f"there is no account {username!r} in the directory")
+        return account
+
+    def application(self, client_id: str) -> Application:
+        """The application with that client id; LookupError when there is none."""
+        application = self.directory.application(client_id)
+        if application is None:
+            raise LookupError(f"there is no application {client_id!r} in the directory")
+        return application
+
+    def disable_account(self, username: str) -> None:
+        """From now on: AADSTS50057 at sign-in and refresh, 401 at Graph."""
+        self.directory.add(replace(self.account(username), enabled=False))
+
+    def enable_account(self, username: str) -> None:
+        """Undo :meth:`disable_account`."""
+        self.directory.add(replace(self.account(username), enabled=True))
+
+    # Keys and tokens
+
+    def rotate_keys(self, *, keep_old: bool = True) -> None:
+        """Sign with new keys. The old ones stay published unless ``keep_old`` is False."""
+        self.keys.rotate(keep_old=keep_old)
+
+    @property
+    def revoke_reused_refresh_tokens(self) -> bool:
+        """Whether using a refresh token twice revokes its whole family (RFC 9700 section 4.14.2)."""
+        return self.grants.revoke_reused
+
+    @revoke_reused_refresh_tokens.setter
+    def revoke_reused_refresh_tokens(self, value: bool) -> None:
+        self.grants.revoke_reused = value
+
+    def revoke_refresh_tokens(self, username: str, client_id: str | None = None) -> None:
+        """Revoke a person's refresh tokens (and access tokens at Graph), of one application or all."""
+        self.grants.revoke_for(self.account(username).object_id, client_id)
+
+    def sign_out_everywhere(self, username: str) -> None:
+        """End the person's sessions at the provider in all browsers."""
+        self.sessions.sign_out_everywhere(self.account(username).object_id)
+
+    # Consent
+
+    def give_consent(self, username: str, client_id: str, scopes: str | Iterable[str]) -> None:
+        """Agree to scopes in a person's name, so that the consent page is not shown for them."""
+        account, client = self.account(username), self.application(client_id)
+        keys = self._keys(scopes, client)
+        for object_id in (account.object_id, *account.guest_in.values()):
+            self.consents.give(object_id, client.client_id, keys)
+
+    def withdraw_consent(
+        self, username: str, client_id: str, scopes: str | Iterable[str] | None = None
+    ) -> None:
+        """Take back what a person agreed to: these scopes, or everything."""
+        account, client = self.account(username), self.application(client_id)
+        keys = None if scopes is None else self._keys(scopes, client)
+        object_ids = (account.object_id, *account.guest_in.values())
+        self.consents.withdraw(object_ids, client.client_id, keys)
+
+    def _keys(self, scopes: str | Iterable[str], client: Application) -> frozenset[str]:
+        text = scopes if isinstance(scopes, str) else " ".join(scopes)
+        return parse_scopes(text, self.directory, (GRAPH_URL,), client).keys
+
+    # Failures
+
+    def fail_next(
+        self,
+        endpoint: str,
+        *,
+        status: int = 503,
+        body: str = "Service unavailable",
+        retry_after: int | None = None,
+        times: int = 1,
+    ) -> None:
+        """Make the next requests to an endpoint fail.
+
+        Endpoints: ``token``, ``authorize``, ``metadata``, ``keys``, ``logout``, ``instance``,
+        ``userinfo``, ``me``, ``photo``.
+        """
+        with self._lock:
+            self._failures.extend([Failure(endpoint, status, body, retry_after)] * times)
+
+    def take_failure(self, endpoint: str) -> Failure | None:
+        """The failure prepared for this request, which is used up by asking."""
+        with self._lock:
+            for failure in self._failures:
+                if failure.endpoint == endpoint:
+                    self._failures.remove(failure)
+                    return failure
+        return None
+
+    # Hints
+
+    def username_of_hint(self, hint: str) -> str:
+        """The user name a login hint stands for: the hint itself, or the owner of an opaque one."""
+        object_id = decode_login_hint(hint)
+        account = self.directory.account_by_id(object_id) if object_id else None
+        return account.username if account else hint

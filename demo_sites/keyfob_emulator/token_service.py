@@ -1,0 +1,275 @@
+"""The token endpoint's decisions: three grants, in and out as values.
+
+RFC 6749 sections 4.1.3, 6 and 4.4, RFC 7636 section 4.6 (PKCE), OpenID Connect Core sections 3.1.3 and 12.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from keyfob_emulator.authorize import read_claims
+from keyfob_emulator.consent import Identity
+from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.grants import Code, Grant
+from keyfob_emulator.keys import base64url
+from keyfob_emulator.model import GRAPH_CLIENT_ID, Application
+from keyfob_emulator.parameters import Parameters
+from keyfob_emulator.realm import Realm
+from keyfob_emulator.scopes import OIDC_SCOPES, RequestedScopes, ResourceScopes, parse_scopes
+from keyfob_emulator.state import Emulator
+from keyfob_emulator.tokens import (
+    Minting,
+    access_token_claims,
+    app_token_claims,
+    encode_client_info,
+    id_token_claims,
+)
+
+_SHOWN_OIDC: Final = tuple(scope for scope in OIDC_SCOPES if scope != "offline_access")
+
+
+@dataclass(frozen=True)
+class TokenService:
+    """The token endpoint of one realm at one address."""
+
+    emulator: Emulator
+    realm: Realm
+    base_url: str
+    graph_urls: tuple[str, ...]
+
+    def answer(self, parameters: Parameters, authorization: str | None) -> dict[str, Any]:
+        """A token response (RFC 6749 section 5.1), or a :class:`ProtocolError`."""
+        parameters.refuse_repeated()
+        grant_type = parameters.require("grant_type")
+        grants = {
+            "authorization_code": self._authorization_code,
+            "refresh_token": self._refresh_token,
+            "client_credentials": self._client_credentials,
+        }
+        if grant_type not in grants:
+            raise problem(70003, grant_type=grant_type)
+        client = self.emulator.client_authentication.authenticate(
+            parameters, authorization, self.realm, self._assertion_audiences(), self.emulator.now()
+        )
+        return grants[grant_type](parameters, client)
+
+    def _assertion_audiences(self) -> Iterable[str]:
+        tenant = self.realm.segment
+        yield f"{self.base_url}/{tenant}/oauth2/v2.0/token"
+        yield f"{self.base_url}/{tenant}/v2.0"
+
+    # The grants
+
+    def _authorization_code(self, parameters: Parameters, client: Application) -> dict[str, Any]:
+        text = parameters.require("code")
+        redirect_uri = parameters.require("redirect_uri")
+        code = self.emulator.grants.peek_code(text)
+        if code.grant.client_id != client.client_id:
+            raise problem(70000)
+        if redirect_uri != code.redirect_uri:
+            raise problem(500112, redirect_uri=redirect_uri, expected=code.redirect_uri)
+        _check_verifier(parameters.get("code_verifier"), code)
+        identity = self._identity(code.grant, wrong_tenant=problem(700005))
+        original = self._scopes(code.grant.scope, client)
+        asked = self._scopes_asked(parameters.get("scope"), original, client)
+        self._check_consent(asked, identity, client)
+        # Used up only now: a request that was refused above has not spent the code.
+        self.emulator.grants.redeem_code(text)
+        grant = replace(code.grant, client_info=_wants_client_info(parameters, code.grant))
+        # OpenID Connect Core 3.1.3.3: what the authorization asked for is owed here, whatever the
+        # scope parameter, a Microsoft extension, narrows the access token to.
+        asked = replace(asked, oidc=asked.oidc | original.oidc)
+        return self._respond(identity, client, grant, asked, code.family)
+
+    def _refresh_token(self, parameters: Parameters, client: Application) -> dict[str, Any]:
+        text = parameters.require("refresh_token")
+        grant, family = self.emulator.grants.peek_refresh(text)
+        if grant.client_id != client.client_id:
+            raise problem(70000, suberror="bad_token")
+        identity = self._identity(grant, wrong_tenant=None)
+        original = self._scopes(grant.scope, client)
+        asked = self._scopes_asked(parameters.get("scope"), original, client)
+        self._check_consent(asked, identity, client)
+        self.emulator.grants.use_refresh(text)
+        grant = replace(
+            grant,
+            client_info=_wants_client_info(parameters, grant),
+            claims=read_claims(parameters),
+        )
+        # A refresh always brings the next refresh token.
+        asked = replace(asked, oidc=asked.oidc | {"offline_access"})
+        return self._respond(identity, client, grant, asked, family)
+
+    def _client_credentials(self, parameters: Parameters, client: Application) -> dict[str, Any]:
+        tenant = self.realm.tenant
+        if tenant is None or tenant.personal:
+            raise problem(50059, tenant=self.realm.segment)
+        if client.public:
+            raise problem(7000218)
+        text = parameters.require("scope")
+        words = text.split()
+        if not words or not all(word.endswith("/.default") for word in words):
+            raise problem(1002012, scope=text)
+        asked = self._scopes(text, client)
+        target = self._only_resource(asked)
+        roles = [
+            role
+            for role in target.resource.app_roles
+            if any(
+                permission.rpartition("/")[2] == role
+                and self.emulator.directory.resource(permission.rpartition("/")[0])
+                == target.resource
+                for permission in client.application_permissions
+            )
+        ]
+        minting = self._minting()
+        claims = app_token_claims(minting, client, tenant.tenant_id, target, roles)
+        lifetime = minting.access_token_lifetime
+        return {
+            "token_type": "Bearer",
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": self.emulator.keys.sign(claims, tenant.tenant_id),
+        }
+
+    # What they share
+
+    def _identity(self, grant: Grant, wrong_tenant: ProtocolError | None) -> Identity:
+        """The person of a grant, as the realm of this request knows them."""
+        account = self.emulator.directory.account_by_id(grant.home_object_id)
+        if account is None:
+            raise problem(50034, username=grant.home_object_id, tenant=self.realm.title)
+        if not account.enabled:
+            raise problem(50057)
+        client = self.emulator.application(grant.client_id)
+        if wrong_tenant is not None:
+            identity = self.realm.identity(account)
+            if identity is None or identity.tenant.tenant_id != grant.tenant_id:
+                # A code issued to a guest's tenant cannot be redeemed at /common, which means home.
+                raise wrong_tenant
+            return identity
+        try:
+            return self.realm.admit(account, client)
+        except ProtocolError as refused:
+            refused.error = "invalid_grant"
+            raise
+
+    def _scopes(self, text: str, client: Application) -> RequestedScopes:
+        return parse_scopes(text, self.emulator.directory, self.graph_urls, client)
+
+    def _scopes_asked(
+        self, text: str | None, original: RequestedScopes, client: Application
+    ) -> RequestedScopes:
+        """The scopes of this request; without a ``scope`` parameter, those of the grant."""
+        if text is not None:
+            asked = self._scopes(text, client)
+            self._only_resource(asked)
+            return asked
+        if len(original.resources) > 1:
+            raise problem(28003)
+        return original
+
+    def _only_resource(self, asked: RequestedScopes) -> ResourceScopes:
+        """One access token is for one resource. OpenID Connect scopes alone mean Graph's."""
+        if len(asked.resources) > 1:
+            names = ", ".join(entry.resource.name for entry in asked.resources)
+            raise problem(28000, scope=asked.text, resources=names)
+        if asked.resources:
+            return asked.resources[0]
+        return ResourceScopes(self.emulator.application(GRAPH_CLIENT_ID), "", ())
+
+    def _check_consent(
+        self, asked: RequestedScopes, identity: Identity, client: Application
+    ) -> None:
+        missing = self.emulator.consents.missing(asked, identity, client)
+        if missing:
+            words = ", ".join(sorted(missing))
+            raise problem(
+                65001,
+                suberror="consent_required",
+                client_id=client.client_id,
+                name=client.name,
+                missing=words,
+            )
+
+    def _minting(self) -> Minting:
+        lifetimes = self.emulator.lifetimes
+        return Minting(
+            self.base_url,
+            int(self.emulator.now()),
+            lifetimes.access_token,
+            lifetimes.id_token,
+            self.emulator.include_at_hash,
+        )
+
+    def _respond(
+        self,
+        identity: Identity,
+        client: Application,
+        grant: Grant,
+        asked: RequestedScopes,
+        family: str,
+    ) -> dict[str, Any]:
+        minting, keys = self._minting(), self.emulator.keys
+        target = self._only_resource(asked)
+        names, shown = self._granted(target, identity, client, asked)
+        lifetime = minting.access_token_lifetime
+        claims = access_token_claims(minting, identity, client, grant, target, names, lifetime)
+        tenant_id = identity.tenant.tenant_id
+        self.emulator.grants.note_access_token(family, claims["uti"])
+        access_token = keys.sign(claims, tenant_id)
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "scope": " ".join(shown),
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": access_token,
+        }
+        if "offline_access" in asked.oidc:
+            answer["refresh_token"] = self.emulator.grants.issue_refresh(
+                grant, family, self.emulator.lifetimes.refresh_token
+            )
+        if "openid" in asked.oidc:
+            id_claims = id_token_claims(minting, identity, client, grant, asked.oidc, access_token)
+            answer["id_token"] = keys.sign(id_claims, tenant_id)
+        if grant.client_info:
+            answer["client_info"] = encode_client_info(identity.account)
+        return answer
+
+    def _granted(
+        self,
+        target: ResourceScopes,
+        identity: Identity,
+        client: Application,
+        asked: RequestedScopes,
+    ) -> tuple[list[str], list[str]]:
+        """``scp`` and the answer's ``scope``: all the application has for this resource, as at Entra."""
+        consents = self.emulator.consents
+        names = consents.granted_names(target.resource, identity, client)
+        spelled = [target.spelled(name) for name in names]
+        if target.resource.client_id != GRAPH_CLIENT_ID:
+            return names, spelled
+        given = consents.given(identity, client) & asked.oidc
+        oidc = [scope for scope in _SHOWN_OIDC if scope in given]
+        return [*oidc, *names], [*spelled, *oidc]
+
+
+def _check_verifier(verifier: str | None, code: Code) -> None:
+    """RFC 7636 section 4.6; a verifier nobody announced is refused too (RFC 9700 section 2.1.1)."""
+    if code.code_challenge is None:
+        if verifier is not None:
+            raise problem(501481)
+        return
+    if verifier is None:
+        raise problem(50148)
+    digest = hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()
+    if not hmac.compare_digest(base64url(digest), code.code_challenge):
+        raise problem(501481)
+
+
+def _wants_client_info(parameters: Parameters, grant: Grant) -> bool:
+    return grant.client_info or parameters.get("client_info") == "1"

@@ -1,0 +1,1 @@
+"""The provider's pages and endpoints, one blueprint for each conversation."""

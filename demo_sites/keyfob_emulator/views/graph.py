@@ -1,0 +1,149 @@
+"""The corner of Microsoft Graph a sign-in needs: the person, their photo, and userinfo.
+
+Bearer tokens: RFC 6750. Userinfo: OpenID Connect Core section 5.3. Error bodies: Graph's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, g, jsonify, request
+
+from keyfob_emulator import web
+from keyfob_emulator.avatar import portrait
+from keyfob_emulator.errors import Incident, problem
+from keyfob_emulator.model import GRAPH_CLIENT_ID, Account
+
+blueprint = Blueprint("graph", __name__)
+
+
+class GraphError(Exception):
+    """A refusal in Graph's shape."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+@blueprint.errorhandler(GraphError)
+def _tell(error: GraphError) -> Response:
+    told = Incident(problem(70000), web.emulator().now(), g.correlation_id)
+    response = jsonify(
+        {
+            "error": {
+                "code": error.code,
+                "message": error.message,
+                "innerError": {
+                    "date": told.timestamp.replace(" ", "T").rstrip("Z"),
+                    "request-id": told.trace_id,
+                    "client-request-id": g.correlation_id,
+                },
+            }
+        }
+    )
+    response.status_code = error.status
+    if error.status == 401:
+        known = f'Bearer realm="", authorization_uri="{web.base_url()}/common/oauth2/authorize"'
+        if "Authorization" in request.headers:  # RFC 6750 section 3.1
+            known += ', error="invalid_token"'
+        response.headers["WWW-Authenticate"] = known
+    return response
+
+
+def _claims() -> dict[str, Any]:
+    """The claims of the request's access token, which must be one for Graph and still good."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise GraphError(401, "InvalidAuthenticationToken", "Access token is empty.")
+    state = web.emulator()
+    claims = state.keys.verify(token.strip())
+    if claims is None:
+        raise GraphError(401, "InvalidAuthenticationToken", "Access token validation failure.")
+    audiences = {url.lower() for url in web.graph_urls()} | {GRAPH_CLIENT_ID}
+    if str(claims.get("aud", "")).rstrip("/").lower() not in audiences or "appid" not in claims:
+        message = "Access token validation failure. Invalid audience."
+        raise GraphError(401, "InvalidAuthenticationToken", message)
+    now = state.now()
+    if now >= claims["exp"] or now < claims["nbf"]:
+        message = "Lifetime validation failed, the token is expired."
+        raise GraphError(401, "InvalidAuthenticationToken", message)
+    if state.grants.access_token_revoked(claims["uti"]):
+        raise GraphError(401, "InvalidAuthenticationToken", "The token has been revoked.")
+    return claims
+
+
+def _person(*needed: str) -> tuple[Account, dict[str, Any]]:
+    """The person behind the token, who must have agreed to one of the permissions."""
+    claims = _claims()
+    granted = str(claims.get("scp", "")).split()
+    if not any(scope in granted for scope in needed):
+        raise GraphError(
+            403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
+        )
+    for account in web.emulator().directory.accounts:
+        if account.object_id_in(claims["tid"]) == claims["oid"] and account.enabled:
+            return account, claims
+    raise GraphError(401, "InvalidAuthenticationToken", "The account is gone or disabled.")
+
+
+@blueprint.route("/oidc/userinfo", methods=["GET", "POST"])
+def userinfo() -> Response:
+    """Who the token is about, as OpenID Connect says it."""
+    failure = web.take_failure("userinfo")
+    if failure:
+        return failure
+    account, claims = _person("openid")
+    granted = str(claims["scp"]).split()
+    answer = {"sub": claims["sub"]}
+    if "profile" in granted:
+        answer |= {
+            "name": account.name,
+            "family_name": account.surname,
+            "given_name": account.given_name,
+            "picture": f"{web.graph_urls()[0]}/v1.0/me/photo/$value",
+        }
+    if "email" in granted and account.email:
+        answer["email"] = account.email
+    return jsonify(answer)
+
+
+@blueprint.get("/v1.0/me")
+def me() -> Response:
+    """The person's profile."""
+    failure = web.take_failure("me")
+    if failure:
+        return failure
+    account, claims = _person("User.Read")
+    answer = {
+        "@odata.context": f"{web.graph_urls()[0]}/v1.0/$metadata#users/$entity",
+        "businessPhones": [],
+        "displayName": account.name,
+        "givenName": account.given_name,
+        "jobTitle": account.job_title,
+        "mail": account.email,
+        "mobilePhone": None,
+        "officeLocation": account.office_location,
+        "preferredLanguage": None,
+        "surname": account.surname,
+        "userPrincipalName": account.username,
+        "id": claims["oid"],
+    }
+    selected = request.args.get("$select")
+    if selected:
+        wanted = {"@odata.context", *(name.strip() for name in selected.split(","))}
+        answer = {name: value for name, value in answer.items() if name in wanted}
+    return jsonify(answer)
+
+
+@blueprint.get("/v1.0/me/photo/$value")
+def photo() -> Response:
+    """The person's photo."""
+    failure = web.take_failure("photo")
+    if failure:
+        return failure
+    account, _ = _person("User.Read")
+    if not account.photo:
+        raise GraphError(404, "ImageNotFound", "The photo wasn't found.")
+    return Response(portrait(account.object_id), content_type="image/png")

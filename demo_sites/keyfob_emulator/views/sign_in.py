@@ -1,0 +1,273 @@
+"""The authorization endpoint and the pages a person signs in on.
+
+The endpoint checks the request and opens an interaction; every page of it lives at one address, shows
+the step that is due, and posts back there. Reloading and going back are therefore harmless.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, request, url_for
+
+from keyfob_emulator import web
+from keyfob_emulator.authorize import (
+    AuthorizationRequest,
+    ReplyAddress,
+    find_client,
+    find_reply_address,
+    read_request,
+)
+from keyfob_emulator.consent import Identity
+from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.grants import Grant
+from keyfob_emulator.redirects import csp_source
+from keyfob_emulator.sessions import Interaction, SignIn
+from keyfob_emulator.steps import Standing, Step, choices, silent, standing
+from keyfob_emulator.tokens import encode_client_info
+from keyfob_emulator.views.reply import send, send_error
+
+blueprint = Blueprint("sign_in", __name__)
+
+
+@blueprint.route("/<tenant>/oauth2/v2.0/authorize", methods=["GET", "POST"])
+def authorize(tenant: str) -> Response:
+    """The authorization endpoint (RFC 6749 section 3.1; both methods, OpenID Connect Core 3.1.2.1)."""
+    failure = web.take_failure("authorize")
+    if failure:
+        return failure
+    parameters = web.form_parameters() if request.method == "POST" else web.query_parameters()
+    directory = web.emulator().directory
+    try:
+        realm = web.realm(tenant)
+        reply = find_reply_address(parameters, find_client(parameters, directory, realm))
+    except ProtocolError as error:
+        return web.error_page(error)
+    try:
+        hint = web.emulator().username_of_hint
+        asked = read_request(parameters, realm, reply, directory, web.graph_urls(), hint)
+        if "none" in asked.prompt:
+            return _complete(asked, silent(web.emulator(), asked, web.session()))
+    except ProtocolError as error:
+        return send_error(reply, error)
+    state = web.emulator()
+    interaction = state.sessions.open_interaction(
+        asked, web.ensure_session(), state.lifetimes.interaction
+    )
+    return _show(interaction)
+
+
+def _show(interaction: Interaction) -> Response:
+    """The page that is due, or the answer when nothing is left to ask."""
+    try:
+        now = standing(web.emulator(), interaction)
+    except ProtocolError as error:
+        return _Page(interaction).refusal(error)
+    if now.step is Step.DONE:
+        web.emulator().sessions.close(interaction)
+        return _complete(interaction.request, now)
+    if request.endpoint == "sign_in.authorize":
+        return _again(interaction)
+    return _Page(interaction).show(now)
+
+
+def _again(interaction: Interaction) -> Response:
+    """To the interaction's own address, so that reloading does not repeat a form."""
+    place = url_for("sign_in.step", interaction_id=interaction.interaction_id)
+    status = 303 if request.method == "POST" else 302
+    return Response(status=status, headers={"Location": place})
+
+
+def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
+    """Give out the code."""
+    assert done.identity is not None and done.sign_in is not None
+    code = _code(asked, done.identity, done.sign_in)
+    answer = {"code": code, "session_state": done.sign_in.sid}
+    if asked.client_info:
+        answer["client_info"] = encode_client_info(done.identity.account)
+    return send(asked.reply, answer)
+
+
+def _code(asked: AuthorizationRequest, identity: Identity, sign_in: SignIn) -> str:
+    state = web.emulator()
+    sign_in.client_ids.add(asked.client.client_id)
+    grant = Grant(
+        client_id=asked.client.client_id,
+        home_object_id=identity.account.object_id,
+        tenant_id=identity.tenant.tenant_id,
+        scope=asked.scopes.text,
+        auth_time=sign_in.auth_time,
+        sid=sign_in.sid,
+        nonce=asked.nonce,
+        auth_time_asked=asked.max_age is not None,
+        client_info=asked.client_info,
+        claims=asked.claims,
+    )
+    return state.grants.issue_code(
+        grant, asked.reply.redirect_uri, asked.code_challenge, state.lifetimes.code
+    )
+
+
+# The pages
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What every page of an interaction shows."""
+
+    interaction: Interaction
+    error: str | None = None
+
+    def show(self, now: Standing) -> Response:
+        """The page of a step."""
+        asked = self.interaction.request
+        if now.step is Step.PICK:
+            people = choices(web.emulator(), asked, self.interaction.session)
+            return self._render("picker.html", people=people)
+        if now.step is Step.TYPE:
+            return self.username(asked.login_hint or "")
+        assert now.identity is not None
+        if now.step is Step.PASSWORD:
+            return self._render("password.html", account=now.identity.account)
+        consents = web.emulator().consents
+        template = "consent.html" if now.step is Step.CONSENT else "approval.html"
+        return self._render(
+            template,
+            account=now.identity.account,
+            lines=consents.in_words(now.missing),
+            admin_only=consents.admin_only(now.missing),
+        )
+
+    def username(self, typed: str) -> Response:
+        """The page for typing a user name."""
+        return self._render("username.html", username=typed)
+
+    def refusal(self, error: ProtocolError) -> Response:
+        """An error that another account might not meet."""
+        return web.error_page(
+            error,
+            action=url_for("sign_in.step", interaction_id=self.interaction.interaction_id),
+            csrf_token=self.interaction.session.csrf_token,
+        )
+
+    def _render(self, template: str, **context: object) -> Response:
+        reply = self.interaction.request.reply
+        return web.page(
+            template,
+            400 if self.error else 200,
+            form_targets=(csp_source(reply.redirect_uri),),
+            action=url_for("sign_in.step", interaction_id=self.interaction.interaction_id),
+            csrf_token=self.interaction.session.csrf_token,
+            client=reply.client,
+            realm=self.interaction.request.realm,
+            error=self.error,
+            **context,
+        )
+
+
+@blueprint.get("/sign-in/<interaction_id>")
+def step(interaction_id: str) -> Response:
+    """The page that is due."""
+    try:
+        interaction = _find(interaction_id)
+    except ProtocolError as error:
+        return web.error_page(error)
+    return _show(interaction)
+
+
+@blueprint.post("/sign-in/<interaction_id>")
+def act(interaction_id: str) -> Response:
+    """What the person did on the page."""
+    try:
+        interaction = _find(interaction_id)
+        given = request.form.get("csrf_token", "").encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(given, interaction.session.csrf_token.encode()):
+            raise problem(165000)
+    except ProtocolError as error:
+        return web.error_page(error)
+    action = request.form.get("action", "")
+    if action == "cancel":
+        return _cancel(interaction)
+    if action in ("pick", "type"):
+        interaction.chosen, interaction.authenticated, interaction.picked = None, False, False
+        interaction.mode = "type" if action == "type" else "pick"
+        return _again(interaction)
+    if action == "accept":
+        return _accept(interaction)
+    if "password" in request.form:
+        return _check_password(interaction, request.form["password"])
+    if "username" in request.form:
+        return _choose(interaction, request.form["username"])
+    return _again(interaction)
+
+
+def _find(interaction_id: str) -> Interaction:
+    found = web.emulator().sessions.interaction(interaction_id, web.session())
+    if found is None:
+        raise problem(165000)
+    return found
+
+
+def _choose(interaction: Interaction, username: str) -> Response:
+    """An account was picked or typed."""
+    account = web.emulator().directory.account(username)
+    if account is None:
+        interaction.mode = "type"
+        told = (
+            "No account has this user name. The start page of this provider lists those there are."
+        )
+        return _Page(interaction, told).username(username)
+    interaction.chosen, interaction.picked, interaction.mode = account.username, True, "automatic"
+    return _again(interaction)
+
+
+def _check_password(interaction: Interaction, password: str) -> Response:
+    """A password was sent, for the account chosen before."""
+    state = web.emulator()
+    try:
+        now = standing(state, interaction)
+    except ProtocolError as error:
+        return _Page(interaction).refusal(error)
+    if now.step is not Step.PASSWORD or now.identity is None:
+        return _again(interaction)
+    account = now.identity.account
+    given, right = password.encode("utf-8", "surrogatepass"), account.password.encode()
+    if not hmac.compare_digest(given, right):
+        return _Page(interaction, "The password is wrong (AADSTS50126).").show(now)
+    if not account.enabled:
+        told = "This account has been disabled (AADSTS50057). Ask your administrator."
+        return _Page(interaction, told).show(now)
+    interaction.session.sign_in(account.object_id, state.now())
+    interaction.authenticated = True
+    web.renew_session()
+    return _show_after_form(interaction)
+
+
+def _accept(interaction: Interaction) -> Response:
+    """Consent was given. Only to what the page showed: the step is worked out again."""
+    state = web.emulator()
+    try:
+        now = standing(state, interaction)
+    except ProtocolError as error:
+        return _Page(interaction).refusal(error)
+    if now.step is Step.CONSENT and now.identity is not None:
+        client_id = interaction.request.client.client_id
+        state.consents.give(now.identity.object_id, client_id, now.missing)
+        interaction.consented = True
+    return _show_after_form(interaction)
+
+
+def _show_after_form(interaction: Interaction) -> Response:
+    """Finish at once if nothing is left to ask, else go to the next page."""
+    try:
+        done = standing(web.emulator(), interaction).step is Step.DONE
+    except ProtocolError:
+        done = False
+    return _show(interaction) if done else _again(interaction)
+
+
+def _cancel(interaction: Interaction) -> Response:
+    """The person does not want to. Entra says access_denied and AADSTS65004."""
+    web.emulator().sessions.close(interaction)
+    return send_error(interaction.request.reply, problem(65004), error_subcode="cancel")

@@ -1,0 +1,154 @@
+"""The end-session endpoint.
+
+OpenID Connect RP-Initiated Logout 1.0 and Front-Channel Logout 1.0, with Entra's ``logout_hint``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, redirect, request
+
+from keyfob_emulator import web
+from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.model import Account, Application
+from keyfob_emulator.parameters import Parameters
+from keyfob_emulator.redirects import csp_source, is_registered, with_query
+from keyfob_emulator.sessions import SignIn
+from keyfob_emulator.tokens import pairwise_subject
+
+blueprint = Blueprint("sign_out", __name__)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A logout request, checked. ``ignored_uri`` is a return address nobody registered."""
+
+    hint: str | None
+    client: Application | None
+    return_uri: str | None
+    ignored_uri: str | None
+    state: str | None
+
+
+@blueprint.route("/<tenant>/oauth2/v2.0/logout", methods=["GET", "POST"])
+def logout(tenant: str) -> Response:
+    """Sign out, directly or after asking which account; then go back, or say so."""
+    failure = web.take_failure("logout")
+    if failure:
+        return failure
+    parameters = web.form_parameters() if request.method == "POST" else web.query_parameters()
+    try:
+        web.realm(tenant)
+        asked = _read(parameters)
+    except ProtocolError as error:
+        return web.error_page(error)
+    state, session = web.emulator(), web.session()
+    signed_in = list(session.sign_ins) if session else []
+    accounts = [a for a in map(state.directory.account_by_id, signed_in) if a is not None]
+    leaving = _leaving(asked, accounts)
+    if leaving is None and len(accounts) > 1:
+        return _ask(asked, accounts, parameters)
+    ended = None
+    if session is not None and leaving is not None:
+        ended = state.sessions.sign_out(session, leaving.object_id)
+    return _finish(asked, leaving if ended else None, ended)
+
+
+def _read(parameters: Parameters) -> _Request:
+    parameters.refuse_repeated()
+    state = web.emulator()
+    hint, client_id = parameters.get("logout_hint"), parameters.get("client_id")
+    token = parameters.get("id_token_hint")
+    if token is not None:
+        audience, owner = _owner(token)
+        if client_id is not None and client_id.lower() != audience.lower():
+            raise problem(9002313, reason="client_id is not the audience of id_token_hint")
+        client_id, hint = audience, hint or owner
+    client = None
+    if client_id is not None:
+        client = state.directory.application(client_id)
+        if client is None:
+            raise problem(700016, client_id=client_id, tenant="this provider")
+    wanted = parameters.get("post_logout_redirect_uri")
+    known = wanted is not None and _known(wanted, client)
+    return _Request(
+        hint=state.username_of_hint(hint) if hint else None,
+        client=client,
+        return_uri=wanted if known else None,
+        ignored_uri=None if known else wanted,
+        state=parameters.get("state"),
+    )
+
+
+def _owner(token: str) -> tuple[str, str]:
+    """Client and user name of an ID token; an expired one will do (RP-Initiated Logout section 2)."""
+    state = web.emulator()
+    claims = state.keys.verify(token)
+    client_id, subject = str((claims or {}).get("aud")), (claims or {}).get("sub")
+    for account in state.directory.accounts:
+        for object_id in (account.object_id, *account.guest_in.values()):
+            if pairwise_subject(client_id, object_id) == subject:
+                return client_id, account.username
+    raise problem(9002313, reason="id_token_hint is not an ID token of this provider")
+
+
+def _known(uri: str, client: Application | None) -> bool:
+    """Entra has one list of addresses for both ways; without a client any application's counts."""
+    clients = [client] if client else web.emulator().directory.applications
+    return any(
+        is_registered(uri, (*c.post_logout_redirect_uris, *c.redirect_uris)) for c in clients
+    )
+
+
+def _leaving(asked: _Request, accounts: list[Account]) -> Account | None:
+    if asked.hint is not None:
+        wanted = asked.hint.lower()
+        return next((a for a in accounts if a.username.lower() == wanted), None)
+    return accounts[0] if len(accounts) == 1 else None
+
+
+def _ask(asked: _Request, accounts: list[Account], parameters: Parameters) -> Response:
+    kept = ("post_logout_redirect_uri", "state", "client_id")
+    fields = {name: value for name in kept if (value := parameters.get(name)) is not None}
+    if asked.client is not None:
+        fields["client_id"] = asked.client.client_id
+    targets = (csp_source(asked.return_uri),) if asked.return_uri else ()
+    return web.page(
+        "sign_out.html",
+        form_targets=targets,
+        action=request.path,
+        fields=fields,
+        accounts=accounts,
+        client=asked.client,
+    )
+
+
+def _finish(asked: _Request, account: Account | None, ended: SignIn | None) -> Response:
+    target = None
+    if asked.return_uri is not None:
+        state = {"state": asked.state} if asked.state is not None else {}
+        target = with_query(asked.return_uri, state)
+    frames = _frames(account, ended) if account and ended else []
+    if target is not None and not frames:
+        response = redirect(target, 303 if request.method == "POST" else 302)
+        assert isinstance(response, Response)
+        return response
+    return web.page(
+        "signed_out.html",
+        frames=tuple(dict.fromkeys(csp_source(url) for url in frames)),
+        account=account,
+        frame_urls=frames,
+        target=target,
+        ignored_uri=asked.ignored_uri,
+        client=asked.client,
+    )
+
+
+def _frames(account: Account, ended: SignIn) -> list[str]:
+    """Front-Channel Logout section 3: each application learns issuer and session."""
+    about = {"iss": f"{web.base_url()}/{account.tenant_id}/v2.0", "sid": ended.sid}
+    directory = web.emulator().directory
+    used = (directory.application(client_id) for client_id in sorted(ended.client_ids))
+    uris = (application.front_channel_logout_uri for application in used if application)
+    return [with_query(uri, about) for uri in uris if uri]

@@ -1,0 +1,274 @@
+"""HTTP around the provider: the application factory, addresses, headers, and how errors are told."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from keyfob_emulator.errors import Incident, ProtocolError
+from keyfob_emulator.model import GRAPH_URL, Directory, is_guid
+from keyfob_emulator.parameters import Parameters
+from keyfob_emulator.realm import Realm
+from keyfob_emulator.sessions import BrowserSession
+from keyfob_emulator.state import Emulator
+
+EXTENSION: Final = "keyfob_emulator"
+MICROSOFT_LOGIN: Final = "https://login.microsoftonline.com"
+_LOOPBACK_HOST: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
+_MAXIMUM_BODY: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What the views work with: the state, and where it is reachable."""
+
+    emulator: Emulator
+    base_url: str | None
+    graph_url: str | None
+
+
+def create_app(
+    emulator: Emulator | None = None,
+    *,
+    directory: Directory | None = None,
+    base_url: str | None = None,
+    graph_url: str | None = None,
+    clock: Callable[[], float] | None = None,
+) -> Flask:
+    """The provider as a Flask application.
+
+    Give an :class:`Emulator` to keep hold of its state, or a directory and a clock to have one made.
+    ``base_url`` fixes the address in metadata and tokens, for running in the place of another host;
+    without it the address is the one a request came to, which must be a loopback one. ``graph_url`` is
+    where Microsoft Graph is said to be: Graph's own address in the place of Microsoft's sign-in host,
+    else the provider itself.
+    """
+    from keyfob_emulator.views import discovery, graph, home, sign_in, sign_out, token
+
+    if emulator is None:
+        emulator = Emulator(directory, clock=clock)
+    elif directory is not None or clock is not None:
+        raise TypeError("give either an Emulator, or a directory and a clock, not both")
+    base_url = base_url.rstrip("/") if base_url else None
+    if graph_url is None and base_url == MICROSOFT_LOGIN:
+        graph_url = GRAPH_URL
+    app = Flask("keyfob_emulator", static_url_path="/-/assets")
+    app.config.update(
+        MAX_CONTENT_LENGTH=_MAXIMUM_BODY,
+        MAX_FORM_MEMORY_SIZE=_MAXIMUM_BODY,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+        TEMPLATES_AUTO_RELOAD=False,
+    )
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions[EXTENSION] = Provider(emulator, base_url, graph_url)
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.register_error_handler(ProtocolError, _json_error)
+    app.register_error_handler(HTTPException, _http_error)
+    for module in (home, discovery, sign_in, token, sign_out, graph):
+        app.register_blueprint(module.blueprint)
+    return app
+
+
+# Where the request came to
+
+
+def provider() -> Provider:
+    """The provider of the running application."""
+    return cast(Provider, current_app.extensions[EXTENSION])
+
+
+def emulator() -> Emulator:
+    """The state of the running application."""
+    return provider().emulator
+
+
+def base_url() -> str:
+    """The address this request reached the provider at, or the one it was given."""
+    return provider().base_url or f"{request.scheme}://{request.host}"
+
+
+def graph_urls() -> tuple[str, ...]:
+    """Every address that means Microsoft Graph here; the first one is announced."""
+    base = provider().graph_url or base_url()
+    # msgraph_host carries no scheme, and clients usually put https:// before it.
+    secure = "https://" + urlsplit(base).netloc
+    return tuple(dict.fromkeys((base, secure, GRAPH_URL)))
+
+
+def realm(segment: str) -> Realm:
+    """The realm of the path."""
+    return Realm.resolve(segment, emulator().directory)
+
+
+def query_parameters() -> Parameters:
+    """The parameters of the query string."""
+    return Parameters(request.args.to_dict(flat=False))
+
+
+def form_parameters() -> Parameters:
+    """The parameters of the body."""
+    return Parameters(request.form.to_dict(flat=False))
+
+
+def _host_allowed() -> bool:
+    """Only loopback names with this server's port: a page elsewhere must not reach it by a name of
+    its own (DNS rebinding), and no token may carry a made-up issuer."""
+    known = provider()
+    fixed = {urlsplit(url).netloc for url in (known.base_url, known.graph_url) if url}
+    if request.host in fixed:
+        return True
+    match = _LOOPBACK_HOST.fullmatch(request.host)
+    if match is None:
+        return False
+    port = match[2] or ("443" if request.scheme == "https" else "80")
+    return port == str(request.environ.get("SERVER_PORT", port))
+
+
+def _begin() -> Response | None:
+    given = request.headers.get("client-request-id", "")
+    g.correlation_id = given if is_guid(given) else str(uuid.uuid4())
+    g.csp_nonce = secrets.token_urlsafe(16)
+    if not _host_allowed():
+        text = "This provider answers on loopback addresses only.\n"
+        return Response(text, 400, content_type="text/plain; charset=utf-8")
+    return None
+
+
+def take_failure(endpoint: str) -> Response | None:
+    """The answer to give instead, when a test asked for one."""
+    failure = emulator().take_failure(endpoint)
+    if failure is None:
+        return None
+    response = Response(failure.body, failure.status, content_type="text/plain; charset=utf-8")
+    if failure.retry_after is not None:
+        response.headers["Retry-After"] = str(failure.retry_after)
+    return response
+
+
+# The browser's session
+
+
+def cookie_name() -> str:
+    """One name per port: browsers share the cookies of a host between all its ports."""
+    return f"keyfob_emulator_{urlsplit(base_url()).port or 'session'}"
+
+
+def session() -> BrowserSession | None:
+    """The session of this browser, if it has one."""
+    if "browser_session" not in g:
+        state = emulator()
+        value = request.cookies.get(cookie_name())
+        g.browser_session = state.sessions.find(value, state.lifetimes.session)
+    return cast("BrowserSession | None", g.browser_session)
+
+
+def ensure_session() -> BrowserSession:
+    """The session of this browser, made if it has none."""
+    found = session()
+    if found is None:
+        found = g.browser_session = emulator().sessions.create()
+        g.session_changed = True
+    return found
+
+
+def renew_session() -> None:
+    """Give the browser's session a new id, as every sign-in must."""
+    emulator().sessions.renew(ensure_session())
+    g.session_changed = True
+
+
+# Answers
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers["x-ms-request-id"] = str(uuid.uuid4())
+    headers["client-request-id"] = g.correlation_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    if request.endpoint != "static":
+        headers.setdefault("Cache-Control", "no-store")
+        headers.setdefault("Pragma", "no-cache")
+    if g.get("session_changed"):
+        response.set_cookie(
+            cookie_name(),
+            ensure_session().session_id,
+            httponly=True,
+            samesite="Lax",
+            secure=base_url().startswith("https:"),
+            path="/",
+        )
+    return response
+
+
+def page(
+    template: str,
+    status: int = 200,
+    *,
+    form_targets: tuple[str, ...] = (),
+    frames: tuple[str, ...] = (),
+    **context: object,
+) -> Response:
+    """An HTML page with a strict policy: no scripts but those with the nonce, no framing."""
+    html = render_template(f"keyfob_emulator/{template}", csp_nonce=g.csp_nonce, **context)
+    response = make_response(html, status)
+    policy = {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "script-src": f"'nonce-{g.csp_nonce}'",
+        "form-action": " ".join(("'self'", *form_targets)),
+        "frame-src": " ".join(frames) or "'none'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    }
+    response.headers["Content-Security-Policy"] = "; ".join(f"{k} {v}" for k, v in policy.items())
+    response.headers["X-Frame-Options"] = "DENY"
+    # Not "no-referrer": browsers would then send "Origin: null" with the form_post answer.
+    response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
+    return response
+
+
+def incident(error: ProtocolError) -> Incident:
+    """The telling of an error in this request."""
+    return Incident(error, emulator().now(), g.correlation_id)
+
+
+def error_page(
+    error: ProtocolError, *, action: str | None = None, csrf_token: str | None = None
+) -> Response:
+    """An error a person has to read, because there is no application to tell it to.
+
+    With ``action`` the page offers to go on with another account.
+    """
+    told = incident(error)
+    return page("error.html", error.status, incident=told, action=action, csrf_token=csrf_token)
+
+
+def _json_error(error: ProtocolError) -> Response:
+    response = jsonify(incident(error).as_json(base_url()))
+    response.status_code = error.status
+    if error.status == 401 and request.headers.get("Authorization", "").lower().startswith("basic"):
+        # RFC 6749 section 5.2: answer the scheme the client used.
+        response.headers["WWW-Authenticate"] = 'Basic realm="keyfob_emulator"'
+    return response
+
+
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.code < 400:
+        return error
+    text = f"{error.code} {error.name}\n"
+    response = Response(text, error.code, content_type="text/plain; charset=utf-8")
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers["Allow"] = value
+    return response
