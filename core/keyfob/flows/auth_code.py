@@ -1,0 +1,209 @@
+"""Sign-in by authorization code, with PKCE, `state` and `nonce` (RFC 6749 §4.1, RFC 7636)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypedDict
+
+from keyfob.errors import AuthorizationResponseError, StateMismatchError, TokenResponseError
+from keyfob.flows import Flow
+from keyfob.flows.client import Client
+from keyfob.protocol.authorization import (
+    AuthorizationCode,
+    AuthorizationRefusal,
+    build_authorization_url,
+    judge_authorization_response,
+)
+from keyfob.protocol.id_token import Expectations
+from keyfob.protocol.metadata import ProviderMetadata
+from keyfob.protocol.pkce import (
+    code_challenge,
+    hashed_nonce,
+    new_code_verifier,
+    new_nonce,
+    new_state,
+)
+from keyfob.protocol.scopes import checked_scopes, scope_text
+from keyfob.protocol.token_endpoint import parse_token_response
+from keyfob.protocol.userinfo import build_userinfo_request, lacks_profile, merge_userinfo
+
+
+class _AuthCodeFlowBase(TypedDict):
+    state: str
+    redirect_uri: str | None
+    scope: list[str]
+    auth_uri: str
+    code_verifier: str
+    nonce: str
+    claims_challenge: str | None
+
+
+class AuthCodeFlow(_AuthCodeFlowBase, total=False):
+    """One sign-in attempt, as MSAL keeps it: JSON-safe, secret, for one use, for one browser."""
+
+    max_age: int
+
+
+def initiate(
+    client: Client,
+    scopes: Collection[str],
+    *,
+    redirect_uri: str | None,
+    state: str | None = None,
+    prompt: str | None = None,
+    login_hint: str | None = None,
+    domain_hint: str | None = None,
+    claims_challenge: str | None = None,
+    max_age: int | None = None,
+    response_mode: str | None = None,
+) -> Flow[AuthCodeFlow]:
+    """Begin an attempt: its secrets, and the address the browser is sent to."""
+    asked = checked_scopes(scopes)
+    metadata = yield from client.metadata()
+    scope = sorted(client.sign_in_scopes(asked, metadata))
+    verifier = new_code_verifier(client.random_bytes)
+    flow: AuthCodeFlow = {
+        "state": state or new_state(client.random_bytes),
+        "redirect_uri": redirect_uri,
+        "scope": scope,
+        "auth_uri": "",
+        "code_verifier": verifier,
+        "nonce": new_nonce(client.random_bytes),
+        "claims_challenge": claims_challenge,
+    }
+    if max_age is not None:
+        flow["max_age"] = max_age
+    microsoft = client.is_microsoft
+    flow["auth_uri"] = build_authorization_url(
+        metadata,
+        {
+            "client_id": client.client_id,
+            "response_type": "code",
+            "redirect_uri": redirect_uri,
+            "scope": scope_text(scope),
+            "state": flow["state"],
+            "response_mode": response_mode,
+            "code_challenge": code_challenge(verifier),
+            "code_challenge_method": "S256",
+            "nonce": hashed_nonce(flow["nonce"]),
+            "client_info": "1" if microsoft else None,
+            "login_hint": login_hint,
+            "prompt": prompt,
+            "domain_hint": domain_hint,
+            "claims": claims_challenge,
+            "max_age": str(max_age) if max_age is not None else None,
+            "X-AnchorMailbox": f"UPN:{login_hint}" if microsoft and login_hint else None,
+        },
+    )
+    return flow
+
+
+def redeem(
+    client: Client,
+    flow: Mapping[str, Any],
+    response: Mapping[str, str],
+    scopes: Collection[str] | None = None,
+) -> Flow[dict[str, Any]]:
+    """Finish an attempt: judge what came back, exchange the code, judge what that gave.
+
+    Tokens reach the cache only after everything about them was checked.
+
+    :returns: the token response with `id_token_claims`, or a dict with `error`.
+    """
+    state = flow.get("state")
+    if not isinstance(state, str) or not state:
+        raise StateMismatchError("state missing from auth_code_flow: there is no such attempt")
+    metadata = yield from client.metadata()
+    answer = judge_authorization_response(response, state=state, metadata=metadata)
+    if isinstance(answer, AuthorizationRefusal):
+        return _refusal(answer)
+    asked = frozenset(scopes) if scopes is not None else frozenset(flow["scope"])
+    if not asked <= set(flow["scope"]):
+        raise AuthorizationResponseError(
+            "The scopes must be among those the attempt began with", code="scopes"
+        )
+    http = yield client.token_request(
+        metadata,
+        {
+            "grant_type": "authorization_code",
+            "claims": flow.get("claims_challenge"),
+            "code_verifier": flow["code_verifier"],
+            "code": answer.code,
+            "redirect_uri": flow.get("redirect_uri"),
+            "scope": scope_text(asked),
+        },
+    )
+    tokens = parse_token_response(http)
+    if "error" in tokens:
+        return tokens
+    tokens["id_token_claims"] = yield from _proven_claims(client, metadata, flow, answer, tokens)
+    remember(client, metadata, tokens, asked, grant_type="authorization_code")
+    tokens["token_source"] = "identity_provider"
+    return tokens
+
+
+def _proven_claims(
+    client: Client,
+    metadata: ProviderMetadata,
+    flow: Mapping[str, Any],
+    answer: AuthorizationCode,
+    tokens: Mapping[str, Any],
+) -> Flow[dict[str, Any]]:
+    if not tokens.get("id_token"):
+        raise TokenResponseError(
+            "The token endpoint answered without an ID token: nobody is proven", code="no_id_token"
+        )
+    claims = yield from client.provider.verified_claims(
+        tokens["id_token"],
+        Expectations(
+            client_id=client.client_id,
+            metadata=metadata,
+            now=client.clock(),
+            nonce=hashed_nonce(flow["nonce"]),
+            access_token=tokens["access_token"],
+            code=answer.code,
+            max_age=flow.get("max_age"),
+            leeway=client.leeway,
+            allowed_tenants=client.allowed_tenants,
+        ),
+    )
+    if metadata.is_microsoft or not metadata.userinfo_endpoint or not lacks_profile(claims):
+        return claims
+    http = yield build_userinfo_request(metadata.userinfo_endpoint, tokens["access_token"])
+    return merge_userinfo(claims, http)
+
+
+def remember(
+    client: Client,
+    metadata: ProviderMetadata,
+    tokens: Mapping[str, Any],
+    scopes: Collection[str],
+    *,
+    grant_type: str,
+    skip_account_creation: bool = False,
+) -> None:
+    """Put a judged token response into the cache."""
+    client.cache.add(
+        {
+            "client_id": client.client_id,
+            "scope": sorted(scopes),
+            "token_endpoint": metadata.token_endpoint,
+            "realm": metadata.realm,
+            "environment": client.environment,
+            "grant_type": grant_type,
+            "response": dict(tokens),
+            "data": {},
+            "params": {},
+            "skip_account_creation": skip_account_creation,
+        },
+        now=client.clock(),
+    )
+
+
+def _refusal(answer: AuthorizationRefusal) -> dict[str, Any]:
+    found = {"error": answer.error}
+    if answer.description:
+        found["error_description"] = answer.description
+    if answer.uri:
+        found["error_uri"] = answer.uri
+    return found

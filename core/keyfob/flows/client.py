@@ -1,0 +1,90 @@
+"""What every flow of one client application needs to know."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from keyfob.cache import TokenCache
+from keyfob.flows import Flow
+from keyfob.flows.provider import Provider
+from keyfob.protocol.client_auth import ClientSecret
+from keyfob.protocol.http import HttpRequest
+from keyfob.protocol.id_token import TenantRule
+from keyfob.protocol.metadata import ProviderMetadata
+from keyfob.protocol.pkce import RandomBytes
+from keyfob.protocol.scopes import sign_in_scopes
+from keyfob.protocol.token_endpoint import build_token_request
+
+
+@dataclass(frozen=True)
+class Client:
+    """One application at one provider, with the cache its tokens go to.
+
+    :param leeway: seconds of clock difference that are forgiven.
+    :param clock: seconds since the epoch; injected by tests.
+    """
+
+    client_id: str
+    provider: Provider
+    cache: TokenCache
+    secret: ClientSecret | None = field(default=None, repr=False)
+    leeway: int = 60
+    allowed_tenants: TenantRule | None = None
+    excluded_scopes: frozenset[str] = frozenset()
+    app_name: str | None = None
+    app_version: str | None = None
+    clock: Callable[[], float] = time.time
+    random_bytes: RandomBytes = secrets.token_bytes
+
+    @property
+    def environment(self) -> str:
+        return self.provider.authority.environment
+
+    @property
+    def is_microsoft(self) -> bool:
+        return self.provider.authority.is_microsoft
+
+    def metadata(self) -> Flow[ProviderMetadata]:
+        return self.provider.metadata(self.clock())
+
+    def sign_in_scopes(
+        self, scopes: Collection[str], metadata: ProviderMetadata | None
+    ) -> frozenset[str]:
+        return sign_in_scopes(
+            scopes,
+            is_microsoft=self.is_microsoft,
+            metadata=metadata,
+            excluded=self.excluded_scopes,
+        )
+
+    def token_request(
+        self,
+        metadata: ProviderMetadata,
+        grant: Mapping[str, str | None],
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpRequest:
+        if self.is_microsoft:
+            grant = {**grant, "client_info": "1"}
+        return build_token_request(
+            metadata, self.client_id, self.secret, grant, {**self._headers(), **(headers or {})}
+        )
+
+    def _headers(self) -> dict[str, str]:
+        """How Microsoft's support finds this request again; other providers get nothing."""
+        if not self.is_microsoft:
+            return {}
+        from keyfob import __version__
+
+        named = {"x-app-name": self.app_name, "x-app-ver": self.app_version}
+        return {
+            "client-request-id": str(uuid.uuid4()),
+            "x-client-sku": "Keyfob.Python",
+            "x-client-ver": __version__,
+            "x-client-os": sys.platform,
+            **{name: value for name, value in named.items() if value},
+        }

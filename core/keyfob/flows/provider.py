@@ -1,0 +1,135 @@
+"""What is known of a provider: its metadata and keys, fetched when needed and kept for a while."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from keyfob.errors import IdTokenError
+from keyfob.flows import Flow
+from keyfob.protocol.authority import Authority
+from keyfob.protocol.id_token import (
+    Expectations,
+    SignedIdToken,
+    UnverifiedIdToken,
+    judge_claims,
+    read_id_token,
+    verify_signature,
+)
+from keyfob.protocol.keys import KeySet, build_key_set_request, parse_key_set
+from keyfob.protocol.metadata import ProviderMetadata, build_metadata_request, parse_metadata
+
+#: Seconds. Providers change their metadata rarely and announce it nowhere.
+METADATA_MAX_AGE = 24 * 3600
+#: Seconds. A withdrawn key is believed no longer than this.
+KEYS_MAX_AGE = 24 * 3600
+#: Refetches of the keys for a token that none of them fits: so many at once ...
+REFETCH_BURST = 5
+#: ... and one more each so many seconds. It bounds what forged tokens make us ask.
+REFETCH_INTERVAL = 10.0
+
+_MAY_BE_CURED_BY_NEW_KEYS = frozenset({"unknown_key", "signature"})
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    value: Any
+    at: float
+
+
+class Provider:
+    """Program life: one authority with what was fetched of it. Safe to share between threads.
+
+    Nothing is fetched before a flow needs it, and a failure is not remembered: the next flow
+    tries again.
+    """
+
+    def __init__(
+        self,
+        authority: Authority,
+        *,
+        metadata_max_age: float = METADATA_MAX_AGE,
+        keys_max_age: float = KEYS_MAX_AGE,
+    ) -> None:
+        self.authority = authority
+        self._metadata_max_age = metadata_max_age
+        self._keys_max_age = keys_max_age
+        self._metadata: _Fetched | None = None
+        self._keys: _Fetched | None = None
+        self._lock = threading.Lock()
+        self._refetches = float(REFETCH_BURST)
+        self._refetches_counted_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Provider {self.authority.url}>"
+
+    def known_metadata(self, now: float) -> ProviderMetadata | None:
+        """The metadata, if it is at hand and fresh."""
+        held = self._metadata
+        if held is not None and 0 <= now - held.at < self._metadata_max_age:
+            metadata: ProviderMetadata = held.value
+            return metadata
+        return None
+
+    def metadata(self, now: float) -> Flow[ProviderMetadata]:
+        known = self.known_metadata(now)
+        if known is not None:
+            return known
+        response = yield build_metadata_request(self.authority)
+        metadata = parse_metadata(self.authority, response)
+        before = self._metadata
+        self._metadata = _Fetched(metadata, now)
+        if before is not None and before.value.jwks_uri != metadata.jwks_uri:
+            self._keys = None
+        return metadata
+
+    def verified_claims(self, token: object, expected: Expectations) -> Flow[dict[str, Any]]:
+        """Judge an ID token completely (OpenID Connect Core §3.1.3.7).
+
+        A token that no key fits may be signed by a key from a second ago: the keys are then
+        fetched once more, if they have not been too often.
+
+        :raises IdTokenError: it proves nothing.
+        """
+        unverified = read_id_token(token)
+        keys = yield from self._signing_keys(expected.metadata, expected.now)
+        signed = yield from self._signed(unverified, keys, expected)
+        return judge_claims(signed, expected)
+
+    def _signed(
+        self, token: UnverifiedIdToken, keys: KeySet, expected: Expectations
+    ) -> Flow[SignedIdToken]:
+        algorithms = expected.metadata.signing_algorithms
+        try:
+            return verify_signature(token, keys, algorithms)
+        except IdTokenError as error:
+            if error.code not in _MAY_BE_CURED_BY_NEW_KEYS:
+                raise
+            if not self._may_refetch(expected.now):
+                raise
+        newer = yield from self._fetch_keys(expected.metadata, expected.now)
+        return verify_signature(token, newer, algorithms)
+
+    def _signing_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
+        held = self._keys
+        if held is not None and 0 <= now - held.at < self._keys_max_age:
+            keys: KeySet = held.value
+            return keys
+        return (yield from self._fetch_keys(metadata, now))
+
+    def _fetch_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
+        response = yield build_key_set_request(metadata.jwks_uri)
+        keys = parse_key_set(response)
+        self._keys = _Fetched(keys, now)
+        return keys
+
+    def _may_refetch(self, now: float) -> bool:
+        with self._lock:
+            gained = max(0.0, now - self._refetches_counted_at) / REFETCH_INTERVAL
+            self._refetches = min(float(REFETCH_BURST), self._refetches + gained)
+            self._refetches_counted_at = now
+            if self._refetches < 1:
+                return False
+            self._refetches -= 1
+            return True
