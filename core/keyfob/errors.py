@@ -17,6 +17,7 @@
     │   └── SubjectChangedError                a refreshed one that names somebody else
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
+    ├── TokenCacheError (JSONDecodeError)      a serialised token cache that cannot be read
     ├── StoreError                             the token store
     │   └── StoreUnavailable                   it cannot be reached now; worth another try
     └── DownstreamError (ValueError)           a downstream call that must not be sent
@@ -26,6 +27,8 @@ attribute holds a secret, a token, a code, a verifier or an assertion.
 """
 
 from __future__ import annotations
+
+import json
 
 __all__ = [
     "AnswerRefused",
@@ -45,6 +48,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "SubjectChangedError",
+    "TokenCacheError",
     "TokenResponseError",
     "TransportError",
     "UserInfoError",
@@ -217,6 +221,40 @@ class InteractionRequired(KeyfobError):
         self.claims = claims
         self.error = error
         self.suberror = suberror
+
+
+class TokenCacheError(KeyfobError, json.JSONDecodeError):
+    """A serialised token cache is not one, and nothing was loaded.
+
+    MSAL raises `json.JSONDecodeError` here, which carries the whole document, tokens and all.
+    This one has the same attributes, but ``doc`` is always "": ``pos``, ``lineno`` and ``colno``
+    say where the document broke, and are 0 where it is JSON but no token cache.
+    """
+
+    code = "token_cache"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        pos: int = 0,
+        lineno: int = 0,
+        colno: int = 0,
+        code: str | None = None,
+    ) -> None:
+        # Past JSONDecodeError's own constructor, which wants the document.
+        ValueError.__init__(self, message)
+        if code is not None:
+            self.code = code
+        self.msg = message
+        self.doc = ""
+        self.pos = pos
+        self.lineno = lineno
+        self.colno = colno
+
+    def __reduce__(self) -> tuple[type[TokenCacheError], tuple[str], dict[str, object]]:
+        # JSONDecodeError's own would hand (msg, doc, pos) to a constructor that takes no doc.
+        return type(self), (self.msg,), dict(self.__dict__)
 
 
 class StoreError(KeyfobError):

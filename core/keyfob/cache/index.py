@@ -1,0 +1,145 @@
+"""The document, and where to find things in it without looking at everything.
+
+Not thread-safe by itself: `TokenCache` holds its lock around every use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from keyfob.cache.entries import CredentialType, Entry
+
+_AT = CredentialType.ACCESS_TOKEN
+_RT = CredentialType.REFRESH_TOKEN
+_ACCOUNT = CredentialType.ACCOUNT
+_NOTHING: Mapping[str, Entry] = {}
+
+#: The name of a bucket: its kind, then the values that all entries in it share.
+_Place = tuple[str | None, ...]
+
+
+class Document:
+    """Sections of entries by key, as they are serialised, with buckets beside them.
+
+    A bucket has the entries that share certain fields, by key, in the order in which they stand in
+    their section. Only entries whose fields are strings or null are in buckets, so whatever else a
+    document holds is kept, and never found by mistake.
+
+    :param sections: a document to take over (it is not copied); by default an empty one.
+    """
+
+    def __init__(self, sections: dict[str, Any] | None = None) -> None:
+        self.sections: dict[str, Any] = {} if sections is None else sections
+        self._buckets: dict[_Place, dict[str, Entry]] = {}
+        for section in self.sections:
+            for key, entry in self.entries(section).items():
+                self._enter(section, key, entry)
+
+    def entries(self, section: str) -> dict[str, Entry]:
+        """The section's entries by key, in order; those that are no objects are left out."""
+        holder = self.sections.get(section)
+        if not isinstance(holder, dict):
+            return {}
+        return {key: entry for key, entry in holder.items() if isinstance(entry, dict)}
+
+    def size(self, section: str) -> int:
+        """How many entries the section has, of whatever kind."""
+        holder = self.sections.get(section)
+        return len(holder) if isinstance(holder, dict) else 0
+
+    def get(self, section: str, key: str) -> Entry | None:
+        """The entry at `key`, or None."""
+        holder = self.sections.get(section)
+        entry = holder.get(key) if isinstance(holder, dict) else None
+        return entry if isinstance(entry, dict) else None
+
+    def put(self, section: str, key: str, entry: Entry) -> None:
+        """File `entry` at `key`, in the place of what was there."""
+        holder = self.sections.get(section)
+        if not isinstance(holder, dict):
+            holder = self.sections[section] = {}
+        previous = holder.get(key)
+        if isinstance(previous, dict) and list(_places(section, previous)) != list(
+            _places(section, entry)
+        ):
+            # Keys are lower-cased and joined, so different owners can share one. The newcomer goes
+            # to the end of the section too: buckets are in their section's order.
+            self.drop(section, key)
+        holder[key] = entry
+        self._enter(section, key, entry)
+
+    def drop(self, section: str, key: str) -> bool:
+        """Forget what is at `key`; whether there was anything."""
+        holder = self.sections.get(section)
+        if not isinstance(holder, dict) or key not in holder:
+            return False
+        entry = holder.pop(key)
+        if isinstance(entry, dict):
+            for place in _places(section, entry):
+                bucket = self._buckets[place]
+                del bucket[key]
+                if not bucket:
+                    del self._buckets[place]
+        return True
+
+    def owned(
+        self, section: str, home_account_id: str | None, environment: str | None
+    ) -> Mapping[str, Entry]:
+        """What `section` has of one account; None stands for the application itself."""
+        return self._buckets.get(("owner", section, home_account_id, environment), _NOTHING)
+
+    def access_tokens(
+        self,
+        home_account_id: str | None,
+        environment: str | None,
+        client_id: str | None,
+        realm: str | None,
+        ext_cache_key: str | None,
+    ) -> Mapping[str, Entry]:
+        """The access tokens that differ in nothing but scopes, key and kind."""
+        return self._buckets.get(
+            ("token", home_account_id, environment, client_id, realm, ext_cache_key), _NOTHING
+        )
+
+    def knows(self, home_account_id: str) -> bool:
+        """Whether the person has an account or a refresh token here, in any environment."""
+        return any(
+            ("person", section, home_account_id) in self._buckets for section in (_ACCOUNT, _RT)
+        )
+
+    def accounts(self, environment: str | None) -> Mapping[str, Entry]:
+        """All accounts of an environment."""
+        return self._buckets.get(("environment", environment), _NOTHING)
+
+    def accounts_named(self, environment: str, username: str) -> Mapping[str, Entry]:
+        """The accounts of an environment with that user name, in whatever case."""
+        return self._buckets.get(("username", environment, username.lower()), _NOTHING)
+
+    def _enter(self, section: str, key: str, entry: Entry) -> None:
+        for place in _places(section, entry):
+            self._buckets.setdefault(place, {})[key] = entry
+
+
+def _places(section: str, entry: Entry) -> Iterator[_Place]:
+    """The buckets that `entry` belongs in."""
+    owner = (entry.get("home_account_id"), entry.get("environment"))
+    if not plain(*owner):
+        return
+    yield ("owner", section, *owner)
+    if section in (_ACCOUNT, _RT):
+        yield ("person", section, owner[0])
+    if section == _AT:
+        rest = (entry.get("client_id"), entry.get("realm"), entry.get("ext_cache_key"))
+        if plain(*rest):
+            yield ("token", *owner, *rest)
+    elif section == _ACCOUNT:
+        yield ("environment", owner[1])
+        username = entry.get("username")
+        if isinstance(username, str):
+            yield ("username", owner[1], username.lower())
+
+
+def plain(*values: object) -> bool:
+    """Whether all values are strings or null, and so can be looked up."""
+    return all(value is None or isinstance(value, str) for value in values)

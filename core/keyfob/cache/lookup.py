@@ -1,0 +1,268 @@
+"""Finding entries: MSAL's general query, and the lookups that sign-in and token calls are made of.
+
+Everything here reads a `Document` and changes nothing. What it returns are copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
+
+from keyfob.cache.derive import unverified_claims
+from keyfob.cache.entries import (
+    AccessTokenEntry,
+    AccountEntry,
+    CredentialType,
+    Entry,
+    RefreshTokenEntry,
+    epoch,
+    key_for,
+)
+from keyfob.cache.index import Document, plain
+from keyfob.errors import TokenResponseError
+
+_AT = CredentialType.ACCESS_TOKEN
+_RT = CredentialType.REFRESH_TOKEN
+_TOKEN_FIELDS = ("home_account_id", "environment", "client_id", "realm")
+_OWNER_FIELDS = _TOKEN_FIELDS[:2]
+#: What MSAL shows of an account, in its order.
+_SHOWN = (
+    "home_account_id",
+    "environment",
+    "username",
+    "account_source",
+    "authority_type",
+    "local_account_id",
+    "realm",
+)
+
+
+def candidates(document: Document, section: str, query: Mapping[str, Any]) -> Mapping[str, Entry]:
+    """The smallest bucket that has everything `query` can match; the whole section if none has."""
+    if section == _AT and _asked(query, _TOKEN_FIELDS) and plain(query.get("ext_cache_key")):
+        home, environment, client_id, realm = (query[name] for name in _TOKEN_FIELDS)
+        return document.access_tokens(
+            home, environment, client_id, realm, query.get("ext_cache_key")
+        )
+    if _asked(query, _OWNER_FIELDS):
+        return document.owned(section, *(query[name] for name in _OWNER_FIELDS))
+    if section == CredentialType.ACCOUNT and _asked(query, _OWNER_FIELDS[1:]):
+        return document.accounts(query["environment"])
+    return document.entries(section)
+
+
+def matches(section: str, entry: Entry, query: Mapping[str, Any], scopes: frozenset[str]) -> bool:
+    """Whether `entry` has all fields of `query`, equal, and all `scopes`, case-sensitively."""
+    for name, value in query.items():
+        if name not in entry or entry[name] != value:
+            return False
+    if section == _AT and "ext_cache_key" in entry and "ext_cache_key" not in query:
+        return False  # a token for special parameters never serves a request without them
+    return scopes <= _targets(entry)
+
+
+def is_expired(entry: Entry, now: float) -> bool:
+    """Whether an access token is past its time. One that says no time never is."""
+    expires_on = epoch(entry.get("expires_on"))
+    return expires_on is not None and expires_on < now
+
+
+def best_access_token(
+    tokens: Collection[Entry],
+    scopes: frozenset[str],
+    now: float,
+    *,
+    key_id: str | None,
+    token_type: str,
+    ignore_case: bool,
+) -> AccessTokenEntry | None:
+    """Of the tokens that have all `scopes` and still live, the one that lives longest.
+
+    One that spells the scopes as they were asked for goes before one that differs in case.
+    """
+    kind = token_type.lower()
+    folded = frozenset(scope.lower() for scope in scopes)
+    best: Entry | None = None
+    best_rank = (False, 0)
+    for entry in tokens:
+        expires_on = epoch(entry.get("expires_on"))
+        if expires_on is None or expires_on <= now or not _usable(entry):
+            continue
+        if entry.get("key_id") != key_id or _kind(entry) != kind:
+            continue
+        exact = scopes <= _targets(entry)
+        if not exact and not (ignore_case and folded <= _targets(entry, lower=True)):
+            continue
+        if best is None or (exact, expires_on) > best_rank:
+            best, best_rank = entry, (exact, expires_on)
+    return None if best is None else _access_token(best)
+
+
+def refresh_tokens(
+    document: Document,
+    home_account_id: str | None,
+    environment: str,
+    client_id: str,
+    family_id: str | None,
+) -> list[RefreshTokenEntry]:
+    """The refresh tokens that the client, or a client of its family, got for that account.
+
+    The newest comes first; of two of the same second, the one that was filed last.
+    """
+    found = [
+        _cleaned(entry, RefreshTokenEntry.__annotations__)
+        for entry in document.owned(_RT, home_account_id, environment).values()
+        if _usable(entry) and _serves(entry, client_id, family_id)
+    ]
+    found.reverse()
+    found.sort(key=lambda entry: epoch(entry.get("last_modification_time")) or 0, reverse=True)
+    return cast("list[RefreshTokenEntry]", found)
+
+
+def siblings(document: Document, refresh_token: Entry) -> list[Entry]:
+    """The refresh tokens of the same person, client and family, whatever they were granted for."""
+    if refresh_token.get("home_account_id") is None:
+        return []  # of whom is not known, so perhaps of different people
+    return [
+        entry
+        for entry in candidates(document, _RT, _owner(refresh_token)).values()
+        if entry.get("client_id") == refresh_token.get("client_id")
+        and entry.get("family_id") == refresh_token.get("family_id")
+        and _owner(entry) == _owner(refresh_token)
+    ]
+
+
+def id_token(
+    document: Document,
+    home_account_id: str | None,
+    environment: str,
+    client_id: str,
+    realm: str | None,
+) -> str | None:
+    """The newest ID token by its `iat`, of one realm or of all; of equals the last one filed."""
+    found: list[str] = [
+        entry["secret"]
+        for entry in document.owned(CredentialType.ID_TOKEN, home_account_id, environment).values()
+        if _usable(entry)
+        and entry.get("client_id") == client_id
+        and (realm is None or entry.get("realm") == realm)
+    ]
+    if len(found) < 2:
+        return found[0] if found else None
+    return max(reversed(found), key=_issued_at)
+
+
+def account(
+    document: Document, home_account_id: str | None, environment: str
+) -> AccountEntry | None:
+    """The account as the realm knows it that was filed last."""
+    found = document.owned(CredentialType.ACCOUNT, home_account_id, environment)
+    for entry in reversed(list(found.values())):
+        return cast("AccountEntry", _cleaned(entry, AccountEntry.__annotations__))
+    return None
+
+
+def accounts(
+    document: Document,
+    environments: Collection[str],
+    username: str | None,
+    authority_types: Collection[str],
+) -> list[dict[str, Any]]:
+    """One dict per account, as MSAL shows it; where an account is in several environments,
+    from the first of them, and where several realms know it, from the last filed."""
+    shown: dict[str | None, dict[str, Any]] = {}
+    for environment in environments:
+        for entry in _accounts_in(document, environment.lower(), username, authority_types):
+            shown.setdefault(entry["home_account_id"], {name: entry.get(name) for name in _SHOWN})
+    return list(shown.values())
+
+
+def app_metadata(document: Document, environment: str, client_id: str) -> Entry | None:
+    """What is known of the client in that environment."""
+    key = key_for(CredentialType.APP_METADATA, {"environment": environment, "client_id": client_id})
+    return document.get(CredentialType.APP_METADATA, key)
+
+
+def _accounts_in(
+    document: Document, environment: str, username: str | None, authority_types: Collection[str]
+) -> Iterator[Entry]:
+    named = document.accounts_named(environment, username) if username else None
+    if named is None:
+        last = _last_by_home(document.accounts(environment), authority_types)
+        yield from last.values()
+        return
+    for home in dict.fromkeys(entry.get("home_account_id") for entry in named.values()):
+        # The realm that counts may know the person by another name.
+        owned = document.owned(CredentialType.ACCOUNT, home, environment)
+        for entry in _last_by_home(owned, authority_types).values():
+            name = entry.get("username")
+            if username and isinstance(name, str) and name.lower() == username.lower():
+                yield entry
+
+
+def _last_by_home(
+    found: Mapping[str, Entry], authority_types: Collection[str]
+) -> dict[str | None, Entry]:
+    return {
+        entry.get("home_account_id"): {"home_account_id": None, **entry}
+        for entry in found.values()
+        if entry.get("authority_type") in authority_types
+    }
+
+
+def _asked(query: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    return all(name in query for name in names) and plain(*(query[name] for name in names))
+
+
+def _owner(entry: Entry) -> dict[str, Any]:
+    return {name: entry.get(name) for name in _OWNER_FIELDS}
+
+
+def _serves(entry: Entry, client_id: str, family_id: str | None) -> bool:
+    family = entry.get("family_id")
+    return entry.get("client_id") == client_id or (bool(family_id) and family == family_id)
+
+
+def _usable(entry: Entry) -> bool:
+    secret = entry.get("secret")
+    return isinstance(secret, str) and secret != ""
+
+
+def _kind(entry: Entry) -> str:
+    token_type = entry.get("token_type")
+    return token_type.lower() if isinstance(token_type, str) and token_type else "bearer"
+
+
+def _targets(entry: Entry, *, lower: bool = False) -> frozenset[str]:
+    target = entry.get("target")
+    if not isinstance(target, str):
+        return frozenset()
+    return frozenset((target.lower() if lower else target).split())
+
+
+def _access_token(entry: Entry) -> AccessTokenEntry:
+    clean = _cleaned(entry, AccessTokenEntry.__annotations__)
+    clean.setdefault("target", "")
+    for name in ("expires_on", "refresh_on"):
+        time = epoch(entry.get(name))
+        if time is None:
+            clean.pop(name, None)
+        else:
+            clean[name] = str(time)
+    return cast("AccessTokenEntry", clean)
+
+
+def _cleaned(entry: Entry, fields: Collection[str]) -> Entry:
+    """A copy without those known fields that are of a wrong type; unknown ones stay."""
+    return {
+        name: value
+        for name, value in entry.items()
+        if isinstance(value, str) or value is None or name not in fields
+    }
+
+
+def _issued_at(jwt: str) -> int:
+    try:
+        return epoch(unverified_claims(jwt).get("iat")) or 0
+    except TokenResponseError:
+        return 0
