@@ -2,8 +2,8 @@
 
 For developing and testing without a cloud. ``python -m keyfob_emulator`` runs it in a terminal;
 :class:`EmulatorServer` runs it in a test; :mod:`keyfob_emulator.in_process` puts it in the place of
-``login.microsoftonline.com`` without a socket. Never for real people: it listens on loopback only, and
-every password is printed.
+``login.microsoftonline.com`` without a socket. Never for real people: it listens on loopback only,
+and every password is printed.
 """
 
 from __future__ import annotations

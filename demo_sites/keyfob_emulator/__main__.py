@@ -57,7 +57,8 @@ def _summary(directory: Directory, url: str) -> Iterator[str]:
         notes = [tenant_of.name if tenant_of else account.tenant_id]
         notes += ["guest of " + t.name for t in map(directory.tenant, account.guest_in) if t]
         notes += [] if account.enabled else ["disabled"]
-        yield f"  {account.username:<{width}}  {account.password}  {account.name}, {', '.join(notes)}"
+        about = ", ".join((account.name, *notes))
+        yield f"  {account.username:<{width}}  {account.password}  {about}"
     yield ""
     yield "Applications"
     for application in directory.applications:

@@ -1,8 +1,9 @@
 """The authorization request, checked: who asks, what for, and how the answer shall travel.
 
-RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2.1, RFC 7636 (PKCE), OAuth 2.0 Multiple Response
-Types and Form Post Response Mode. Checks come in two halves: before the redirect URI is known to be the
-application's own an error is shown to the person, after that it is told to the application.
+RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2.1, RFC 7636 (PKCE), OAuth 2.0 Multiple
+Response Types and Form Post Response Mode. Checks come in two halves: before the redirect URI is
+known to be the application's own an error is shown to the person, after that it is told to the
+application.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def read_request(
     realm: Realm,
     reply: ReplyAddress,
     directory: Directory,
+    *,
     graph_urls: Iterable[str],
     hint: Callable[[str], str],
 ) -> AuthorizationRequest:
@@ -149,7 +151,8 @@ def _code_challenge(parameters: Parameters, client: Application) -> str | None:
         if client.public:  # RFC 8252 section 6; Entra demands it of single-page applications.
             raise problem(900144, parameter="code_challenge")
         return None
-    # A challenge without a method means "plain" (RFC 7636 section 4.3), which protects nothing here.
+    # A challenge without a method means "plain" (RFC 7636 section 4.3), which protects nothing
+    # here.
     if method != "S256" or not _CHALLENGE.fullmatch(challenge):
         raise problem(501491)
     return challenge

@@ -1,7 +1,7 @@
 """Client authentication at the token endpoint.
 
-RFC 6749 section 2.3.1 (``client_secret_basic``, ``client_secret_post``), RFC 7523 and OpenID Connect Core
-section 9 (``private_key_jwt``), public clients by their id alone.
+RFC 6749 section 2.3.1 (``client_secret_basic``, ``client_secret_post``), RFC 7523 and OpenID
+Connect Core section 9 (``private_key_jwt``), public clients by their id alone.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _verified(client: Application, assertion: str) -> dict[str, Any]:
 
 def _names(header: dict[str, Any], certificate: x509.Certificate) -> bool:
     # Entra accepts SHA-1 thumbprints with either alphabet; MSAL sends standard or URL-safe base64.
-    sha1 = base64url(certificate.fingerprint(hashes.SHA1()))
+    sha1 = base64url(certificate.fingerprint(hashes.SHA1()))  # noqa: S303
     sha256 = base64url(certificate.fingerprint(hashes.SHA256()))
     x5t = str(header.get("x5t", "")).rstrip("=").translate(str.maketrans("+/", "-_"))
     return x5t == sha1 or str(header.get("x5t#S256", "")).rstrip("=") == sha256

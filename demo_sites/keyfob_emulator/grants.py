@@ -1,7 +1,7 @@
 """Authorization codes and refresh tokens: opaque strings with a record on the server.
 
-RFC 6749 sections 4.1.2 and 6, RFC 9700 section 4.14. Codes live ten minutes and work once; using one
-again revokes what came from it. Everything that descends from one sign-in is a family.
+RFC 6749 sections 4.1.2 and 6, RFC 9700 section 4.14. Codes live ten minutes and work once; using
+one again revokes what came from it. Everything that descends from one sign-in is a family.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class GrantStore:
         self._clock = clock
         self._lock = threading.RLock()
         self._codes: dict[str, Code] = {}
-        self._redeemed: dict[str, str] = {}
+        self._redeemed: dict[str, Code] = {}
         self._refresh: dict[str, _Refresh] = {}
         self._families: dict[str, Family] = {}
         self._revoked_tokens: set[str] = set()
@@ -90,29 +90,27 @@ class GrantStore:
             _trim(self._codes, self._redeemed, self._refresh, self._families)
         return code
 
-    def peek_code(self, code: str) -> Code:
-        """The record of a code, without using it up; a used one revokes its family."""
+    def peek_code(self, code: str, client_id: str) -> Code:
+        """The record of a client's code, without using it up; a used one revokes its family."""
         key = _digest(code)
         with self._lock:
-            if key in self._redeemed:
-                self._revoke(self._redeemed[key])
+            used = self._redeemed.get(key)
+            record = used or self._codes.get(key)
+            if record is None or record.grant.client_id != client_id:
+                raise problem(70000)
+            if used is not None:
+                self._revoke(used.family)
                 raise problem(54005)
-            record = self._codes.get(key)
-        if record is None:
-            raise problem(70000)
         if self._clock() >= record.expires_at:
             raise problem(70008)
         return record
 
-    def redeem_code(self, code: str) -> None:
+    def redeem_code(self, code: str, client_id: str) -> None:
         """Use a code up. Of two requests at the same time only one gets past here."""
-        key = _digest(code)
         with self._lock:
-            record = self._codes.pop(key, None)
-            if record is None:
-                self.peek_code(code)
-                raise problem(70000)
-            self._redeemed[key] = record.family
+            self.peek_code(code, client_id)
+            key = _digest(code)
+            self._redeemed[key] = self._codes.pop(key)
 
     def issue_refresh(self, grant: Grant, family: str, lifetime: float) -> str:
         """A new refresh token in a family."""
@@ -186,17 +184,17 @@ def _digest(value: str) -> str:
 
 def _trim(
     codes: dict[str, Code],
-    redeemed: dict[str, str],
+    redeemed: dict[str, Code],
     refresh: dict[str, _Refresh],
     families: dict[str, Family],
 ) -> None:
-    """Forget the oldest families, so that a provider left running for weeks does not grow for ever."""
+    """Forget the oldest families, so that a provider that runs for weeks does not grow."""
     while len(families) > _MAXIMUM:
         oldest = next(iter(families))
         del families[oldest]
         for key in [k for k, c in codes.items() if c.family == oldest]:
             del codes[key]
-        for key in [k for k, f in redeemed.items() if f == oldest]:
+        for key in [k for k, c in redeemed.items() if c.family == oldest]:
             del redeemed[key]
         for key in [k for k, r in refresh.items() if r.family == oldest]:
             del refresh[key]

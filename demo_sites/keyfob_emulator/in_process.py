@@ -20,7 +20,7 @@ from flask import Flask
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
-from urllib3 import HTTPResponse
+from urllib3 import HTTPHeaderDict, HTTPResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from keyfob_emulator.model import GRAPH_URL
@@ -71,18 +71,16 @@ class EmulatorAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Answer a request. Timeouts, certificates and proxies mean nothing without a network."""
+        del stream, timeout, verify, cert, proxies
         parts = urlsplit(request.url or "")
-        body = request.body or b""
-        if not isinstance(body, (bytes, str)):
-            body = body.read() if hasattr(body, "read") else b"".join(body)
         builder = EnvironBuilder(
             method=request.method or "GET",
             path=parts.path or "/",
             query_string=parts.query,
             base_url=f"{parts.scheme}://{parts.netloc}/",
-            data=body.encode() if isinstance(body, str) else body,
+            data=_body(request.body),
             headers=[
-                (name, value if isinstance(value, str) else value.decode("latin-1"))
+                (name, _text(value))
                 for name, value in request.headers.items()
                 if name.lower() not in _FRAMING
             ],
@@ -99,6 +97,20 @@ class EmulatorAdapter(BaseAdapter):
         """Nothing is open."""
 
 
+def _text(value: Any) -> str:
+    """A header value: requests' own are text, those of an ``auth`` may be bytes."""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _body(body: Any) -> bytes:
+    """A prepared body: nothing, text, bytes, a file, or an iterable of bytes."""
+    if isinstance(body, str):
+        return body.encode()
+    if hasattr(body, "read"):
+        body = body.read()
+    return b"".join(body) if body is not None and not isinstance(body, bytes) else body or b""
+
+
 def _response(
     request: requests.PreparedRequest,
     status: int,
@@ -108,7 +120,7 @@ def _response(
     response = requests.Response()
     raw = HTTPResponse(
         io.BytesIO(content),
-        headers=headers,
+        headers=HTTPHeaderDict(headers),
         status=status,
         preload_content=False,
         original_response=_OriginalResponse(headers),  # type: ignore[arg-type]
@@ -120,7 +132,9 @@ def _response(
     response.reason = raw.reason or ""
     response.url = request.url or ""
     response.request = request
-    requests.cookies.extract_cookies_to_jar(response.cookies, request, raw)
+    requests.cookies.extract_cookies_to_jar(  # type: ignore[no-untyped-call]
+        response.cookies, request, raw
+    )
     response.content  # noqa: B018  Read now: nothing is left to come, and nothing is left open.
     return response
 

@@ -1,8 +1,8 @@
 """Signing keys: RSA-2048 with a self-signed certificate, made when first needed.
 
-As at Entra there are two rings: one signs for every organisation, the other for personal accounts, and
-each key of the key set says in ``issuer`` which tokens it may sign. JSON Web Key: RFC 7517; ``x5t`` and
-``x5c``: its sections 4.7 and 4.8.
+As at Entra there are two rings: one signs for every organisation, the other for personal accounts,
+and each key of the key set says in ``issuer`` which tokens it may sign. JSON Web Key: RFC 7517;
+``x5t`` and ``x5c``: its sections 4.7 and 4.8.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class SigningKey:
         # Entra's kid is the certificate's SHA-1 thumbprint; no security rests on it.
         self.kid = base64url(hashlib.sha1(der, usedforsecurity=False).digest())
         self._x5c = base64.b64encode(der).decode("ascii")
-        self._key = RSAKey.import_key(
+        self._key: RSAKey = RSAKey.import_key(
             private.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
@@ -118,7 +118,7 @@ class KeyRings:
                 self._rings[name] = [*kept, fresh]
 
     def key_set(self, rings: Iterable[str], issuer: str) -> dict[str, Any]:
-        """The document behind ``jwks_uri``; ``issuer`` is the template with ``{tenantid}`` in it."""
+        """The document behind ``jwks_uri``; ``issuer`` is a template with ``{tenantid}``."""
         keys = []
         for name in rings:
             concrete = issuer.replace("{tenantid}", CONSUMERS_TENANT)

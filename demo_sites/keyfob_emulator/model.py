@@ -1,8 +1,8 @@
 """What the provider knows: tenants, people, applications.
 
 Plain frozen values, so that a test can say ``replace(account, enabled=False)`` and nothing changes
-behind anybody's back. The vocabulary is Microsoft Entra's; names in brackets are the attribute of the
-application manifest or of Microsoft Graph that a field stands for.
+behind anybody's back. The vocabulary is Microsoft Entra's; names in brackets are the attribute of
+the application manifest or of Microsoft Graph that a field stands for.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Tenant:
 class Account:
     """A person who can sign in.
 
-    ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the same
-    password and name, and a different ``oid``. ``roles`` maps an application's client id to the app
-    roles this person was assigned.
+    ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the
+    same password and name, and a different ``oid``. ``roles`` maps an application's client id to
+    the app roles this person was assigned.
     """
 
     username: str
@@ -112,10 +112,11 @@ class Scope:
 class Application:
     """An app registration: a client, an API, or both.
 
-    ``permissions`` are the delegated permissions it is registered for, written as scopes; they are what
-    ``.default`` means. ``application_permissions`` are app roles of other applications that an
-    administrator granted to this one (``api://orders/Orders.Read.All``). Scopes in ``admin_consented``
-    are granted for everybody. ``certificates`` are PEM texts for ``private_key_jwt``.
+    ``permissions`` are the delegated permissions it is registered for, written as scopes; they are
+    what ``.default`` means. ``application_permissions`` are app roles of other applications that an
+    administrator granted to this one (``api://orders/Orders.Read.All``). Scopes in
+    ``admin_consented`` are granted for everybody. ``certificates`` are PEM texts for
+    ``private_key_jwt``.
     """
 
     client_id: str
@@ -184,7 +185,8 @@ class Directory:
         self._tenants: dict[str, Tenant] = {}
         self._accounts: dict[str, Account] = {}
         self._applications: dict[str, Application] = {}
-        for entry in (*tenants, *accounts, *applications):
+        entries: list[Tenant | Account | Application] = [*tenants, *accounts, *applications]
+        for entry in entries:
             self.add(entry)
 
     def add(self, entry: Tenant | Account | Application) -> None:

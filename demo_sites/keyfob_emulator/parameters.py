@@ -8,7 +8,7 @@ from keyfob_emulator.errors import problem
 
 
 class Parameters:
-    """Parameters by name. One that is sent without a value counts as left out; none may be repeated."""
+    """Parameters by name. One without a value counts as left out; none may be repeated."""
 
     def __init__(self, values: Mapping[str, list[str]]) -> None:
         self._values = values

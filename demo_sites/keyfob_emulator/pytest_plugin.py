@@ -1,7 +1,7 @@
 """A pytest plugin: fixtures with a provider of their own.
 
-Loaded by every pytest run where Keyfob is installed, so nothing but pytest is imported before a fixture
-is asked for.
+Loaded by every pytest run where Keyfob is installed, so nothing but pytest is imported before a
+fixture is asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The first segment of a path: which tenants, accounts and applications it stands for.
 
-"OpenID Connect on the Microsoft identity platform": ``common`` is everybody, ``organizations`` is work
-and school accounts, ``consumers`` personal ones, and a GUID or a domain name is one tenant.
+"OpenID Connect on the Microsoft identity platform": ``common`` is everybody, ``organizations`` is
+work and school accounts, ``consumers`` personal ones, and a GUID or a domain name is one tenant.
 """
 
 from __future__ import annotations
@@ -46,8 +46,15 @@ class Realm:
 
     @property
     def issuer_tenant(self) -> str:
-        """What stands in the issuer of the metadata: a GUID, or the ``{tenantid}`` of a template."""
+        """What stands in the metadata's issuer: a GUID, or the ``{tenantid}`` of a template."""
         return self.tenant.tenant_id if self.tenant else "{tenantid}"
+
+    @property
+    def endpoint_segment(self) -> str:
+        """What stands in the addresses of the metadata: a domain name has become its GUID there."""
+        if self.tenant is None or self.segment == CONSUMERS:
+            return self.segment
+        return self.tenant.tenant_id
 
     @property
     def organisations(self) -> bool:

@@ -1,7 +1,7 @@
 """Redirect URIs: which are registered, and how an answer travels in one.
 
-RFC 6749 section 3.1.2 and RFC 9700 section 2.1: comparison is exact, character by character. The one
-exception is the port of a loopback address (RFC 8252 section 7.3).
+RFC 6749 section 3.1.2 and RFC 9700 section 2.1: comparison is exact, character by character. The
+one exception is the port of a loopback address (RFC 8252 section 7.3).
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode, urlsplit
 
-# Matched on the raw text, never on a parsed URL: two parsers that disagree are how checks are evaded.
+# Matched on the raw text, never on a parsed URL: two parsers that disagree are how checks are
+# evaded.
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?((?:[/?].*)?)")
 _CLEAN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without space and backslash
 
@@ -47,8 +48,8 @@ def with_fragment(uri: str, answer: Mapping[str, str]) -> str:
 def csp_source(uri: str) -> str:
     """The origin of a URI as a Content-Security-Policy source.
 
-    Browsers hold ``form-action`` against every redirect that follows a form, so the pages must name the
-    application they lead to. CSP cannot write IPv6 addresses; there the whole scheme has to do.
+    Browsers hold ``form-action`` against every redirect that follows a form, so the pages must name
+    the application they lead to. CSP cannot write IPv6 addresses; there the whole scheme has to do.
     """
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https") or not parts.netloc:

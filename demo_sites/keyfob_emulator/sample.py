@@ -1,6 +1,7 @@
 """The directory the provider starts with: invented people in two invented organisations.
 
 The names honour pioneers of computing; addresses end in ``.example``, which RFC 2606 keeps free.
+The passwords and secrets are meant to be known: they open nothing but this provider.
 """
 
 from __future__ import annotations
@@ -53,9 +54,7 @@ def _tenants() -> tuple[Tenant, ...]:
 
 
 def _accounts() -> tuple[Account, ...]:
-    sites = {
-        client_id: ("Admin",) for client_id in (FLASK_SITE, DJANGO_SITE, CONTOSO_PORTAL, ORDERS_API)
-    }
+    sites = dict.fromkeys((FLASK_SITE, DJANGO_SITE, CONTOSO_PORTAL, ORDERS_API), ("Admin",))
     return (
         Account(
             "ada@contoso.example",

@@ -24,8 +24,8 @@ _SCOPE_TOKEN = re.compile(r"[!#-\[\]-~]+")  # RFC 6749 section 3.3, scope-token
 class ResourceScopes:
     """Permissions asked of one resource.
 
-    ``prefix`` is the resource as the request wrote it ("" for bare names): answers repeat that spelling,
-    and it becomes the audience of version 1 tokens.
+    ``prefix`` is the resource as the request wrote it ("" for bare names): answers repeat that
+    spelling, and it becomes the audience of version 1 tokens.
     """
 
     resource: Application
@@ -43,7 +43,7 @@ class ResourceScopes:
 
     @property
     def audience(self) -> str:
-        """``aud`` of an access token: the client id for version 2, else the identifier asked for."""
+        """``aud`` of an access token: the client id in version 2, else what was asked for."""
         if self.resource.access_token_version == 2 or not self.prefix:
             return self.resource.client_id
         return self.prefix

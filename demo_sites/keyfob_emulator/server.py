@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -16,6 +16,9 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from keyfob_emulator.model import Directory
 from keyfob_emulator.state import Emulator
 from keyfob_emulator.web import create_app
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 _BACKLOG: Final = 128
@@ -33,15 +36,24 @@ class PortTaken(OSError):
 class _Handler(WSGIRequestHandler):
     """Werkzeug's handler without an access log, which would hold codes and hints."""
 
+    # Browsers open connections ahead of need; a thread must not wait for ever on an idle one.
+    timeout = 60
+
+    def log_error(self, format: str, *args: object) -> None:  # noqa: A002
+        """Write nothing: only such idle connections and garbage end up here."""
+        del format, args
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing."""
+        """Write nothing."""
+        del code, size
 
 
-class _TalkingHandler(WSGIRequestHandler):
+class _TalkingHandler(_Handler):
     """The access log of ``--verbose``: method, path without its query, status."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """One line on standard output."""
+        del size
         path = getattr(self, "path", "").partition("?")[0]
         status = getattr(code, "value", code)
         print(f"{getattr(self, 'command', '-')} {path} {status}", flush=True)
@@ -83,15 +95,16 @@ def _bind_once(host: str, port: int) -> list[socket.socket]:
 
 def _bind(host: str, port: int) -> list[socket.socket]:
     """Listeners on every loopback address the host name stands for, all with the same port."""
-    for remaining in reversed(range(_ATTEMPTS if port == 0 else 1)):
+    attempts = _ATTEMPTS if port == 0 else 1
+    while True:
+        attempts -= 1
         try:
             return _bind_once(host, port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            if not remaining:
+            if not attempts:
                 raise PortTaken(port) from error
-    raise AssertionError("unreachable")
 
 
 class EmulatorServer:
@@ -101,7 +114,8 @@ class EmulatorServer:
             authority = server.authority("organizations")
             server.emulator.rotate_keys()
 
-    ``host`` is ``localhost`` (both loopback addresses), ``127.0.0.1`` or ``::1``; port 0 is a free one.
+    ``host`` is ``localhost`` (both loopback addresses), ``127.0.0.1`` or ``::1``; port 0 is a free
+    one.
     """
 
     def __init__(
@@ -138,7 +152,7 @@ class EmulatorServer:
         """An authority: what goes into ``KEYFOB_AUTHORITY``."""
         return f"{self.url}/{tenant}"
 
-    def start(self) -> EmulatorServer:
+    def start(self) -> Self:
         """Begin to listen; :class:`PortTaken` when somebody else does already."""
         if self._servers:
             raise RuntimeError("this server is running already")
@@ -166,7 +180,7 @@ class EmulatorServer:
             server.server_close()
         self._servers, self._threads = [], []
 
-    def __enter__(self) -> EmulatorServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(

@@ -106,7 +106,7 @@ class Emulator:
 
     @property
     def revoke_reused_refresh_tokens(self) -> bool:
-        """Whether using a refresh token twice revokes its whole family (RFC 9700 section 4.14.2)."""
+        """Whether a second use of a refresh token revokes its family (RFC 9700 section 4.14.2)."""
         return self.grants.revoke_reused
 
     @revoke_reused_refresh_tokens.setter
@@ -114,7 +114,10 @@ class Emulator:
         self.grants.revoke_reused = value
 
     def revoke_refresh_tokens(self, username: str, client_id: str | None = None) -> None:
-        """Revoke a person's refresh tokens (and access tokens at Graph), of one application or all."""
+        """Revoke what a person's sign-ins led to, for one application or all.
+
+        Refresh tokens stop working, and access tokens at this provider's Graph.
+        """
         self.grants.revoke_for(self.account(username).object_id, client_id)
 
     def sign_out_everywhere(self, username: str) -> None:

@@ -1,7 +1,7 @@
 """What to ask a person next, given what they did so far.
 
-OpenID Connect Core section 3.1.2.3 (``prompt``, ``max_age``), and Entra's single sign-on: one signed-in
-account that fits goes straight through, several lead to the picker.
+OpenID Connect Core section 3.1.2.3 (``prompt``, ``max_age``), and Entra's single sign-on: one
+signed-in account that fits goes straight through, several lead to the picker.
 """
 
 from __future__ import annotations
@@ -37,6 +37,20 @@ class Standing:
     identity: Identity | None = None
     sign_in: SignIn | None = None
     missing: frozenset[str] = frozenset()
+
+    @property
+    def person(self) -> Identity:
+        """Who it is, at every step after the choice of an account."""
+        if self.identity is None:
+            raise RuntimeError(f"nobody is known yet at {self.step}")
+        return self.identity
+
+    @property
+    def proof(self) -> SignIn:
+        """Their sign-in, at every step after the password."""
+        if self.sign_in is None:
+            raise RuntimeError(f"nobody is signed in yet at {self.step}")
+        return self.sign_in
 
 
 def signed_in(
@@ -133,7 +147,10 @@ def _fresh(
         return True
     if "login" in request.prompt:
         return False
-    return request.max_age is None or state.now() - sign_in.auth_time <= request.max_age > 0
+    if request.max_age is None:
+        return True
+    # OpenID Connect Core 3.1.2.1: max_age=0 means what prompt=login means.
+    return 0 < request.max_age and state.now() - sign_in.auth_time <= request.max_age
 
 
 def silent(

@@ -1,6 +1,7 @@
 """The token endpoint's decisions: three grants, in and out as values.
 
-RFC 6749 sections 4.1.3, 6 and 4.4, RFC 7636 section 4.6 (PKCE), OpenID Connect Core sections 3.1.3 and 12.
+RFC 6749 sections 4.1.3, 6 and 4.4, RFC 7636 section 4.6 (PKCE), OpenID Connect Core sections 3.1.3
+and 12.
 """
 
 from __future__ import annotations
@@ -58,18 +59,16 @@ class TokenService:
         return grants[grant_type](parameters, client)
 
     def _assertion_audiences(self) -> Iterable[str]:
-        tenant = self.realm.segment
-        yield f"{self.base_url}/{tenant}/oauth2/v2.0/token"
-        yield f"{self.base_url}/{tenant}/v2.0"
+        for tenant in {self.realm.segment, self.realm.endpoint_segment}:
+            yield f"{self.base_url}/{tenant}/oauth2/v2.0/token"
+            yield f"{self.base_url}/{tenant}/v2.0"
 
     # The grants
 
     def _authorization_code(self, parameters: Parameters, client: Application) -> dict[str, Any]:
         text = parameters.require("code")
         redirect_uri = parameters.require("redirect_uri")
-        code = self.emulator.grants.peek_code(text)
-        if code.grant.client_id != client.client_id:
-            raise problem(70000)
+        code = self.emulator.grants.peek_code(text, client.client_id)
         if redirect_uri != code.redirect_uri:
             raise problem(500112, redirect_uri=redirect_uri, expected=code.redirect_uri)
         _check_verifier(parameters.get("code_verifier"), code)
@@ -78,7 +77,7 @@ class TokenService:
         asked = self._scopes_asked(parameters.get("scope"), original, client)
         self._check_consent(asked, identity, client)
         # Used up only now: a request that was refused above has not spent the code.
-        self.emulator.grants.redeem_code(text)
+        self.emulator.grants.redeem_code(text, client.client_id)
         grant = replace(code.grant, client_info=_wants_client_info(parameters, code.grant))
         # OpenID Connect Core 3.1.3.3: what the authorization asked for is owed here, whatever the
         # scope parameter, a Microsoft extension, narrows the access token to.
@@ -218,7 +217,9 @@ class TokenService:
         target = self._only_resource(asked)
         names, shown = self._granted(target, identity, client, asked)
         lifetime = minting.access_token_lifetime
-        claims = access_token_claims(minting, identity, client, grant, target, names, lifetime)
+        claims = access_token_claims(
+            minting, identity, client, grant, target=target, names=names, lifetime=lifetime
+        )
         tenant_id = identity.tenant.tenant_id
         self.emulator.grants.note_access_token(family, claims["uti"])
         access_token = keys.sign(claims, tenant_id)
@@ -234,7 +235,9 @@ class TokenService:
                 grant, family, self.emulator.lifetimes.refresh_token
             )
         if "openid" in asked.oidc:
-            id_claims = id_token_claims(minting, identity, client, grant, asked.oidc, access_token)
+            id_claims = id_token_claims(
+                minting, identity, client, grant, oidc=asked.oidc, access_token=access_token
+            )
             answer["id_token"] = keys.sign(id_claims, tenant_id)
         if grant.client_info:
             answer["client_info"] = encode_client_info(identity.account)
@@ -247,7 +250,7 @@ class TokenService:
         client: Application,
         asked: RequestedScopes,
     ) -> tuple[list[str], list[str]]:
-        """``scp`` and the answer's ``scope``: all the application has for this resource, as at Entra."""
+        """``scp`` and the answer's ``scope``: all there is for the resource, as at Entra."""
         consents = self.emulator.consents
         names = consents.granted_names(target.resource, identity, client)
         spelled = [target.spelled(name) for name in names]

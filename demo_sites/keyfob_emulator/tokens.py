@@ -44,7 +44,7 @@ class Minting:
 
 
 def pairwise_subject(client_id: str, object_id: str) -> str:
-    """``sub``: another one for each application (OpenID Connect Core section 8.1), always the same."""
+    """``sub``: stable, and another one for each application (OpenID Connect Core 8.1)."""
     digest = hashlib.sha256(f"keyfob-emulator|{client_id.lower()}|{object_id}".encode()).digest()
     return base64url(digest)
 
@@ -56,7 +56,7 @@ def encode_client_info(account: Account) -> str:
 
 
 def encode_login_hint(account: Account, sid: str) -> str:
-    """The opaque ``login_hint`` claim, made to be sent back as ``login_hint`` or ``logout_hint``."""
+    """The opaque ``login_hint`` claim, to be sent back as ``login_hint`` or ``logout_hint``."""
     return "O." + base64url(f"{account.object_id}|{sid}".encode())
 
 
@@ -82,12 +82,8 @@ def _times(minting: Minting, lifetime: int) -> dict[str, int]:
 
 
 def _person(identity: Identity) -> dict[str, Any]:
-    claims = {
-        "oid": identity.object_id,
-        "tid": identity.tenant.tenant_id,
-        "name": identity.account.name,
-    }
-    return claims
+    account, tenant = identity.account, identity.tenant
+    return {"oid": identity.object_id, "tid": tenant.tenant_id, "name": account.name}
 
 
 def id_token_claims(
@@ -95,6 +91,7 @@ def id_token_claims(
     identity: Identity,
     client: Application,
     grant: Grant,
+    *,
     oidc: frozenset[str],
     access_token: str,
 ) -> dict[str, Any]:
@@ -139,6 +136,7 @@ def access_token_claims(
     identity: Identity,
     client: Application,
     grant: Grant,
+    *,
     target: ResourceScopes,
     names: list[str],
     lifetime: int,

@@ -1,4 +1,4 @@
-"""HTTP around the provider: the application factory, addresses, headers, and how errors are told."""
+"""HTTP around the provider: application factory, addresses, headers, how errors are told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
@@ -45,11 +45,11 @@ def create_app(
 ) -> Flask:
     """The provider as a Flask application.
 
-    Give an :class:`Emulator` to keep hold of its state, or a directory and a clock to have one made.
-    ``base_url`` fixes the address in metadata and tokens, for running in the place of another host;
-    without it the address is the one a request came to, which must be a loopback one. ``graph_url`` is
-    where Microsoft Graph is said to be: Graph's own address in the place of Microsoft's sign-in host,
-    else the provider itself.
+    Give an :class:`Emulator` to keep hold of its state, or a directory and a clock to have one
+    made. ``base_url`` fixes the address in metadata and tokens, for running in the place of another
+    host; without it the address is the one a request came to, which must be a loopback one.
+    ``graph_url`` is where Microsoft Graph is said to be: Graph's own address in the place of
+    Microsoft's sign-in host, else the provider itself.
     """
     from keyfob_emulator.views import discovery, graph, home, sign_in, sign_out, token
 
@@ -84,7 +84,7 @@ def create_app(
 
 def provider() -> Provider:
     """The provider of the running application."""
-    return cast(Provider, current_app.extensions[EXTENSION])
+    return cast("Provider", current_app.extensions[EXTENSION])
 
 
 def emulator() -> Emulator:
@@ -149,7 +149,8 @@ def take_failure(endpoint: str) -> Response | None:
     failure = emulator().take_failure(endpoint)
     if failure is None:
         return None
-    response = Response(failure.body, failure.status, content_type="text/plain; charset=utf-8")
+    kind = "application/json" if failure.body.startswith("{") else "text/plain"
+    response = Response(failure.body, failure.status, content_type=f"{kind}; charset=utf-8")
     if failure.retry_after is not None:
         response.headers["Retry-After"] = str(failure.retry_after)
     return response
@@ -190,6 +191,12 @@ def renew_session() -> None:
 # Answers
 
 
+def go_to(place: str) -> Response:
+    """A redirect. After a form 303: no browser may send the password on (RFC 9700 4.12)."""
+    status = 303 if request.method == "POST" else 302
+    return Response(status=status, headers={"Location": place})
+
+
 def _finish(response: Response) -> Response:
     headers = response.headers
     headers["x-ms-request-id"] = str(uuid.uuid4())
@@ -216,7 +223,7 @@ def page(
     *,
     form_targets: tuple[str, ...] = (),
     frames: tuple[str, ...] = (),
-    **context: object,
+    **context: Any,
 ) -> Response:
     """An HTML page with a strict policy: no scripts but those with the nonce, no framing."""
     html = render_template(f"keyfob_emulator/{template}", csp_nonce=g.csp_nonce, **context)

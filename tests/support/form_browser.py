@@ -9,8 +9,8 @@
         page = page.submit(button="Sign in", password="...")
         assert "Hello Ada" in page.text
 
-Nothing happens by itself: a form that a script would send is sent with ``page.submit()``. Links, buttons
-and fields are found by what a person sees (text, label), or by name.
+Nothing happens by itself: a form that a script would send is sent with ``page.submit()``. Links
+and buttons are found by what a person sees, fields by name.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import requests
 
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAXIMUM_HOPS = 20
 
@@ -74,7 +77,6 @@ class _Reader(HTMLParser):
         self.title = ""
         self.headings: list[str] = []
         self.words: list[str] = []
-        self.labels: dict[str, str] = {}
         self._open: list[tuple[str, list[str], Callable[[str], None]]] = []
         self._form: Form | None = None
         self._select: str | None = None
@@ -99,9 +101,6 @@ class _Reader(HTMLParser):
             self._collect(tag, self.headings.append)
         elif tag == "title":
             self._collect(tag, lambda text: setattr(self, "title", text))
-        elif tag == "label" and "for" in given:
-            target = given["for"]
-            self._collect(tag, lambda text: self.labels.__setitem__(target, text))
         else:
             self._field(tag, given)
 
@@ -320,7 +319,7 @@ class FormBrowser:
         """Close the connections."""
         self.session.close()
 
-    def __enter__(self) -> FormBrowser:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,6 +1,7 @@
 """What clients read before they start: metadata, keys, instance discovery.
 
-OpenID Connect Discovery section 4, RFC 7517, and the Microsoft identity platform's instance discovery.
+OpenID Connect Discovery section 4, RFC 7517, and the Microsoft identity platform's instance
+discovery.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from keyfob_emulator.realm import Realm
 blueprint = Blueprint("discovery", __name__)
 
 _CLAIMS = (
-    "sub iss cloud_instance_name cloud_instance_host_name cloud_graph_host_name msgraph_host aud exp "
-    "iat auth_time acr nonce preferred_username name tid ver at_hash c_hash email"
+    "sub iss cloud_instance_name cloud_instance_host_name cloud_graph_host_name msgraph_host aud "
+    "exp iat auth_time acr nonce preferred_username name tid ver at_hash c_hash email"
 ).split()
 
 
@@ -30,7 +31,8 @@ def metadata(realm: Realm, base: str, graph: str) -> dict[str, Any]:
     insists on it would fail there, so it must fail here. ``response_types_supported`` and the
     authentication methods list what this provider really serves.
     """
-    tenant, endpoints = realm.segment, f"{base}/{realm.segment}/oauth2/v2.0"
+    tenant = realm.endpoint_segment
+    endpoints = f"{base}/{tenant}/oauth2/v2.0"
     return {
         "token_endpoint": f"{endpoints}/token",
         "token_endpoint_auth_methods_supported": [
@@ -99,13 +101,15 @@ def instance() -> Response:
         return failure
     parameters = web.query_parameters()
     asked = parameters.require("authorization_endpoint")
-    parts = urlsplit(asked)
+    try:
+        parts = urlsplit(asked)
+    except ValueError:
+        parts = urlsplit("")
     own = urlsplit(web.base_url()).netloc
     aliases = _aliases(own)
     segments = [segment for segment in parts.path.split("/") if segment]
     if parts.netloc.lower() not in aliases or not segments:
-        error = problem(50059, error="invalid_instance", tenant=asked)
-        raise error
+        raise problem(50049, host=asked)
     discovery = f"{web.base_url()}/{segments[0]}/v2.0/.well-known/openid-configuration"
     return _public(
         jsonify(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Response, redirect, request
+from flask import Response
 
 from keyfob_emulator import web
 from keyfob_emulator.authorize import ReplyAddress
@@ -29,11 +29,7 @@ def send(reply: ReplyAddress, answer: Mapping[str, str]) -> Response:
             client=reply.client,
         )
     place = with_fragment if reply.response_mode == "fragment" else with_query
-    # After a form 303, so that no browser repeats the password to the application (RFC 9700 4.12).
-    status = 303 if request.method == "POST" else 302
-    response = redirect(place(reply.redirect_uri, values), status)
-    assert isinstance(response, Response)
-    return response
+    return web.go_to(place(reply.redirect_uri, values))
 
 
 def send_error(reply: ReplyAddress, error: ProtocolError, **more: str) -> Response:

@@ -1,20 +1,20 @@
 """The authorization endpoint and the pages a person signs in on.
 
-The endpoint checks the request and opens an interaction; every page of it lives at one address, shows
-the step that is due, and posts back there. Reloading and going back are therefore harmless.
+The endpoint checks the request and opens an interaction; every page of it lives at one address,
+shows the step that is due, and posts back there. Reloading and going back are therefore harmless.
 """
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 
 from keyfob_emulator import web
 from keyfob_emulator.authorize import (
     AuthorizationRequest,
-    ReplyAddress,
     find_client,
     find_reply_address,
     read_request,
@@ -33,7 +33,7 @@ blueprint = Blueprint("sign_in", __name__)
 
 @blueprint.route("/<tenant>/oauth2/v2.0/authorize", methods=["GET", "POST"])
 def authorize(tenant: str) -> Response:
-    """The authorization endpoint (RFC 6749 section 3.1; both methods, OpenID Connect Core 3.1.2.1)."""
+    """The authorization endpoint (RFC 6749 section 3.1, OpenID Connect Core 3.1.2.1)."""
     failure = web.take_failure("authorize")
     if failure:
         return failure
@@ -45,8 +45,14 @@ def authorize(tenant: str) -> Response:
     except ProtocolError as error:
         return web.error_page(error)
     try:
-        hint = web.emulator().username_of_hint
-        asked = read_request(parameters, realm, reply, directory, web.graph_urls(), hint)
+        asked = read_request(
+            parameters,
+            realm,
+            reply,
+            directory,
+            graph_urls=web.graph_urls(),
+            hint=web.emulator().username_of_hint,
+        )
         if "none" in asked.prompt:
             return _complete(asked, silent(web.emulator(), asked, web.session()))
     except ProtocolError as error:
@@ -58,7 +64,7 @@ def authorize(tenant: str) -> Response:
     return _show(interaction)
 
 
-def _show(interaction: Interaction) -> Response:
+def _show(interaction: Interaction, told: str | None = None) -> Response:
     """The page that is due, or the answer when nothing is left to ask."""
     try:
         now = standing(web.emulator(), interaction)
@@ -69,23 +75,20 @@ def _show(interaction: Interaction) -> Response:
         return _complete(interaction.request, now)
     if request.endpoint == "sign_in.authorize":
         return _again(interaction)
-    return _Page(interaction).show(now)
+    return _Page(interaction, told).show(now)
 
 
 def _again(interaction: Interaction) -> Response:
     """To the interaction's own address, so that reloading does not repeat a form."""
-    place = url_for("sign_in.step", interaction_id=interaction.interaction_id)
-    status = 303 if request.method == "POST" else 302
-    return Response(status=status, headers={"Location": place})
+    return web.go_to(url_for("sign_in.step", interaction_id=interaction.interaction_id))
 
 
 def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
     """Give out the code."""
-    assert done.identity is not None and done.sign_in is not None
-    code = _code(asked, done.identity, done.sign_in)
-    answer = {"code": code, "session_state": done.sign_in.sid}
+    identity, sign_in = done.person, done.proof
+    answer = {"code": _code(asked, identity, sign_in), "session_state": sign_in.sid}
     if asked.client_info:
-        answer["client_info"] = encode_client_info(done.identity.account)
+        answer["client_info"] = encode_client_info(identity.account)
     return send(asked.reply, answer)
 
 
@@ -127,14 +130,13 @@ class _Page:
             return self._render("picker.html", people=people)
         if now.step is Step.TYPE:
             return self.username(asked.login_hint or "")
-        assert now.identity is not None
         if now.step is Step.PASSWORD:
-            return self._render("password.html", account=now.identity.account)
+            return self._render("password.html", account=now.person.account)
         consents = web.emulator().consents
         template = "consent.html" if now.step is Step.CONSENT else "approval.html"
         return self._render(
             template,
-            account=now.identity.account,
+            account=now.person.account,
             lines=consents.in_words(now.missing),
             admin_only=consents.admin_only(now.missing),
         )
@@ -151,7 +153,7 @@ class _Page:
             csrf_token=self.interaction.session.csrf_token,
         )
 
-    def _render(self, template: str, **context: object) -> Response:
+    def _render(self, template: str, **context: Any) -> Response:
         reply = self.interaction.request.reply
         return web.page(
             template,
@@ -181,11 +183,12 @@ def act(interaction_id: str) -> Response:
     """What the person did on the page."""
     try:
         interaction = _find(interaction_id)
-        given = request.form.get("csrf_token", "").encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(given, interaction.session.csrf_token.encode()):
-            raise problem(165000)
     except ProtocolError as error:
         return web.error_page(error)
+    given = request.form.get("csrf_token", "").encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(given, interaction.session.csrf_token.encode()):
+        # Forged, or shown before a sign-in in another tab: nothing is done but to show the page.
+        return _show(interaction, "This page was out of date. Please try again.")
     action = request.form.get("action", "")
     if action == "cancel":
         return _cancel(interaction)
@@ -229,9 +232,9 @@ def _check_password(interaction: Interaction, password: str) -> Response:
         now = standing(state, interaction)
     except ProtocolError as error:
         return _Page(interaction).refusal(error)
-    if now.step is not Step.PASSWORD or now.identity is None:
+    if now.step is not Step.PASSWORD:
         return _again(interaction)
-    account = now.identity.account
+    account = now.person.account
     given, right = password.encode("utf-8", "surrogatepass"), account.password.encode()
     if not hmac.compare_digest(given, right):
         return _Page(interaction, "The password is wrong (AADSTS50126).").show(now)
@@ -251,9 +254,9 @@ def _accept(interaction: Interaction) -> Response:
         now = standing(state, interaction)
     except ProtocolError as error:
         return _Page(interaction).refusal(error)
-    if now.step is Step.CONSENT and now.identity is not None:
+    if now.step is Step.CONSENT:
         client_id = interaction.request.client.client_id
-        state.consents.give(now.identity.object_id, client_id, now.missing)
+        state.consents.give(now.person.object_id, client_id, now.missing)
         interaction.consented = True
     return _show_after_form(interaction)
 

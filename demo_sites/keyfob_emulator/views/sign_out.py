@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, request
 
 from keyfob_emulator import web
 from keyfob_emulator.errors import ProtocolError, problem
@@ -82,7 +82,7 @@ def _read(parameters: Parameters) -> _Request:
 
 
 def _owner(token: str) -> tuple[str, str]:
-    """Client and user name of an ID token; an expired one will do (RP-Initiated Logout section 2)."""
+    """Client and user name of an ID token; expired ones will do (RP-Initiated Logout 2)."""
     state = web.emulator()
     claims = state.keys.verify(token)
     client_id, subject = str((claims or {}).get("aud")), (claims or {}).get("sub")
@@ -131,9 +131,7 @@ def _finish(asked: _Request, account: Account | None, ended: SignIn | None) -> R
         target = with_query(asked.return_uri, state)
     frames = _frames(account, ended) if account and ended else []
     if target is not None and not frames:
-        response = redirect(target, 303 if request.method == "POST" else 302)
-        assert isinstance(response, Response)
-        return response
+        return web.go_to(target)
     return web.page(
         "signed_out.html",
         frames=tuple(dict.fromkeys(csp_source(url) for url in frames)),

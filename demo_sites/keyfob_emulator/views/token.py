@@ -1,4 +1,4 @@
-"""The token endpoint over HTTP. POST only (RFC 6749 section 3.2); answers are never stored (5.1)."""
+"""The token endpoint over HTTP. POST only (RFC 6749 section 3.2), never stored (5.1)."""
 
 from __future__ import annotations
 
