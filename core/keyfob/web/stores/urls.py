@@ -1,0 +1,107 @@
+"""TOKEN_STORE's value: which store it names, and whether there is such a store."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Literal, NamedTuple
+
+from keyfob.errors import ConfigurationError
+
+Kind = Literal["memory", "sqlite", "django-db", "django-cache"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(:?)")
+_NOT_YET = frozenset(
+    f"{product}{variant}"
+    for product in ("redis", "rediss", "valkey", "valkeys")
+    for variant in ("", "+sentinel", "+cluster")
+)
+_EXAMPLES = {
+    "memory": "memory://",
+    "sqlite": "sqlite:///keyfob.sqlite3",
+    "django-db": "django-db",
+    "django-cache": "django-cache:default",
+}
+
+
+class StoreName(NamedTuple):
+    """A store's kind, and the `rest`: a file's path ("" for the default), a cache's alias."""
+
+    kind: Kind
+    rest: str
+
+
+def parse_store_url(url: object, *, django: bool = False) -> StoreName:
+    """Read a TOKEN_STORE value. It is never shown in a message: it may have a password in it.
+
+    :param url: the value.
+    :param django: whether Django's own stores are to be had.
+    :raises ConfigurationError: when it names no store, or one that is not there.
+    """
+    if not isinstance(url, str) or not url or not url.isprintable():
+        raise _wrong(f"TOKEN_STORE must be a text such as {_EXAMPLES['memory']!r}")
+    match = _SCHEME.match(url)
+    scheme = match[1].lower() if match else ""
+    rest = url[match.end() :] if match and match[2] else ""
+    if scheme == "memory" and url.lower() == "memory://":
+        return StoreName("memory", "")
+    if scheme == "sqlite" and rest:
+        return StoreName("sqlite", _sqlite_path(rest))
+    if scheme in ("django-db", "django-cache"):
+        return _django_store(url, rest, django)
+    if scheme in _NOT_YET:
+        raise _wrong(
+            f"TOKEN_STORE names a {scheme} server, which this version of Keyfob cannot use yet; "
+            f"{_known(django)}"
+        )
+    if scheme in _EXAMPLES:
+        raise _wrong(f"TOKEN_STORE is written {_EXAMPLES[scheme]!r}")
+    raise _wrong(
+        f"TOKEN_STORE names no store that is known{_nearest(scheme, django)}; {_known(django)}"
+    )
+
+
+def _sqlite_path(rest: str) -> str:
+    """What follows `sqlite:`; SQLAlchemy's convention for the slashes."""
+    if rest == "//":
+        return ""
+    path = rest.removeprefix("///")
+    if path == rest:
+        raise _wrong(
+            "TOKEN_STORE needs three slashes before a relative path (sqlite:///keyfob.sqlite3) "
+            "and four before an absolute one (sqlite:////var/lib/site/keyfob.sqlite3)"
+        )
+    if path == ":memory:":
+        raise _wrong("TOKEN_STORE for a store in memory is written 'memory://'")
+    if "?" in path or "#" in path:
+        raise _wrong("TOKEN_STORE as sqlite:/// takes no options, and its path no '?' or '#'")
+    if not path or path.endswith(("/", "\\")):
+        raise _wrong("TOKEN_STORE as sqlite:/// must name a file, not a folder")
+    return path
+
+
+def _django_store(url: str, rest: str, django: bool) -> StoreName:
+    if not django:
+        raise _wrong(f"TOKEN_STORE names a store that only Django sites have; {_known(django)}")
+    if url == "django-db":
+        return StoreName("django-db", "")
+    if url.startswith("django-cache:") and re.fullmatch(r"[\w.-]+", rest):
+        return StoreName("django-cache", rest)
+    raise _wrong(
+        "TOKEN_STORE is written 'django-db', or 'django-cache:ALIAS' with an alias of CACHES"
+    )
+
+
+def _known(django: bool) -> str:
+    names = [name for kind, name in _EXAMPLES.items() if django or not kind.startswith("django")]
+    return f"there are {', '.join(names)}"
+
+
+def _nearest(scheme: str, django: bool) -> str:
+    kinds = [kind for kind in _EXAMPLES if django or not kind.startswith("django")]
+    near = difflib.get_close_matches(scheme, kinds, n=1)
+    return f" (did you mean {_EXAMPLES[near[0]]!r}?)" if near else ""
+
+
+def _wrong(message: str) -> ConfigurationError:
+    return ConfigurationError(message, setting="TOKEN_STORE")
