@@ -1,1 +1,49 @@
+"""Microsoft sign-in, and the API tokens that come with it: the client core.
+
+It offers the verbs of MSAL for Python, so that ``import keyfob as msal`` is a migration. The web
+layer, on which the Flask extension and the Django app stand, is ``keyfob.web``.
+
+Nothing heavy is imported before it is used: each name loads its own module.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keyfob.applications import ConfidentialClientApplication
+    from keyfob.cache import SerializableTokenCache, TokenCache
+    from keyfob.errors import IdTokenError, KeyfobError
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ConfidentialClientApplication",
+    "IdTokenError",
+    "KeyfobError",
+    "SerializableTokenCache",
+    "TokenCache",
+    "__version__",
+]
+
+_HOMES = {
+    "ConfidentialClientApplication": "keyfob.applications",
+    "IdTokenError": "keyfob.errors",
+    "KeyfobError": "keyfob.errors",
+    "SerializableTokenCache": "keyfob.cache",
+    "TokenCache": "keyfob.cache",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

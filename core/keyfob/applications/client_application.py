@@ -69,7 +69,7 @@ class ClientApplication:
         clock: Callable[[], float] = time.time,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
-        if not isinstance(client_id, str) or not client_id:
+        if not client_id:
             raise ConfigurationError("client_id is missing", setting="CLIENT_ID")
         self._client = Client(
             client_id=client_id,

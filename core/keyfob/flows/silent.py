@@ -225,7 +225,7 @@ def migrate_refresh_token(
     client: Client, refresh_token: str, scopes: Collection[str]
 ) -> Flow[dict[str, Any]]:
     """Redeem a refresh token that came from elsewhere, and remember whose it is."""
-    if not isinstance(refresh_token, str) or not refresh_token:
+    if not refresh_token:
         raise ConfigurationError("The refresh token is missing")
     asked = checked_scopes(scopes)
     metadata = yield from client.metadata()

@@ -65,6 +65,21 @@ def refresh_scopes(
     return frozenset(scopes) | (OPENID_SCOPES & set(granted))
 
 
+def resource_of(scope: str) -> str:
+    """The resource a Microsoft scope belongs to: what stands before the last slash; "" is Graph."""
+    return scope.rpartition("/")[0]
+
+
+def scopes_of_one_resource(scopes: Collection[str], preferred: Collection[str]) -> list[str]:
+    """Of `scopes`, those of one resource, and OpenID Connect's: Microsoft gives no token for two.
+
+    :param preferred: the resource of the first of these is chosen, else that of the first scope.
+    """
+    named = [scope for scope in (*preferred, *sorted(scopes)) if scope not in OPENID_SCOPES]
+    chosen = resource_of(named[0]) if named else ""
+    return [s for s in scopes if s in OPENID_SCOPES or resource_of(s) == chosen]
+
+
 def scope_text(scopes: Collection[str]) -> str:
     return " ".join(sorted(scopes))
 

@@ -1,0 +1,193 @@
+"""One site with Keyfob: program life, made once, shared by all requests and threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from keyfob.applications import ConfidentialClientApplication
+from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
+from keyfob.web import challenge, sign_in, sign_out
+from keyfob.web.csrf import csrf_token, is_csrf_token
+from keyfob.web.exchange import Answer, WebRequest
+from keyfob.web.identity import Identity
+from keyfob.web.sealing import KeyRing, Sealer
+from keyfob.web.session import SESSION_KEY, WebSession
+from keyfob.web.settings import DownstreamApi, Settings
+from keyfob.web.stores import SealedStore, TokenStore
+
+if TYPE_CHECKING:
+    from keyfob.web.downstream import ApiSession
+
+_LOCKS = 64
+
+
+class WebApplication:
+    """What a framework's adapter calls. It decides; the adapter translates.
+
+    :param settings: the site's settings.
+    :param store: where session documents are kept, unsealed: it is given only sealed ones.
+    :param secrets: the framework's secret keys, oldest to newest, for a site that sets no
+        TOKEN_STORE_KEYS.
+    :param session_lifetime: gives the seconds a browser's session may last.
+    :param clock: seconds since the epoch; injected by tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: TokenStore,
+        secrets: Sequence[str | bytes],
+        session_lifetime: Callable[[], float] = lambda: 14 * 86400.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        keys: tuple[str | bytes, ...] = settings.token_store_keys or tuple(secrets)
+        if not keys:
+            raise ConfigurationError(
+                "There is no key to protect sign-ins with; set the framework's SECRET_KEY",
+                setting="SECRET_KEY",
+            )
+        self.settings = settings
+        self.clock = clock
+        self.client = settings_client(settings, clock)
+        self.store = SealedStore(store, Sealer(KeyRing.derive(keys, "token store")))
+        self.sealer = Sealer(KeyRing.derive(keys, "browser"))
+        self._csrf_secret = KeyRing.derive(keys, "csrf").newest()[1]
+        self.cookie_site = (
+            KeyRing.derive(keys, f"cookies {settings.client_id}").newest()[1].hex()[:6]
+        )
+        self._session_lifetime = session_lifetime
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._adapter: Any = None
+
+    def __repr__(self) -> str:
+        return f"<WebApplication {self.settings.client_id}>"
+
+    # What a request needs
+
+    def session(self, session: MutableMapping[str, Any]) -> WebSession:
+        """The request's view of its browser session. Costs nothing until it is used."""
+        return WebSession(self, session)
+
+    def login(self, request: WebRequest) -> Answer:
+        """Start a sign-in, ours or a third party's (OpenID Connect Core §4)."""
+        return sign_in.start(self, request)
+
+    def callback(self, request: WebRequest, establish: Callable[[Identity], None]) -> Answer:
+        """Finish a sign-in.
+
+        :param establish: lets the framework make the person its own: change the session's id, log
+            the user in. Called once all is proven; may raise SignInRefused.
+        """
+        return sign_in.finish(self, request, establish)
+
+    def logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
+        """Sign out here, then at the provider (RP-Initiated Logout 1.0). The framework has checked
+        that it is a POST of its own form.
+
+        :param end: lets the framework empty the session.
+        """
+        return sign_out.start(self, request, end)
+
+    def logged_out(self, request: WebRequest, next_url: str | None = None) -> Answer:
+        """What the provider sends the browser back to after it signed out."""
+        return sign_out.finish(self, request, next_url)
+
+    def require(
+        self, request: WebRequest, *, api: str | None = None, scopes: Collection[str] | None = None
+    ) -> Answer | None:
+        """Whether the request's person is signed in and, where asked, has the token at hand.
+
+        :returns: None when the view may run, else what to answer in its place.
+        """
+        session = self.session(request.session)
+        try:
+            if not session.is_signed_in:
+                raise InteractionRequired(
+                    "Nobody is signed in", api=api or "", code="not_signed_in"
+                )
+            if api is not None or scopes is not None:
+                session.token(api=api, scopes=scopes)
+        except KeyfobError as error:
+            return self.handle(request, error)
+        return None
+
+    def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
+        """What to answer where an error ended a view."""
+        return challenge.answer(self, request, error)
+
+    def csrf_token(self, session: Mapping[str, Any]) -> str:
+        """For the sign-out form, in frameworks without a protection of their own."""
+        return csrf_token(self._csrf_secret, self._session_key(session))
+
+    def is_csrf_token(self, value: str | None, session: Mapping[str, Any]) -> bool:
+        key = self._session_key(session)
+        return bool(key) and is_csrf_token(value, self._csrf_secret, key)
+
+    def close(self) -> None:
+        """Close the connections to the provider, the APIs and the store."""
+        self.client.close()
+        self.store.close()
+        if self._adapter is not None:
+            self._adapter.close()
+
+    # What sessions need
+
+    def document_expiry(self) -> float:
+        return self.clock() + self._session_lifetime()
+
+    def lock(self, key: str) -> AbstractContextManager[object]:
+        """One refresh per session at a time in this process; sessions share few locks."""
+        return self._locks[hash(key) % _LOCKS]
+
+    def api_settings(self, name: str) -> DownstreamApi:
+        api = self.settings.downstream_apis.get(name)
+        if api is None:
+            known = ", ".join(sorted(self.settings.downstream_apis)) or "none"
+            raise ConfigurationError(
+                f"There is no downstream API {name!r}; DOWNSTREAM_APIS has {known}",
+                setting="DOWNSTREAM_APIS",
+            )
+        return api
+
+    def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession:
+        from keyfob.web.downstream import ApiSession, new_adapter
+
+        base_url = api.base_url or self.client.metadata().graph_url
+        if base_url is None:
+            raise ConfigurationError(
+                f"The downstream API {api.name!r} has no base_url, and the provider's metadata "
+                "names none",
+                setting="DOWNSTREAM_APIS",
+            )
+        if self._adapter is None:
+            self._adapter = new_adapter()
+        return ApiSession(base_url, lambda: session.token(api=api.name), self._adapter)
+
+    @staticmethod
+    def _session_key(session: Mapping[str, Any]) -> str:
+        entry = session.get(SESSION_KEY)
+        key = entry.get("k") if isinstance(entry, dict) else None
+        return key if isinstance(key, str) else ""
+
+
+def settings_client(
+    settings: Settings, clock: Callable[[], float]
+) -> ConfidentialClientApplication:
+    """The client application that the settings describe."""
+    authority, credential = settings.authority, settings.client_credential
+    if not isinstance(credential, str):
+        raise ConfigurationError("Only a secret is supported", setting="CLIENT_CREDENTIAL")
+    return ConfidentialClientApplication(
+        settings.client_id,
+        client_credential=credential,
+        authority=authority.url if authority.is_microsoft else None,
+        oidc_authority=None if authority.is_microsoft else authority.url,
+        leeway=settings.leeway,
+        allowed_tenants=settings.allowed_tenants,
+        clock=clock,
+    )

@@ -1,0 +1,122 @@
+"""Sign-in attempts: several at once in one browser, each kept, sealed, in a cookie of its own.
+
+An attempt is bound to the browser by its cookie, ends with its use or after ten minutes, and costs
+the server nothing until it comes back. What is used is remembered in the token store, so that it
+is used once, wherever it comes back to. See docs/decisions/sign-in-attempts.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keyfob.web.exchange import Cookie
+from keyfob.web.sealing import Sealer
+from keyfob.web.stores import SealedStore
+
+#: Seconds an attempt may take.
+ATTEMPT_LIFETIME = 600
+#: Attempts kept in one browser, and the bytes they may take: servers refuse larger headers.
+MAX_ATTEMPTS = 10
+MAX_COOKIE_BYTES = 6000
+
+_CONTEXT = "sign-in attempt"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One sign-in on its way.
+
+    :param flow: the authorization-code flow, with state, nonce and verifier.
+    :param next: the local path to go to afterwards.
+    :param api: the downstream API it is for, "" for none.
+    """
+
+    flow: Mapping[str, Any] = field(repr=False)
+    next: str
+    api: str = ""
+    started: float = 0.0
+
+    @property
+    def state(self) -> str:
+        state: str = self.flow["state"]
+        return state
+
+
+class Attempts:
+    """The attempts of one browser, read from its cookies.
+
+    :param site: tells the cookies of sites apart that share a host, such as localhost.
+    """
+
+    def __init__(
+        self, cookies: Mapping[str, str], *, sealer: Sealer, site: str, now: float
+    ) -> None:
+        self._sealer = sealer
+        self._prefix = f"keyfob_{site}_"
+        self._now = now
+        self._cookies = {k: v for k, v in cookies.items() if k.startswith(self._prefix)}
+
+    def find(self, state: str) -> Attempt | None:
+        """The attempt with this state, if it began in this browser less than ten minutes ago."""
+        sealed = self._cookies.get(self._name(state))
+        attempt = self._read(sealed) if sealed else None
+        return attempt if attempt is not None and attempt.state == state else None
+
+    def start(self, attempt: Attempt, *, path: str, secure: bool) -> list[Cookie]:
+        """The cookies to set: the new attempt's, and the end of those there is no room for."""
+        sealed = self._sealer.seal_text(self._pack(attempt), context=_CONTEXT, now=self._now)
+        new = Cookie(self._name(attempt.state), sealed, path, ATTEMPT_LIFETIME, secure)
+        ended = [self.end(name, path=path, secure=secure) for name in self._without_room(new)]
+        return [*ended, new]
+
+    def end_of(self, state: str, *, path: str, secure: bool) -> list[Cookie]:
+        name = self._name(state)
+        return [self.end(name, path=path, secure=secure)] if name in self._cookies else []
+
+    @staticmethod
+    def end(name: str, *, path: str, secure: bool) -> Cookie:
+        return Cookie(name, "", path, 0, secure)
+
+    def _without_room(self, new: Cookie) -> list[str]:
+        """The names of the oldest and the unreadable."""
+        read = {name: self._read(sealed) for name, sealed in self._cookies.items()}
+        newest_first = sorted(
+            (name for name, attempt in read.items() if attempt is not None and name != new.name),
+            key=lambda name: -(read[name] or Attempt({}, "")).started,
+        )
+        room, kept = MAX_COOKIE_BYTES - len(new.value), set()
+        for name in newest_first[: MAX_ATTEMPTS - 1]:
+            room -= len(self._cookies[name])
+            if room < 0:
+                break
+            kept.add(name)
+        return [name for name in self._cookies if name not in kept and name != new.name]
+
+    def _name(self, state: str) -> str:
+        return self._prefix + hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()[:12]
+
+    def _pack(self, attempt: Attempt) -> bytes:
+        kept = {k: v for k, v in attempt.flow.items() if k != "auth_uri" and v is not None}
+        packed = {"f": kept, "n": attempt.next, "a": attempt.api, "t": int(self._now)}
+        return json.dumps(packed, separators=(",", ":")).encode()
+
+    def _read(self, sealed: str) -> Attempt | None:
+        packed = self._sealer.unseal_text(
+            sealed, context=_CONTEXT, max_age=ATTEMPT_LIFETIME, now=self._now
+        )
+        if packed is None:
+            return None
+        content = json.loads(packed)
+        return Attempt(content["f"], content["n"], content["a"], content["t"])
+
+
+def use_once(store: SealedStore, attempt: Attempt, now: float) -> bool:
+    """Whether this attempt was not used before, here or on another machine.
+
+    :raises StoreUnavailable: it cannot be told; nobody is signed in then.
+    """
+    return store.create(f"used attempt {attempt.state}", b"1", now + 2 * ATTEMPT_LIFETIME)

@@ -1,0 +1,91 @@
+"""What to answer where a view needs more than the request has: a sign-in, a consent, a token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from keyfob.errors import InteractionRequired, KeyfobError
+from keyfob.web.audience import wants_page
+from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
+from keyfob.web.next_url import local_path, same_site_path
+from keyfob.web.problems import page_answer, page_for
+from keyfob.web.sign_in import login_url, seal_asked
+
+if TYPE_CHECKING:
+    from keyfob.web.application import WebApplication
+
+_REASONS = {
+    "not_signed_in": "login_required",
+    "tokens_lost": "login_required",
+}
+
+
+def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
+    """A page, or a problem document for a script; for a missing token the way to it."""
+    if isinstance(error, InteractionRequired):
+        return _interaction(site, request, error)
+    status, page = page_for(error)
+    found = page_answer(
+        status, page, retry_url=_here(request), home_url=_home(request), error=error
+    )
+    if wants_page(request):
+        return found
+    correlation_id = found.page.correlation_id if found.page else ""
+    return _as_problem(found, page.title, error.code, correlation_id=correlation_id)
+
+
+def _interaction(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
+    if not wants_page(request):
+        return _unauthorized(site, request, error)
+    session = site.session(request.session)
+    if session.is_signed_in and not session.count_round():
+        status, page = page_for(error)
+        retry = _login(site, request, error, _here(request))
+        return page_answer(status, page, retry_url=retry, home_url=_home(request), error=error)
+    return redirect(
+        _login(site, request, error, _here(request)),
+        status=302 if request.method in ("GET", "HEAD") else 303,
+    )
+
+
+def _login(
+    site: WebApplication, request: WebRequest, error: InteractionRequired, next_path: str
+) -> str:
+    ask = ""
+    if error.claims or (error.scopes and not error.api):
+        ask = seal_asked(site, error.scopes, error.claims)
+    return login_url(request.routes.login, next_path, api=error.api, ask=ask)
+
+
+def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
+    """RFC 9457, with where to sign in. A script's own address is no page to come back to: the
+    page that it runs in is."""
+    base = site.settings.base_url or request.origin
+    came_from = same_site_path(
+        request.headers.get("referer"), origins=[base, request.origin], default=_home(request)
+    )
+    reason = _REASONS.get(error.code, "interaction_required")
+    login = _login(site, request, error, came_from)
+    answer = Answer(401, headers={**NO_STORE, "WWW-Authenticate": f'Keyfob error="{reason}"'})
+    return _as_problem(
+        answer, "Sign-in is required", reason, login_url=login, scopes=list(error.scopes)
+    )
+
+
+def _as_problem(found: Answer, title: str, code: str, **more: Any) -> Answer:
+    problem = {"type": "about:blank", "title": title, "status": found.status, "code": code, **more}
+    return replace(found, page=None, problem=problem)
+
+
+def _here(request: WebRequest) -> str:
+    """The page to come back to. What was posted cannot be asked for again by its address."""
+    if request.method in ("GET", "HEAD"):
+        return local_path(request.full_path, default=_home(request))
+    return same_site_path(
+        request.headers.get("referer"), origins=[request.origin], default=_home(request)
+    )
+
+
+def _home(request: WebRequest) -> str:
+    return f"{request.root_path}/"

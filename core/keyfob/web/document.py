@@ -1,0 +1,96 @@
+"""What the token store holds of one signed-in session: proven claims, and a token cache."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keyfob.cache import SerializableTokenCache
+from keyfob.errors import TokenCacheError
+from keyfob.web.stores import SealedStore
+
+_FORMAT = 1
+
+
+@dataclass
+class Document:
+    """One session's tokens, loaded for one request.
+
+    :param key: what the browser's session names it by; secret.
+    :param version: the store's, so that an older document never replaces a newer one.
+    """
+
+    key: str = field(repr=False)
+    claims: Mapping[str, Any] = field(repr=False)
+    cache: SerializableTokenCache = field(repr=False)
+    version: int = 0
+
+    def account(self, environment: str) -> dict[str, Any] | None:
+        """The account of the person who signed in."""
+        accounts = self.cache.accounts([environment])
+        return accounts[0] if accounts else None
+
+    def id_token(self, environment: str) -> str | None:
+        """The raw ID token, to remind the provider whose session it is to end."""
+        for entry in self.cache.search("IdToken", query={"environment": environment}):
+            raw: str = entry["secret"]
+            return raw
+        return None
+
+    def granted_scopes(self) -> frozenset[str]:
+        """What the session's refresh tokens reach."""
+        targets = (entry.get("target") or "" for entry in self.cache.search("RefreshToken"))
+        return frozenset(scope for target in targets for scope in target.split())
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(
+            {"v": _FORMAT, "claims": self.claims, "cache": self.cache.serialize()},
+            separators=(",", ":"),
+        ).encode()
+
+
+def new_key() -> str:
+    """128 bits: nobody guesses it."""
+    return secrets.token_urlsafe(16)
+
+
+def load_document(store: SealedStore, key: str) -> Document | None:
+    """The session's document, or None where the store has none, or none that can be read.
+
+    :raises StoreUnavailable: the store cannot be reached.
+    """
+    record = store.load(_record_key(key))
+    if record is None:
+        return None
+    try:
+        content = json.loads(record.value)
+        if content["v"] != _FORMAT:
+            return None
+        cache = SerializableTokenCache()
+        cache.deserialize(content["cache"])
+        return Document(key, content["claims"], cache, record.version)
+    except (ValueError, KeyError, TypeError, TokenCacheError):
+        return None
+
+
+def create_document(store: SealedStore, document: Document, expires_at: float) -> bool:
+    return store.create(_record_key(document.key), document.to_bytes(), expires_at)
+
+
+def replace_document(store: SealedStore, document: Document, expires_at: float) -> bool:
+    """Save what a request changed. False where the session was signed out, or changed, meanwhile:
+    then the newer state stays."""
+    return store.replace(
+        _record_key(document.key), document.to_bytes(), document.version, expires_at
+    )
+
+
+def delete_document(store: SealedStore, key: str) -> None:
+    store.delete(_record_key(key))
+
+
+def _record_key(key: str) -> str:
+    return f"session {key}"

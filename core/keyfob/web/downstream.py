@@ -1,0 +1,83 @@
+"""Calls to other APIs in the person's name: a `requests.Session` that knows one API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from keyfob.errors import DownstreamError
+from keyfob.protocol.urls import origin
+
+#: Seconds to connect, and seconds between two bytes, where a call names no timeout of its own.
+DEFAULT_TIMEOUT = (5.0, 30.0)
+
+
+class TokenAuth(requests.auth.AuthBase):
+    """Attaches a token, to one origin only. requests drops it on a redirect to another host."""
+
+    def __init__(self, token: Callable[[], str], allowed_origin: str) -> None:
+        self._token = token
+        self._origin = allowed_origin
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if origin(request.url or "") != self._origin:
+            raise DownstreamError(f"The token is for {self._origin} only", code="foreign_origin")
+        request.headers["Authorization"] = f"Bearer {self._token()}"
+        return request
+
+
+class ApiSession(requests.Session):
+    """A real `requests.Session`: every verb, `json=`, streaming, hooks.
+
+    Addresses are relative to the API's base address. The token is had when a call is made, so
+    that an expired one is refreshed; it goes to the API's origin only.
+
+    :param base_url: the API's base address, without a slash at its end.
+    :param token: gives the access token.
+    :param adapter: the connections, shared by all sessions of the program.
+    """
+
+    def __init__(self, base_url: str, token: Callable[[], str], adapter: HTTPAdapter) -> None:
+        super().__init__()
+        self._base_url = base_url
+        self._origin = origin(base_url)
+        self._adapter = adapter
+        self.auth = TokenAuth(token, self._origin)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def __repr__(self) -> str:
+        return f"<ApiSession {self._base_url}>"
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Any:
+        """As `requests.Session.request`, with an address relative to the API's.
+
+        :raises DownstreamError: (a ValueError) the address is not the API's; nothing was sent.
+        """
+        kwargs.setdefault("timeout", DEFAULT_TIMEOUT)
+        return super().request(method, self.address(url), *args, **kwargs)
+
+    def address(self, url: str | bytes) -> str:
+        """The absolute address that is meant, always of the API's own origin."""
+        text = url.decode() if isinstance(url, bytes) else url
+        if urlsplit(text).scheme or text.startswith(("//", "\\", "/\\")):
+            absolute = text if urlsplit(text).scheme else urljoin(self._base_url, text)
+        else:
+            absolute = f"{self._base_url}/{text.lstrip('/')}" if text else self._base_url
+        if origin(absolute) != self._origin:
+            raise DownstreamError(
+                f"{self._base_url} does not serve {origin(absolute)}: the token goes nowhere else",
+                code="foreign_origin",
+            )
+        return absolute
+
+    def close(self) -> None:
+        """Nothing: the connections are the program's, and others use them."""
+
+
+def new_adapter() -> HTTPAdapter:
+    return HTTPAdapter(pool_maxsize=20)

@@ -1,0 +1,139 @@
+"""Who is here: the claims of a proven ID token, and how a person is known again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Bytes of JSON that the identity may take in the browser's session. Flask's default session is
+#: a cookie: with signature and encoding this stays below 500 bytes.
+SESSION_BUDGET = 280
+
+#: What the session keeps of the claims, as far as it fits, most useful first.
+_SESSION_CLAIMS = ("name", "preferred_username", "oid", "tid", "sub", "email")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person whom the provider has proven.
+
+    :param issuer: `tid` for Microsoft's accounts, the issuer for others.
+    :param subject: `oid` for Microsoft's accounts, `sub` for others.
+    """
+
+    issuer: str
+    subject: str
+    claims: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any], *, is_microsoft: bool) -> Identity:
+        """Known by `tid` and `oid`, or by `iss` and `sub`; never by an e-mail address or a user
+        name, which their owner, or their administrator, can change into somebody else's.
+
+        Only Microsoft's `tid` and `oid` are such a pair: elsewhere they are anybody's words.
+        """
+        tenant, object_id = claims.get("tid"), claims.get("oid")
+        if is_microsoft and isinstance(tenant, str) and isinstance(object_id, str):
+            return cls(tenant.lower(), object_id.lower(), claims)
+        return cls(claims["iss"], claims["sub"], claims)
+
+    @property
+    def key(self) -> str:
+        """A short name for this person that tells nobody who they are."""
+        raw = hashlib.sha256(f"{self.issuer}\n{self.subject}".encode()).digest()
+        return base64.urlsafe_b64encode(raw[:16]).rstrip(b"=").decode()
+
+
+def session_claims(claims: Mapping[str, Any]) -> dict[str, str]:
+    """The few claims that fit into the browser's session."""
+    kept: dict[str, str] = {}
+    for name in _SESSION_CLAIMS:
+        value = claims.get(name)
+        if isinstance(value, str) and value:
+            candidate = {**kept, name: value}
+            if len(json.dumps(candidate, separators=(",", ":"))) <= SESSION_BUDGET:
+                kept = candidate
+    return kept
+
+
+class User:
+    """The signed-in person as pages see them; or nobody, which is false.
+
+    `name` and `username` come from the browser's session and cost nothing. Anything the session
+    has no room for is read from the token store when it is first asked for.
+    """
+
+    def __init__(
+        self,
+        key: str | None,
+        claims: Mapping[str, Any],
+        load: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._key = key
+        self._claims = claims
+        self._load = load
+
+    def __bool__(self) -> bool:
+        return self._key is not None
+
+    def __repr__(self) -> str:
+        return "<User signed in>" if self else "<User nobody>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, User) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def is_authenticated(self) -> bool:
+        return bool(self)
+
+    @property
+    def key(self) -> str | None:
+        """The same for the same person, whenever and wherever they sign in to this site."""
+        return self._key
+
+    @property
+    def name(self) -> str:
+        """How the person is called: their name, else their user name; "" for nobody."""
+        return self._text("name") or self.username
+
+    @property
+    def username(self) -> str:
+        """What the person types to sign in. It may change, and it may be reused: show it only."""
+        return self._text("preferred_username") or self._text("email")
+
+    @property
+    def email(self) -> str:
+        """As the provider has it, which does not say that it is theirs: show it only."""
+        return self._text("email")
+
+    @property
+    def oid(self) -> str:
+        return self._text("oid")
+
+    @property
+    def tid(self) -> str:
+        return self._text("tid")
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """All claims of the ID token, empty for nobody. Reads the token store.
+
+        :raises InteractionRequired: the token store has lost this session.
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        return self._load() if self else {}
+
+    def _text(self, name: str) -> str:
+        if not self:
+            return ""
+        value = self._claims.get(name)
+        if value is None:
+            value = self.claims.get(name)
+        return value if isinstance(value, str) else ""

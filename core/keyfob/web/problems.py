@@ -1,0 +1,185 @@
+"""Each failure a person can meet, in words for them: what happened, and what they can do."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import replace
+
+from keyfob.errors import (
+    AuthorizationResponseError,
+    ConfigurationError,
+    DownstreamError,
+    IdTokenError,
+    InteractionRequired,
+    KeyfobError,
+    ProtocolError,
+    ProviderUnavailable,
+    SignInRefused,
+    StoreUnavailable,
+    TransportError,
+)
+from keyfob.protocol.authorization import AuthorizationRefusal
+from keyfob.web.exchange import NO_STORE, Answer, Page
+
+logger = logging.getLogger(__name__)
+
+_TRY_LATER = "Try again in a minute."
+
+#: What a provider's refusal means to the person (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+_REFUSALS: dict[str, tuple[int, Page]] = {
+    "access_denied": (
+        403,
+        Page(
+            "Sign-in was cancelled",
+            "You, or your organisation, did not allow this site to sign you in.",
+            "If that was not what you wanted, try again. If your organisation's approval is "
+            "needed, ask its administrator.",
+        ),
+    ),
+    "login_required": (
+        401,
+        Page("You need to sign in", "The sign-in service does not know you in this browser yet."),
+    ),
+    "interaction_required": (
+        401,
+        Page("You need to sign in", "The sign-in service needs something from you first."),
+    ),
+    "account_selection_required": (
+        401,
+        Page("You need to choose an account", "Several accounts are signed in in this browser."),
+    ),
+    "consent_required": (
+        403,
+        Page(
+            "Your consent is needed",
+            "This site asks for something that you have not agreed to yet.",
+        ),
+    ),
+    "temporarily_unavailable": (
+        503,
+        Page("The sign-in service is busy", "It cannot sign you in right now.", _TRY_LATER),
+    ),
+    "server_error": (
+        502,
+        Page("The sign-in service failed", "It could not sign you in.", _TRY_LATER),
+    ),
+}
+
+_OTHER_REFUSAL = (
+    502,
+    Page(
+        "The sign-in service refused",
+        "It did not sign you in to this site.",
+        "Try again. If it happens again, give the numbers below to the site's support.",
+    ),
+)
+
+NO_ATTEMPT = (
+    400,
+    Page(
+        "This sign-in cannot be completed",
+        "It was not started in this browser, or too long ago, or it was completed already.",
+        "Start again. If it happens each time, let this site set cookies, and stay at one address "
+        "of it (localhost and 127.0.0.1 are two).",
+    ),
+)
+
+_MALFORMED = (
+    400,
+    Page(
+        "This sign-in cannot be completed",
+        "What came back from the sign-in service cannot be used.",
+        "Start again.",
+    ),
+)
+
+
+def page_for(error: KeyfobError) -> tuple[int, Page]:
+    """The page for a failure, and its status."""
+    if isinstance(error, ProviderUnavailable):
+        status, title = 503, "The sign-in service is not available"
+        return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)
+    if isinstance(error, TransportError):
+        text = "The sign-in service could not be reached, or did not answer as it should."
+        return 503 if error.retryable else 502, Page(
+            "The sign-in service is not available", text, _TRY_LATER
+        )
+    if isinstance(error, AuthorizationResponseError):
+        return _MALFORMED
+    if isinstance(error, SignInRefused):
+        return 403, Page("You cannot sign in here", str(error))
+    if isinstance(error, IdTokenError) and error.code == "tenant_not_allowed":
+        return 403, Page(
+            "You cannot sign in here",
+            "People of your organisation may not sign in to this site.",
+            "Sign in with another account, or ask who runs the site.",
+        )
+    if isinstance(error, InteractionRequired):
+        return 403, Page(
+            "This page needs more than you have",
+            "Signing in again did not give this site what it needs to show the page.",
+            "Try again, and agree to what is asked. If it happens again, ask who runs the site.",
+        )
+    if isinstance(error, StoreUnavailable):
+        return 503, Page(
+            "This site is not ready",
+            "It cannot reach the place where it keeps sign-ins.",
+            _TRY_LATER,
+        )
+    if isinstance(error, (IdTokenError, ProtocolError)) and not isinstance(error, DownstreamError):
+        return 502, Page(
+            "The sign-in service answered wrongly",
+            "Its answer cannot be trusted, so nobody was signed in.",
+            "Try again. If it happens again, give the numbers below to the site's support.",
+        )
+    if isinstance(error, ConfigurationError):
+        return 503, Page(
+            "This site is not set up to sign you in", str(error), "Whoever runs it can mend that."
+        )
+    return 503, Page("This did not work", "The site could not do this.", _TRY_LATER)
+
+
+def refusal_page(refusal: AuthorizationRefusal) -> tuple[int, Page]:
+    """The page for what the provider answered in place of a code or a token."""
+    status, page = _REFUSALS.get(refusal.error, _OTHER_REFUSAL)
+    return status, replace(page, code=refusal.error)
+
+
+def page_answer(
+    status: int,
+    page: Page,
+    *,
+    retry_url: str = "",
+    home_url: str = "/",
+    error: KeyfobError | None = None,
+    correlation_id: str = "",
+    detail: str = "",
+) -> Answer:
+    """A page with its number, which the log has too, beside what only the site's people may see."""
+    number = correlation_id or getattr(error, "correlation_id", "") or str(uuid.uuid4())
+    code = page.code or (error.code if error is not None else "")
+    logger.warning(
+        "Answered %d, %s (%s), correlation id %s: %s",
+        status,
+        page.title,
+        code,
+        number,
+        detail or error or page.text,
+    )
+    headers = dict(NO_STORE)
+    if status == 503:
+        headers["Retry-After"] = str(_retry_after(error))
+    return Answer(
+        status,
+        page=replace(
+            page, retry_url=retry_url, home_url=home_url, correlation_id=number, code=code
+        ),
+        headers=headers,
+    )
+
+
+def _retry_after(error: KeyfobError | None) -> int:
+    """Seconds. A provider may ask for more patience than a person has: an hour is the most."""
+    asked = getattr(error, "retry_after", None)
+    return max(1, min(asked, 3600)) if isinstance(asked, int) else 10

@@ -1,0 +1,301 @@
+"""Signing in: from the link to the provider, and from there back into a session."""
+
+from __future__ import annotations
+
+import json
+import logging
+import posixpath
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from keyfob.cache import SerializableTokenCache
+from keyfob.errors import (
+    AuthorizationResponseError,
+    KeyfobError,
+    StoreError,
+)
+from keyfob.protocol.authorization import AuthorizationRefusal
+from keyfob.protocol.scopes import OPENID_SCOPES, scopes_of_one_resource
+from keyfob.web.attempts import Attempt, Attempts, use_once
+from keyfob.web.document import Document, create_document, delete_document, new_key
+from keyfob.web.exchange import Answer, Pairs, WebRequest, first, redirect
+from keyfob.web.identity import Identity
+from keyfob.web.next_url import local_path, same_site_path
+from keyfob.web.problems import NO_ATTEMPT, page_answer, page_for, refusal_page
+from keyfob.web.redirect_uri import cookie_is_secure, public_url
+
+if TYPE_CHECKING:
+    from keyfob.web.application import WebApplication
+
+logger = logging.getLogger(__name__)
+
+_PROMPTS = frozenset({"none", "login", "consent", "select_account", "create"})
+_MAX_HINT = 320
+#: What a posted response may measure: it travels on in an address.
+_MAX_RESPONSE = 6000
+#: Seconds between the provider's post and our own redirect coming in.
+_BOUNCE_LIFETIME = 60
+_BOUNCE = "posted authorization response"
+_ASKED = "asked scopes"
+
+
+def start(site: WebApplication, request: WebRequest) -> Answer:
+    """Send the browser to the provider, with an attempt in a cookie."""
+    given = request.form if request.method == "POST" else request.query
+    next_path = local_path(first(given, "next"))
+    try:
+        if first(given, "iss") is not None:
+            next_path = _third_party_target(site, request, given)
+        return _to_provider(site, request, given, next_path)
+    except KeyfobError as error:
+        status, page = page_for(error)
+        retry = login_url(request.routes.login, next_path)
+        return page_answer(status, page, retry_url=retry, error=error)
+
+
+def login_url(login: str, next_path: str, **more: str) -> str:
+    """The address of our login view that leads to `next_path`."""
+    query = {"next": next_path, **{name: value for name, value in more.items() if value}}
+    return f"{login}?{urlencode(query)}"
+
+
+def seal_asked(site: WebApplication, scopes: Sequence[str], claims: str) -> str:
+    """Scopes and claims to ask for, sealed so that a link cannot ask for others."""
+    asked = json.dumps({"s": list(scopes), "c": claims}).encode()
+    return site.sealer.seal_text(asked, context=_ASKED, now=site.clock())
+
+
+def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs) -> str:
+    """Where a sign-in that a third party starts is to end (OpenID Connect Core §4).
+
+    Anybody can make such a request. It may name our own provider only, and lead nowhere but into
+    this site.
+    """
+    issuer = first(given, "iss")
+    metadata = site.client.metadata()
+    if issuer not in (metadata.issuer, site.settings.authority.url):
+        raise AuthorizationResponseError(
+            "The sign-in was started for another provider", code="foreign_issuer"
+        )
+    base = site.settings.base_url or request.origin
+    return same_site_path(first(given, "target_link_uri"), origins=[base], default="/")
+
+
+def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_path: str) -> Answer:
+    settings = site.settings
+    api = first(given, "api") or ""
+    scopes, claims = _asked(site, request, given, api)
+    redirect_uri = public_url(request, request.routes.callback, settings.base_url)
+    prompt = first(given, "prompt")
+    flow = site.client.initiate_auth_code_flow(
+        scopes,
+        redirect_uri=redirect_uri,
+        prompt=prompt if prompt in _PROMPTS else None,
+        login_hint=_hint(given, "login_hint"),
+        domain_hint=_hint(given, "domain_hint"),
+        claims_challenge=claims,
+        response_mode="form_post" if settings.response_mode == "form_post" else None,
+    )
+    attempt = Attempt(flow, next_path, api, site.clock())
+    cookies = _attempts(site, request).start(
+        attempt, path=_cookie_path(request), secure=cookie_is_secure(request, settings.base_url)
+    )
+    return redirect(flow["auth_uri"], cookies=cookies)
+
+
+def _asked(
+    site: WebApplication, request: WebRequest, given: Pairs, api: str
+) -> tuple[list[str], str | None]:
+    """The scopes of the settings, of the API that is asked for, and those that were sealed.
+
+    Outside Microsoft's, a refresh token reaches what its own sign-in was granted and no more: what
+    this session had is asked for again, or two APIs would take each other's tokens in turn.
+    """
+    scopes = dict.fromkeys(site.settings.scopes)
+    if api:
+        scopes.update(dict.fromkeys(site.api_settings(api).scopes))
+    if not site.settings.authority.is_microsoft:
+        scopes.update(dict.fromkeys(_granted_before(site, request)))
+    sealed = first(given, "ask")
+    content = (
+        site.sealer.unseal_text(sealed, context=_ASKED, max_age=3600, now=site.clock())
+        if sealed
+        else None
+    )
+    if content is None:
+        return list(scopes), None
+    asked = json.loads(content)
+    scopes.update(dict.fromkeys(asked["s"]))
+    return list(scopes), asked["c"] or None
+
+
+def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:
+    document = site.session(request.session).document()
+    granted = document.granted_scopes() if document is not None else frozenset()
+    return sorted(granted - OPENID_SCOPES)
+
+
+def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:
+    """The scopes to exchange the code for: at Microsoft those of one resource, the one that is
+    asked for; the others were consented to, and come by the refresh token."""
+    asked = list(attempt.flow["scope"])
+    if not site.settings.authority.is_microsoft:
+        return asked
+    wanted = site.api_settings(attempt.api).scopes if attempt.api else site.settings.scopes
+    return scopes_of_one_resource(asked, wanted)
+
+
+def finish(
+    site: WebApplication, request: WebRequest, establish: Callable[[Identity], None]
+) -> Answer:
+    """Take what came back, prove who it is, and make it a session."""
+    if request.method == "POST":
+        return _bounce(site, request)
+    response = _response(site, request)
+    state = first(response, "state")
+    attempt = _attempts(site, request).find(state) if state else None
+    if attempt is None:
+        return _no_attempt(site, request)
+    used = _attempts(site, request).end_of(
+        attempt.state,
+        path=_cookie_path(request),
+        secure=cookie_is_secure(request, site.settings.base_url),
+    )
+    answer = _finish_attempt(site, request, attempt, response, establish)
+    return Answer(
+        answer.status,
+        location=answer.location,
+        page=answer.page,
+        problem=answer.problem,
+        cookies=(*answer.cookies, *used),
+        headers=answer.headers,
+    )
+
+
+def _bounce(site: WebApplication, request: WebRequest) -> Answer:
+    """`form_post` without SameSite=None cookies: the provider's cross-site POST carries no Lax
+    cookie, but the GET that we redirect it to does. The response travels sealed, so that no code
+    stands in an address (OAuth 2.0 Form Post Response Mode §1).
+    """
+    content = json.dumps([list(pair) for pair in request.form]).encode()
+    if len(content) > _MAX_RESPONSE:
+        error = AuthorizationResponseError("The posted response is too large", code="too_large")
+        status, page = page_for(error)
+        return page_answer(status, page, retry_url=request.routes.login, error=error)
+    sealed = site.sealer.seal_text(content, context=_BOUNCE, now=site.clock())
+    return redirect(f"{request.routes.callback}?{urlencode({'posted': sealed})}", status=303)
+
+
+def _response(site: WebApplication, request: WebRequest) -> Pairs:
+    posted = first(request.query, "posted")
+    if posted is None:
+        return request.query
+    content = site.sealer.unseal_text(
+        posted, context=_BOUNCE, max_age=_BOUNCE_LIFETIME, now=site.clock()
+    )
+    return [(name, value) for name, value in json.loads(content)] if content else []
+
+
+def _no_attempt(site: WebApplication, request: WebRequest) -> Answer:
+    """A callback that answers nothing we know of: the back button, a restored tab, a forgery."""
+    if site.session(request.session).is_signed_in:
+        return redirect(_home(request))
+    status, page = NO_ATTEMPT
+    return page_answer(
+        status, page, retry_url=request.routes.login, home_url=_home(request), detail="no attempt"
+    )
+
+
+def _finish_attempt(
+    site: WebApplication,
+    request: WebRequest,
+    attempt: Attempt,
+    response: Pairs,
+    establish: Callable[[Identity], None],
+) -> Answer:
+    next_path = local_path(attempt.next)
+    retry = login_url(request.routes.login, next_path, api=attempt.api)
+    try:
+        if not use_once(site.store, attempt, site.clock()):
+            return _no_attempt(site, request)
+        document = Document(new_key(), {}, SerializableTokenCache())
+        result = site.client.with_cache(document.cache).acquire_token_by_auth_code_flow(
+            attempt.flow, _unambiguous(response), scopes=_redeemed(site, attempt)
+        )
+        if "error" in result:
+            return _refused(result, retry, _home(request))
+        identity = Identity.from_claims(
+            result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
+        )
+        _begin(site, request, document, identity, establish)
+    except KeyfobError as error:
+        status, page = page_for(error)
+        return page_answer(status, page, retry_url=retry, home_url=_home(request), error=error)
+    return redirect(next_path)
+
+
+def _unambiguous(response: Pairs) -> dict[str, str]:
+    """RFC 6749 §3.1: no parameter may come twice; which one counts would be anybody's guess."""
+    names = [name for name, _ in response]
+    if len(names) != len(set(names)):
+        raise AuthorizationResponseError("A parameter came twice", code="repeated_parameter")
+    return dict(response)
+
+
+def _begin(
+    site: WebApplication,
+    request: WebRequest,
+    document: Document,
+    identity: Identity,
+    establish: Callable[[Identity], None],
+) -> None:
+    """Save the tokens, then let the framework in, then write the session: whatever fails on the
+    way leaves nobody signed in."""
+    document.claims = dict(identity.claims)
+    session = site.session(request.session)
+    former = session.document()
+    if not create_document(site.store, document, site.document_expiry()):
+        raise StoreError("A new session's key was taken")
+    try:
+        establish(identity)
+    except BaseException:
+        delete_document(site.store, document.key)
+        raise
+    session.begin(document.key, identity)
+    if former is not None:
+        delete_document(site.store, former.key)
+
+
+def _refused(result: dict[str, Any], retry: str, home: str) -> Answer:
+    refusal = AuthorizationRefusal(
+        str(result["error"])[:100], str(result.get("error_description", ""))[:1000]
+    )
+    status, page = refusal_page(refusal)
+    correlation_id = result.get("correlation_id")
+    return page_answer(
+        status,
+        page,
+        retry_url=retry,
+        home_url=home,
+        correlation_id=correlation_id if isinstance(correlation_id, str) else "",
+        detail=refusal.description or refusal.error,
+    )
+
+
+def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
+    return Attempts(request.cookies, sealer=site.sealer, site=site.cookie_site, now=site.clock())
+
+
+def _cookie_path(request: WebRequest) -> str:
+    """Our views' own folder: the attempts burden no other page of the site."""
+    return posixpath.dirname(request.routes.callback.rstrip("/")) or "/"
+
+
+def _home(request: WebRequest) -> str:
+    return f"{request.root_path}/"
+
+
+def _hint(given: Pairs, name: str) -> str | None:
+    value = first(given, name)
+    return value if value and len(value) <= _MAX_HINT and value.isprintable() else None

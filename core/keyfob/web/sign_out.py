@@ -1,0 +1,101 @@
+"""Signing out: here first, then at the provider (OpenID Connect RP-Initiated Logout 1.0)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from keyfob.errors import ConfigurationError, KeyfobError, StoreError
+from keyfob.protocol.logout import build_end_session_url
+from keyfob.web.document import Document
+from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, first, redirect
+from keyfob.web.redirect_uri import public_url
+
+if TYPE_CHECKING:
+    from keyfob.web.application import WebApplication
+
+logger = logging.getLogger(__name__)
+
+_STATE = "sign-out"
+#: Seconds the provider may take to send the browser back.
+_STATE_LIFETIME = 3600
+
+
+def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) -> Answer:
+    """End the session, then send the browser to the provider, if it has a place for that."""
+    session = site.session(request.session)
+    if not session.is_signed_in:
+        end()
+        return redirect(request.routes.logged_out, status=303)
+    document: Document | None = None
+    try:
+        document = session.document()
+    except StoreError as error:
+        # Without the store the provider gets no hint; the person is signed out here all the same.
+        logger.warning("A sign-out could not read the token store: %s", error)
+    session.forget()
+    end()
+    try:
+        target = _provider_target(site, request, document)
+    except KeyfobError as error:
+        logger.warning("The provider could not be told of a sign-out: %s", error)
+        return _only_here(request)
+    return redirect(target or request.routes.logged_out, status=303)
+
+
+def finish(site: WebApplication, request: WebRequest, next_url: str | None) -> Answer:
+    """The page after a sign-out, or the site's own, where it has one."""
+    home = f"{request.root_path}/"
+    if site.session(request.session).is_signed_in:
+        # Signed in again meanwhile, or the address was typed: there is nothing to confirm.
+        return redirect(home)
+    if next_url:
+        return redirect(next_url)
+    state = first(request.query, "state")
+    known = state and site.sealer.unseal_text(
+        state, context=_STATE, max_age=_STATE_LIFETIME, now=site.clock()
+    )
+    text = (
+        "You are signed out of this site and of the sign-in service."
+        if known
+        else "You are not signed in to this site."
+    )
+    page = Page(
+        "You are signed out",
+        text,
+        retry_url=request.routes.login,
+        retry_label="Sign in again",
+        home_url=home,
+    )
+    return Answer(200, page=page, headers=NO_STORE)
+
+
+def _provider_target(
+    site: WebApplication, request: WebRequest, document: Document | None
+) -> str | None:
+    claims: Mapping[str, Any] = document.claims if document is not None else {}
+    try:
+        back: str | None = public_url(request, request.routes.logged_out, site.settings.base_url)
+    except ConfigurationError:
+        back = None
+    return build_end_session_url(
+        site.client.metadata(),
+        client_id=site.settings.client_id,
+        claims=claims,
+        id_token=document.id_token(site.client.authority.environment) if document else None,
+        post_logout_redirect_uri=back,
+        state=site.sealer.seal_text(b"1", context=_STATE, now=site.clock()),
+    )
+
+
+def _only_here(request: WebRequest) -> Answer:
+    page = Page(
+        "You are signed out of this site",
+        "The sign-in service could not be told, so you may still be signed in there.",
+        "On a shared computer, close the browser as well.",
+        retry_url=request.routes.login,
+        retry_label="Sign in again",
+        home_url=f"{request.root_path}/",
+    )
+    return Answer(200, page=page, headers=NO_STORE)
