@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from keyfob.errors import StoreError, StoreUnavailable
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.stores import (
