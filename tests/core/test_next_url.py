@@ -181,9 +181,11 @@ def as_a_browser_reads_it(value: str) -> str:
 
 # Dense in the few characters that matter, so that chance finds combinations of them.
 PIECES = st.sampled_from(
-    [*"/\\.%?#@:;\t\n\r \x00\x0b\u00a0a"]
-    + "// .. %2f %2F %5c %2e %09 %0d%0a %25 %252f %255c %252e".split()
-    + "evil.example site.example http: https:".split()
+    [
+        *"/\\.%?#@:;\t\n\r \x00\x0b\u00a0a",
+        *"// .. %2f %2F %5c %2e %09 %0d%0a %25 %252f %255c %252e".split(),
+        *"evil.example site.example http: https:".split(),
+    ]
 )
 SUSPICIOUS = st.lists(PIECES, max_size=12).map("".join)
 

@@ -1,0 +1,360 @@
+"""The settings of one site: found, checked, and fixed for the life of the program.
+
+Everything that is wrong is reported at once, by the name it has where it was set.
+`settings_table.py` describes each setting for people; docs/settings.md is written from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from types import MappingProxyType
+from typing import Literal, TypeAlias, cast
+
+from keyfob.protocol.authority import (
+    GUID,
+    PERSONAL_ACCOUNTS_TENANT,
+    Authority,
+    microsoft_authority,
+    oidc_authority,
+    tenant_authority,
+)
+from keyfob.protocol.scopes import OPENID_SCOPES
+from keyfob.web import settings_values as values
+from keyfob.web.settings_table import KEYS
+from keyfob.web.settings_values import Found, Reader, UnfitValue
+from keyfob.web.stores.urls import parse_store_url
+
+#: MSAL's shapes of a credential. So far only text (a secret) gets through `load_settings`.
+ClientCredential: TypeAlias = "str | Mapping[str, object] | Sequence[object] | Callable[[], object]"
+#: Whether a tenant, by its `tid` in lower case, may sign in.
+TenantRule: TypeAlias = Callable[[str], bool]
+ResponseMode: TypeAlias = Literal["query", "form_post"]
+
+DEFAULT_LEEWAY = 60
+MAX_LEEWAY = 600
+#: A TOKEN_STORE_KEYS entry has at least so many characters: 32 random bytes as base64 have 43.
+MIN_KEY_LENGTH = 32
+GRAPH_SCOPES = ("User.Read",)
+
+_AUTHORITIES: dict[str, Callable[[str], Authority]] = {
+    "TENANT_ID": tenant_authority,
+    "AUTHORITY": microsoft_authority,
+    "OIDC_AUTHORITY": oidc_authority,
+}
+_CREDENTIALS = ("CLIENT_SECRET", "CLIENT_CREDENTIAL")
+_API_KEYS = ("base_url", "scopes")
+# RFC 6749 §3.3
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_NEW_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+
+@dataclass(frozen=True)
+class DownstreamApi:
+    """An API that the site calls with a person's token.
+
+    `base_url` has no trailing slash. None is for `graph` only: its address comes from the
+    provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it.
+    """
+
+    name: str
+    base_url: str | None
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """Settings that have passed every check. Immutable; safe to share between threads.
+
+    :ivar client_id: the application's id.
+    :ivar client_credential: its secret. Not in the repr.
+    :ivar authority: who signs people in.
+    :ivar allowed_tenants: tenant ids in lower case, a rule, or None for every tenant that the
+        authority serves. Ask `allows_tenant`.
+    :ivar scopes: asked for at sign-in beyond `openid profile offline_access`.
+    :ivar base_url: the site's public address without a trailing slash, or None.
+    :ivar response_mode: how the answer to a sign-in arrives.
+    :ivar downstream_apis: by name.
+    :ivar token_store: a store's name or URL, or None for the adapter's default. Not in the repr.
+    :ivar token_store_keys: oldest to newest, or () for keys derived from the framework's secret
+        key. Not in the repr.
+    :ivar leeway: clock difference that is forgiven, in seconds.
+    """
+
+    client_id: str
+    client_credential: ClientCredential = field(repr=False)
+    authority: Authority
+    allowed_tenants: frozenset[str] | TenantRule | None = None
+    scopes: tuple[str, ...] = ()
+    base_url: str | None = None
+    response_mode: ResponseMode = "query"
+    downstream_apis: Mapping[str, DownstreamApi] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
+    token_store: str | None = field(default=None, repr=False)
+    token_store_keys: tuple[str, ...] = field(default=(), repr=False)
+    leeway: int = DEFAULT_LEEWAY
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{each.name}={getattr(self, each.name)!r}" if each.repr else f"{each.name}=<hidden>"
+            for each in fields(self)
+        )
+        return f"Settings({', '.join(shown)})"
+
+    def allows_tenant(self, tenant_id: str) -> bool:
+        """Whether people of this tenant (an ID token's `tid`) may sign in."""
+        if self.allowed_tenants is None:
+            return True
+        tenant_id = tenant_id.lower()
+        if isinstance(self.allowed_tenants, frozenset):
+            return tenant_id in self.allowed_tenants
+        return bool(self.allowed_tenants(tenant_id))
+
+
+def load_settings(
+    explicit: Mapping[str, object], environ: Mapping[str, str], *, source: str
+) -> Settings:
+    """Find and check a site's settings.
+
+    :param explicit: the framework's values, by upper-case key without prefix.
+    :param environ: asked as `KEYFOB_<KEY>` where `explicit` is silent; usually `os.environ`. An
+        empty text is silence.
+    :param source: 'flask' or 'django': how messages name a key, and which stores there are.
+    :returns: the settings, complete with defaults.
+    :raises ConfigurationError: with one line for each thing that is missing, unknown,
+        contradictory or wrong, and the first one's key as `setting`.
+    """
+    reader = Reader(explicit, environ, source)
+    reader.check_names(KEYS)
+    client_id = _required(reader, "CLIENT_ID", values.text)
+    credential = _credential(reader)
+    authority = _authority(reader)
+    allowed_tenants = _allowed_tenants(reader, authority)
+    store = partial(_store_name, django=source == "django")
+    modes = ("query", "form_post")
+    mode = reader.read("RESPONSE_MODE", lambda value: values.one_of(value, modes), "query")
+    seconds = partial(values.whole_number, least=0, most=MAX_LEEWAY, unit="seconds")
+    scopes = reader.read("SCOPES", _scopes, ())
+    base_url = reader.read("BASE_URL", _optional(values.address), None)
+    apis = _downstream_apis(reader, authority)
+    token_store = reader.read("TOKEN_STORE", _optional(store), None)
+    token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
+    leeway = reader.read("LEEWAY", seconds, DEFAULT_LEEWAY)
+    reader.raise_problems()
+    return Settings(
+        client_id=client_id,
+        client_credential=credential,
+        authority=cast("Authority", authority),  # without one there was a problem
+        allowed_tenants=allowed_tenants,
+        scopes=scopes,
+        base_url=base_url,
+        response_mode=cast("ResponseMode", mode),
+        downstream_apis=apis,
+        token_store=token_store,
+        token_store_keys=token_store_keys,
+        leeway=leeway,
+    )
+
+
+def _optional(convert: Callable[[object], str]) -> Callable[[object], str | None]:
+    """The same converter, for a setting whose default is None."""
+    return convert
+
+
+def _required(reader: Reader, key: str, convert: Callable[[object], str]) -> str:
+    found = reader.find(key)
+    if found is None:
+        reader.problem(key, "is missing: it is the id that the application was registered under")
+        return ""
+    return reader.converted(found, convert, "")
+
+
+def _credential(reader: Reader) -> ClientCredential:
+    found = reader.find_one_of(_CREDENTIALS)
+    if found is None:
+        reader.problem("CLIENT_SECRET", "is missing: it proves that this site is the application")
+        return ""
+    convert = values.secret if found.key == "CLIENT_SECRET" else _supported_credential
+    return reader.converted(found, convert, "")
+
+
+def _supported_credential(value: object) -> str:
+    """The one place that knows which shapes of CLIENT_CREDENTIAL this version can use."""
+    shaped = isinstance(value, (Mapping, list, tuple)) or callable(value)
+    if not shaped and isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            values.mapping(value) if value.lstrip().startswith("{") else values.items(value)
+            shaped = True
+        except ValueError:
+            shaped = False  # a secret may begin with a brace
+    if shaped:
+        raise UnfitValue(
+            "is not a text: certificates, assertions, identities and lists of credentials are not "
+            "in this version of Keyfob yet. Use a client secret"
+        )
+    return values.secret(value)
+
+
+def _authority(reader: Reader) -> Authority | None:
+    found = reader.find_one_of(_AUTHORITIES)
+    if found is None:
+        reader.problem(
+            "TENANT_ID",
+            "is missing: it says who signs people in (a tenant's id or domain, 'organizations', "
+            "'common' or 'consumers'). Or set AUTHORITY or OIDC_AUTHORITY in its place",
+        )
+        return None
+    tidy = values.text if found.key == "TENANT_ID" else values.any_address
+    build = _AUTHORITIES[found.key]
+
+    def convert(value: object) -> Authority | None:
+        return build(tidy(value))
+
+    return reader.converted(found, convert, None)
+
+
+def _allowed_tenants(
+    reader: Reader, authority: Authority | None
+) -> frozenset[str] | TenantRule | None:
+    found = reader.find("ALLOWED_TENANTS")
+    if found is None:
+        # Not "everybody", as no setting at all would mean: whoever wrote it meant to keep some out.
+        if empty := reader.find_empty("ALLOWED_TENANTS"):
+            _nobody_allowed(reader, empty)
+        return None
+    if callable(found.value):
+        return cast("TenantRule", found.value)
+    tenants = reader.converted(found, lambda value: frozenset(values.items(value)), None)
+    if tenants is None:
+        return None
+    tenants = frozenset(tenant.lower() for tenant in tenants)
+    if not tenants:
+        _nobody_allowed(reader, found)
+    elif authority is not None and authority.is_microsoft:
+        _check_tenants(reader, found, tenants, authority)
+    return tenants
+
+
+def _nobody_allowed(reader: Reader, found: Found) -> None:
+    reader.problem(
+        found.key,
+        "is empty, which lets nobody in. Name the tenants, or leave the setting out to let in "
+        "every tenant that the authority serves",
+        in_environ=found.in_environ,
+    )
+
+
+def _check_tenants(
+    reader: Reader, found: Found, tenants: frozenset[str], authority: Authority
+) -> None:
+    """What can never match is a mistake; better found now than by the first visitor."""
+    names = sorted(each for each in tenants if "." in each or each in _NAMES_OF_MANY)
+    if names:
+        reader.problem(
+            found.key,
+            f"has {values.shown(names[0])} in it: tenants are compared by id (a GUID), never by "
+            f"name. Personal accounts are {PERSONAL_ACCOUNTS_TENANT}",
+            in_environ=found.in_environ,
+        )
+        return
+    only = authority.tenant.lower() if authority.kind == "entra" else ""
+    if only == "consumers":
+        only = PERSONAL_ACCOUNTS_TENANT
+    if GUID.fullmatch(only) and only not in tenants:
+        reader.problem(
+            found.key,
+            f"leaves out {only}, the one tenant that the authority serves, so nobody could sign "
+            "in. Add it, leave the setting out, or set TENANT_ID to 'organizations'",
+            in_environ=found.in_environ,
+        )
+
+
+_NAMES_OF_MANY = frozenset({"common", "organizations", "consumers"})
+
+
+def _scopes(value: object) -> tuple[str, ...]:
+    scopes = values.items(value)
+    for scope in scopes:
+        if not _SCOPE.fullmatch(scope):
+            raise UnfitValue(
+                f"has {values.shown(scope)} in it, which is not one scope: a scope has no white "
+                "space, quotes, backslashes or letters beyond ASCII"
+            )
+    return tuple(scope for scope in scopes if scope not in OPENID_SCOPES)
+
+
+def _store_name(value: object, *, django: bool) -> str:
+    plain = values.text(value)
+    parse_store_url(plain, django=django)
+    return plain
+
+
+def _store_keys(value: object) -> tuple[str, ...]:
+    keys = values.items(value, values.secret)
+    short = [number for number, key in enumerate(keys, 1) if len(key) < MIN_KEY_LENGTH]
+    if short:
+        raise UnfitValue(
+            f"has a key of less than {MIN_KEY_LENGTH} characters (number {short[0]} of "
+            f"{len(keys)}). Make one with: {_NEW_KEY}"
+        )
+    return keys
+
+
+def _downstream_apis(reader: Reader, authority: Authority | None) -> Mapping[str, DownstreamApi]:
+    # A wrong authority counts as Microsoft's, so that no second error follows from the first.
+    microsoft = authority is None or authority.is_microsoft
+    apis = {"graph": DownstreamApi("graph", None, GRAPH_SCOPES)} if microsoft else {}
+    found = reader.find("DOWNSTREAM_APIS")
+    if found is None:
+        return MappingProxyType(apis)
+    entries: Mapping[object, object] = {}
+    entries = reader.converted(found, values.mapping, entries)
+    for name, value in entries.items():
+        if not isinstance(name, str) or not _API_NAME.fullmatch(name):
+            reader.problem(
+                found.key,
+                f"has {values.shown(name)} for the name of an API: it begins with a letter and "
+                "has letters, digits, '_', '-' or '.'",
+                in_environ=found.in_environ,
+            )
+            continue
+        try:
+            apis[name] = _api(name, value, apis.get(name), microsoft=microsoft)
+        except ValueError as error:
+            reader.problem(found.key, f"[{name!r}]{error}", in_environ=found.in_environ)
+    return MappingProxyType(apis)
+
+
+def _api(
+    name: str, value: object, implicit: DownstreamApi | None, *, microsoft: bool
+) -> DownstreamApi:
+    """One entry of DOWNSTREAM_APIS; errors go on after `["name"]`."""
+    if not isinstance(value, Mapping):
+        raise UnfitValue(" must be a mapping with 'base_url' and 'scopes'")
+    for key in value:
+        if key not in _API_KEYS:
+            near = values.nearest(str(key).lower(), _API_KEYS)
+            hint = f"did you mean {near!r}?" if near else "it has 'base_url' and 'scopes'"
+            raise UnfitValue(f" has the unknown key {values.shown(key)}; {hint}")
+    base_url = implicit.base_url if implicit else None
+    scopes = implicit.scopes if implicit else ()
+    try:
+        part = "base_url"
+        if part in value and not values.is_empty(value[part]):
+            base_url = values.address(value[part])
+        elif implicit is None:
+            raise UnfitValue("is missing: the address that every call's path is added to")
+        part = "scopes"
+        if part in value and not values.is_empty(value[part]):
+            scopes = _scopes(value[part])
+        if not scopes and microsoft:
+            raise UnfitValue(
+                "is missing or empty: the permission to ask for, such as api://id/Read"
+            )
+    except ValueError as error:
+        raise UnfitValue(f"[{part!r}] {error}") from None
+    return DownstreamApi(name, base_url, scopes)

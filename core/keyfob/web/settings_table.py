@@ -1,0 +1,137 @@
+"""What each setting means, for people: docs/settings.md and the doctor commands show this table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class SettingInfo(NamedTuple):
+    """One setting for documentation: texts in Markdown, `default` "" where there is none."""
+
+    key: str
+    meaning: str
+    default: str
+    example: str
+    #: Whether its value must never be shown.
+    secret: bool = False
+
+
+_TABLE = (
+    SettingInfo(
+        "CLIENT_ID",
+        "The application's id, from its registration.",
+        "",
+        "`11111111-2222-3333-4444-555555555555`",
+    ),
+    SettingInfo(
+        "CLIENT_SECRET",
+        "The application's secret: the secret's *value*, not its id.",
+        "",
+        "`Abc8Q~...`",
+        secret=True,
+    ),
+    SettingInfo(
+        "CLIENT_CREDENTIAL",
+        "In the place of `CLIENT_SECRET`. In this version a secret as well; certificates, "
+        "assertions and managed identities come later.",
+        "none",
+        "`Abc8Q~...`",
+        secret=True,
+    ),
+    SettingInfo(
+        "TENANT_ID",
+        "Whose people sign in, in Microsoft's public cloud: a tenant's id or domain, "
+        "`organizations` (any work or school account), `consumers` (personal accounts), or "
+        "`common` (both).",
+        "",
+        "`contoso.onmicrosoft.com`",
+    ),
+    SettingInfo(
+        "AUTHORITY",
+        "In the place of `TENANT_ID`, a whole address at Microsoft: a sovereign cloud, an Azure AD "
+        "B2C user flow, External ID, AD FS.",
+        "none",
+        "`https://login.microsoftonline.us/contoso.us`",
+    ),
+    SettingInfo(
+        "OIDC_AUTHORITY",
+        "In the place of `TENANT_ID`, the issuer of any OpenID Connect provider.",
+        "none",
+        "`https://id.example.com/realms/staff`",
+    ),
+    SettingInfo(
+        "ALLOWED_TENANTS",
+        "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
+        "id that returns true for those. Without it, every tenant that the authority serves. "
+        "Empty is an error.",
+        "every tenant",
+        '`["11111111-2222-3333-4444-555555555555"]`',
+    ),
+    SettingInfo(
+        "SCOPES",
+        "What to ask for at sign-in, beyond `openid profile offline_access`, which are always "
+        "asked for.",
+        "`[]`",
+        '`["User.Read"]`',
+    ),
+    SettingInfo(
+        "BASE_URL",
+        "The site's public address. Set it when the site does not see it by itself, as behind some "
+        "proxies: the redirect URI is built on it.",
+        "from each request",
+        "`https://www.contoso.example`",
+    ),
+    SettingInfo(
+        "RESPONSE_MODE",
+        "How the answer to a sign-in comes back: `query` (in the address) or `form_post`.",
+        "`query`",
+        "`form_post`",
+    ),
+    SettingInfo(
+        "DOWNSTREAM_APIS",
+        "APIs to call with the person's token, by name: `base_url`, and the `scopes` that it "
+        "needs. At Microsoft `graph` is there by itself (`User.Read`).",
+        "`graph` at Microsoft",
+        '`{"orders": {"base_url": "https://orders.contoso.example", '
+        '"scopes": ["api://orders/Read"]}}`',
+    ),
+    SettingInfo(
+        "TOKEN_STORE",
+        "Where tokens are kept, on the server: `memory://`, `sqlite:///file` (relative to the "
+        "instance folder), `sqlite:////absolute/file`; in Django also `django-db` and "
+        "`django-cache:ALIAS`.",
+        "Flask: a SQLite file in the instance folder; Django: `django-db`",
+        "`sqlite:////var/lib/site/keyfob.sqlite3`",
+    ),
+    SettingInfo(
+        "TOKEN_STORE_KEYS",
+        "What tokens are encrypted with: a list from the oldest key to the newest. The newest "
+        "encrypts, all decrypt. At least 32 characters each.",
+        "derived from the framework's secret key and its fallbacks",
+        '`["<old key>", "<new key>"]`',
+        secret=True,
+    ),
+    SettingInfo(
+        "LEEWAY",
+        "How many seconds the provider's clock and this one's may differ; 0 to 600.",
+        "`60`",
+        "`120`",
+    ),
+)
+
+#: Every setting's name.
+KEYS = tuple(info.key for info in _TABLE)
+
+
+def describe_settings() -> tuple[SettingInfo, ...]:
+    """Every setting, in the order in which documentation shows them."""
+    return _TABLE
+
+
+def settings_as_markdown() -> str:
+    """The table of docs/settings.md."""
+    lines = ["| key | meaning | default | example |", "|---|---|---|---|"]
+    for info in _TABLE:
+        default = info.default or "*needed*"
+        lines.append(f"| `{info.key}` | {info.meaning} | {default} | {info.example} |")
+    return "\n".join(lines) + "\n"
