@@ -94,9 +94,15 @@ def strict_json(body: bytes) -> Any:
         raise ValueError(f"it has the number {name}")
 
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=refuse_constant)
+        document = json.loads(body.decode("utf-8"), parse_constant=refuse_constant)
+        if b"\\u" in body:
+            # Half a surrogate pair is no character: whatever shows it or hashes it would fail.
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+        return document
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
+    except UnicodeEncodeError:
+        raise ValueError("it has half a character in it") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"it breaks off or is malformed at character {error.pos}") from None
     except RecursionError:

@@ -172,9 +172,11 @@ def _judge_subject(claims: Mapping[str, Any], expected: Expectations) -> None:
 
 def _judge_issuer(token: SignedIdToken, expected: Expectations) -> None:
     issuer, tenant = token.claims.get("iss"), token.claims.get("tid")
+    metadata = expected.metadata
     if tenant is not None and not isinstance(tenant, str):
         raise _refusal("tid", "The ID token's tenant is not a text")
-    metadata = expected.metadata
+    if metadata.is_microsoft and not _is_name_or_absent(token.claims, "oid"):
+        raise _refusal("oid", "The ID token's object id is not a text")
     if not isinstance(issuer, str) or issuer != metadata.issuer_for(tenant):
         raise _refusal("iss", "The ID token is not by the expected issuer")
     named = _tenant_of_issuer(issuer) if metadata.is_microsoft else None
@@ -190,6 +192,11 @@ def _judge_issuer(token: SignedIdToken, expected: Expectations) -> None:
         tenant, expected.allowed_tenants
     ):
         raise _refusal("tenant_not_allowed", "People of this organisation may not sign in here")
+
+
+def _is_name_or_absent(claims: Mapping[str, Any], name: str) -> bool:
+    value = claims.get(name)
+    return name not in claims or (isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT_LENGTH)
 
 
 def tenant_is_allowed(tenant: str | None, rule: TenantRule) -> bool:
@@ -215,7 +222,7 @@ def _judge_audience(claims: Mapping[str, Any], client_id: str) -> None:
         or client_id not in audiences
     ):
         raise _refusal("aud", "The ID token is for another application")
-    if party is not None and party != client_id:
+    if "azp" in claims and party != client_id:
         raise _refusal("azp", "The ID token was given to another application")
     if len(audiences) > 1 and party is None:
         raise _refusal(
@@ -226,7 +233,7 @@ def _judge_audience(claims: Mapping[str, Any], client_id: str) -> None:
 def _judge_times(claims: Mapping[str, Any], expected: Expectations) -> None:
     now, leeway = expected.now, expected.leeway
     expires, issued = _time(claims, "exp"), _time(claims, "iat")
-    not_before = _time(claims, "nbf") if claims.get("nbf") is not None else issued
+    not_before = _time(claims, "nbf") if "nbf" in claims else issued
     if now >= expires + leeway:
         raise _refusal("exp", f"The ID token expired {_ago(now - expires)} ago{_CLOCK_HINT}")
     if issued > now + leeway:
@@ -276,7 +283,7 @@ def _judge_nonce(claims: Mapping[str, Any], expected: Expectations) -> None:
 def _judge_hash(token: SignedIdToken, name: str, value: str | None) -> None:
     """`at_hash` and `c_hash` tie the token to what came with it (§3.1.3.6, §3.3.2.11)."""
     stated = token.claims.get(name)
-    if stated is None or value is None:
+    if name not in token.claims or value is None:
         return
     digest = hashlib.new(hash_name(token.algorithm), value.encode()).digest()
     half = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

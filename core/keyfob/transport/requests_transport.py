@@ -48,6 +48,7 @@ class RequestsTransport:
 
     def send(self, request: HttpRequest) -> HttpResponse:
         import requests
+        import urllib3
 
         url = without_query(request.url)
         started = time.monotonic()
@@ -66,7 +67,7 @@ class RequestsTransport:
                 stream=True,
             ) as answer:
                 body = self._read(answer, request, started + self._timeout)
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _unreachable(request, error) from None
         logger.debug(
             "%s %s: HTTP %d, %d bytes, %.0f ms",
@@ -93,9 +94,12 @@ class RequestsTransport:
         return self._session
 
     def _read(self, answer: requests.Response, request: HttpRequest, deadline: float) -> bytes:
-        """The body, chunk by chunk, so that neither a flood nor a trickle holds us."""
+        """The body as it arrives, so that neither a flood nor a trickle holds us.
+
+        `read1` returns what is there; `iter_content` would wait until a chunk is full.
+        """
         body = bytearray()
-        for chunk in answer.iter_content(_CHUNK):
+        while chunk := answer.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > MAX_ANSWER_BYTES:
                 raise AnswerRefused(
@@ -142,9 +146,10 @@ class _Headers:
 def _unreachable(request: HttpRequest, error: Exception) -> ProviderUnreachable:
     """What went wrong, in words that hold neither query nor credentials."""
     import requests
+    import urllib3
 
     what, url = request.what.capitalize(), without_query(request.url)
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)):
         return ProviderUnreachable(
             f"{what} at {url} did not answer in time", url=url, code="timeout"
         )
