@@ -300,7 +300,8 @@ def any_address(value: object) -> str:
     segments = re.split(r"[/?#]+", plain)
     if re.search(r"<[^<>]*>|\{[^{}]*\}", plain) or any(map(_is_placeholder, segments)):
         raise UnfitValue(f"still has a placeholder in it: {shown(plain)}")
-    if "@" in plain:
+    # Found without trust in its shape: whoever checks it later shows it in the message.
+    if "@" in re.split(r"[/?#]", re.sub(r"^\w*:?[/\\]*", "", plain), maxsplit=1)[0]:
         raise UnfitValue("has a user name in it ('@'); leave it off")
     return plain
 
