@@ -1,0 +1,24 @@
+"""Microsoft sign-in, and the API tokens that come with it, for Flask.
+
+app.config.from_prefixed_env()          # FLASK_SECRET_KEY, FLASK_KEYFOB_CLIENT_ID, ...
+Keyfob(app)
+
+@app.get("/")
+@login_required
+def home():
+    return f"Hello {current_user.name}"
+"""
+
+from flask_keyfob.decorators import login_required
+from flask_keyfob.extension import Keyfob
+from flask_keyfob.links import login_url, logout_form
+from flask_keyfob.proxies import current_user, downstream_api
+
+__all__ = [
+    "Keyfob",
+    "current_user",
+    "downstream_api",
+    "login_required",
+    "login_url",
+    "logout_form",
+]

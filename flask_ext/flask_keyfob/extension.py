@@ -1,0 +1,136 @@
+"""The extension: reads an app's settings once, and hangs sign-in on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+
+from flask_keyfob.links import login_url, logout_form
+from flask_keyfob.proxies import current_site, current_user, renew_web_session
+from flask_keyfob.translate import response_for, web_request
+from flask_keyfob.views import make_blueprint
+from keyfob.errors import ConfigurationError, KeyfobError
+from keyfob.web import WebApplication, load_settings
+from keyfob.web.stores import open_store
+
+_PREFIX = "KEYFOB_"
+_STORE = "keyfob.sqlite3"
+_NEW_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
+
+
+class Keyfob:
+    """Microsoft sign-in for a Flask app, or for several: it keeps nothing of an app itself.
+
+    :param app: the app; or none, and `init_app` later.
+    :param url_prefix: where the routes are. `<url_prefix>/callback` is the redirect URI to
+        register.
+    """
+
+    def __init__(self, app: Flask | None = None, *, url_prefix: str = "/auth") -> None:
+        self._url_prefix = url_prefix
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read `app.config["KEYFOB_..."]` and register everything. No I/O happens here.
+
+        `app.extensions["keyfob"]` is then the `keyfob.web.WebApplication` behind it.
+
+        :raises ConfigurationError: a setting is missing, unknown or contradictory.
+        :raises RuntimeError: the app has a Keyfob already.
+        """
+        if "keyfob" in app.extensions:
+            raise RuntimeError(
+                f"The app {app.name!r} has a Keyfob already: Keyfob(app) calls init_app by "
+                "itself. Do it once; for several apps in one process call init_app on each."
+            )
+        site = _web_application(app)
+        app.register_blueprint(make_blueprint(self._url_prefix))
+        app.extensions["keyfob"] = site
+        app.before_request(_begin_request)
+        app.context_processor(_template_names)
+        app.register_error_handler(KeyfobError, _handle)
+        _exempt_from_flask_wtf(app)
+
+
+def _web_application(app: Flask) -> WebApplication:
+    explicit = {
+        key[len(_PREFIX) :]: value for key, value in app.config.items() if key.startswith(_PREFIX)
+    }
+    settings = load_settings(explicit, os.environ, source="flask")
+    url = settings.token_store or "sqlite://"
+
+    def session_lifetime() -> float:
+        return app.permanent_session_lifetime.total_seconds()
+
+    return WebApplication(
+        settings,
+        store=open_store(url, base_dir=app.instance_path, default_path=_STORE),
+        secrets=_secret_keys(app.config),
+        session_lifetime=session_lifetime,
+    )
+
+
+def _secret_keys(config: Mapping[str, Any]) -> list[str | bytes]:
+    """Flask's keys, oldest to newest; the last one is what Flask itself signs with."""
+    fallbacks, key = config.get("SECRET_KEY_FALLBACKS") or [], config.get("SECRET_KEY")
+    if not key:
+        raise ConfigurationError(
+            'app.config["SECRET_KEY"] is missing: Flask needs it for sessions, and Keyfob to '
+            "protect sign-ins. Set it before Keyfob(app), to the same value in every process "
+            f"(FLASK_SECRET_KEY, with from_prefixed_env). Make one with: {_NEW_KEY}",
+            setting="SECRET_KEY",
+        )
+    if not isinstance(fallbacks, (list, tuple)):
+        raise ConfigurationError(
+            'app.config["SECRET_KEY_FALLBACKS"] must be a list of keys '
+            '(in an environment variable a JSON list: ["..."])',
+            setting="SECRET_KEY_FALLBACKS",
+        )
+    keys = [*fallbacks, key]
+    if not all(isinstance(each, (str, bytes)) for each in keys):
+        raise ConfigurationError(
+            'app.config["SECRET_KEY"] and its fallbacks must be texts or bytes; from_prefixed_env '
+            "reads JSON, so that a key of digits alone arrives as a number. "
+            f"Make a better one with: {_NEW_KEY}",
+            setting="SECRET_KEY",
+        )
+    return keys
+
+
+def _begin_request() -> None:
+    renew_web_session()
+    if request.blueprint == "keyfob":
+        _exempt_from_flask_wtf(current_app)
+
+
+def _template_names() -> dict[str, object]:
+    return {
+        "current_user": current_user,
+        "keyfob_login_url": login_url,
+        "keyfob_logout_form": logout_form,
+    }
+
+
+def _handle(error: KeyfobError) -> Response:
+    """A view met something that a person can do something about, or should be told of.
+
+    A ConfigurationError is the developer's, and stays what it is: loud in the log, a traceback
+    in debug mode, the site's own 500 page for people.
+    """
+    if isinstance(error, ConfigurationError):
+        raise error
+    return response_for(current_site().handle(web_request(), error))
+
+
+def _exempt_from_flask_wtf(app: Flask) -> None:
+    """The provider's posts cannot carry Flask-WTF's token, and our own forms have one of ours.
+    Asked for again with each request to us, as CSRFProtect may come after Keyfob.
+    """
+    protection = app.extensions.get("csrf")
+    exempt = getattr(protection, "exempt", None)
+    if callable(exempt):
+        exempt(app.blueprints["keyfob"])

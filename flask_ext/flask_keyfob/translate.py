@@ -1,0 +1,120 @@
+"""Flask's request into the core's values, and the core's answer into Flask's response."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from flask import Response, current_app, request, session, url_for
+from werkzeug.exceptions import HTTPException
+
+from keyfob.errors import AuthorizationResponseError
+from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
+
+_TEMPLATE = "keyfob/page.html"
+_OUR_TEMPLATE = Path(__file__).parent / "templates" / _TEMPLATE
+# RFC 3986 §3.3 and §3.4, with what is encoded already.
+_PATH_CHARACTERS = "!$&'()*+,/:;=@"
+_QUERY_CHARACTERS = _PATH_CHARACTERS + "?%[]"
+
+
+def web_request(*, with_form: bool = False) -> WebRequest:
+    """The current request.
+
+    :param with_form: read the body, too. Only for our own views: another view's body is its own.
+    :raises AuthorizationResponseError: the body cannot be read.
+    """
+    # Flask gives the path decoded; browsers and redirects need it as it was.
+    path = quote(request.root_path + request.path, safe=_PATH_CHARACTERS)
+    return WebRequest(
+        method=request.method,
+        scheme=request.scheme,
+        host=request.host,
+        path=path,
+        routes=routes(),
+        session=session,
+        root_path=quote(request.root_path, safe=_PATH_CHARACTERS),
+        query_string=quote(request.query_string, safe=_QUERY_CHARACTERS),
+        query=list(request.args.items(multi=True)),
+        form=_form() if with_form else (),
+        cookies=request.cookies.to_dict(),
+        headers={name.lower(): value for name, value in request.headers},
+    )
+
+
+def routes() -> Routes:
+    """Where our views are for this request: a mount point and a SERVER_NAME count."""
+    return Routes(
+        login=_path_for("keyfob.login"),
+        callback=_path_for("keyfob.callback"),
+        logout=_path_for("keyfob.logout"),
+        logged_out=_path_for("keyfob.logged_out"),
+    )
+
+
+def _path_for(endpoint: str) -> str:
+    # With host_matching the address is absolute; url_defaults may have added a query.
+    return urlsplit(url_for(endpoint)).path
+
+
+def _form() -> list[tuple[str, str]]:
+    try:
+        return list(request.form.items(multi=True))
+    except HTTPException as error:  # MAX_CONTENT_LENGTH, MAX_FORM_MEMORY_SIZE, a broken upload
+        raise AuthorizationResponseError(
+            f"The posted form cannot be read: {error.description}", code="unreadable_form"
+        ) from error
+
+
+def response_for(answer: Answer) -> Response:
+    """Flask's response for an answer of the core."""
+    if answer.page is not None:
+        response = _page(answer.page)
+    elif answer.problem is not None:
+        body = json.dumps(answer.problem)
+        response = Response(body, mimetype="application/problem+json")
+    else:
+        response = Response(mimetype="text/html")
+    response.status_code = answer.status
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.update(answer.headers)
+    if answer.location:
+        response.location = answer.location
+    for cookie in answer.cookies:
+        _set(response, cookie)
+    return response
+
+
+def _page(page: Page) -> Response:
+    """The page, and what it may do: nothing but show itself. A site's own template has its own
+    style sheets and images, so that only the framing is forbidden there.
+    """
+    nonce = secrets.token_urlsafe(16)
+    template = current_app.jinja_env.get_template(_TEMPLATE)
+    context: dict[str, object] = {"page": page, "nonce": nonce}
+    current_app.update_template_context(context)
+    response = Response(template.render(context), mimetype="text/html")
+    policy = "frame-ancestors 'none'"
+    if template.filename is not None and Path(template.filename) == _OUR_TEMPLATE:
+        policy = (
+            f"default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; "
+            f"base-uri 'none'; form-action 'self'; {policy}"
+        )
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _set(response: Response, cookie: Cookie) -> None:
+    response.set_cookie(
+        cookie.name,
+        cookie.value,
+        max_age=cookie.max_age,
+        expires=None if cookie.value else 0,
+        path=cookie.path,
+        secure=cookie.secure,
+        httponly=True,
+        samesite=cookie.same_site,
+    )

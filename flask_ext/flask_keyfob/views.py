@@ -1,0 +1,109 @@
+"""The routes of the blueprint `keyfob`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from blinker import Signal
+from flask import Blueprint, Response, current_app, session
+
+from flask_keyfob.proxies import current_site, current_user, renew_web_session
+from flask_keyfob.signals import user_logged_in, user_logged_out
+from flask_keyfob.translate import response_for, web_request
+from keyfob.errors import AuthorizationResponseError
+from keyfob.web import Answer, Identity, Page, WebRequest
+from keyfob.web.csrf import FIELD
+from keyfob.web.exchange import first
+from keyfob.web.problems import page_answer
+
+View = Callable[[WebRequest], Answer]
+
+_FORGED = Page(
+    "You were not signed out",
+    "The request did not come from a page of this site, or from one that was out of date.",
+    "Go back to the site and press its sign-out button again.",
+)
+
+
+def make_blueprint(url_prefix: str) -> Blueprint:
+    """A blueprint for one app."""
+    blueprint = Blueprint("keyfob", __name__, url_prefix=url_prefix, template_folder="templates")
+    blueprint.add_url_rule("/login", "login", _as_view(login), methods=["GET", "POST"])
+    blueprint.add_url_rule("/callback", "callback", _as_view(callback), methods=["GET", "POST"])
+    blueprint.add_url_rule("/logout", "logout", _as_view(logout), methods=["POST"])
+    blueprint.add_url_rule("/logged-out", "logged_out", _as_view(logged_out), methods=["GET"])
+    return blueprint
+
+
+def _as_view(view: View) -> Callable[[], Response]:
+    @wraps(view)
+    def flask_view() -> Response:
+        try:
+            request = web_request(with_form=True)
+        except AuthorizationResponseError as error:
+            return response_for(current_site().handle(web_request(), error))
+        return response_for(view(request))
+
+    return flask_view
+
+
+def login(request: WebRequest) -> Answer:
+    """Start a sign-in."""
+    return current_site().login(request)
+
+
+def callback(request: WebRequest) -> Answer:
+    """Finish a sign-in: the redirect URI."""
+    proven: list[Identity] = []
+
+    def establish(identity: Identity) -> None:
+        _make_session_new(identity)
+        proven.append(identity)
+
+    answer = current_site().callback(request, establish)
+    renew_web_session()
+    if proven and current_user.key == proven[0].key:
+        _send(user_logged_in, identity=proven[0])
+    return answer
+
+
+def logout(request: WebRequest) -> Answer:
+    """Sign out here and at the provider."""
+    site = current_site()
+    if not current_user:
+        # Nothing to protect: neither a session to end nor one that a foreign form may empty.
+        return site.logout(request, end=lambda: None)
+    if not site.is_csrf_token(first(request.form, FIELD), session):
+        home = f"{request.root_path}/"
+        return page_answer(400, _FORGED, home_url=home, detail="no valid CSRF token")
+    _send(user_logged_out)
+    answer = site.logout(request, end=session.clear)
+    renew_web_session()
+    return answer
+
+
+def logged_out(request: WebRequest) -> Answer:
+    """Where the provider sends the browser after a sign-out."""
+    return current_site().logged_out(request)
+
+
+def _make_session_new(identity: Identity) -> None:
+    """A sign-in never goes on with somebody else's session, nor with an id that somebody else may
+    know. What an anonymous visitor had, such as a cart, stays theirs.
+    """
+    former = current_site().session(session).user.key
+    if former is not None and former != identity.key:
+        session.clear()
+    regenerate = getattr(current_app.session_interface, "regenerate", None)
+    if callable(regenerate):
+        # Flask-Session leaves an empty session's id as it is, though it may be an attacker's.
+        session["_keyfob_new"] = True
+        regenerate(session)
+        session.pop("_keyfob_new", None)
+
+
+def _send(signal: Signal, **facts: Any) -> None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    signal.send(app, user=current_user._get_current_object(), **facts)  # type: ignore[attr-defined]  # noqa: SLF001
