@@ -31,7 +31,7 @@ def to_add(document: Document, made: Iterable[tuple[str, Entry]]) -> Iterator[Ch
 
 
 def to_put_refresh_token(document: Document, old: Entry, new: Entry) -> Iterator[Change]:
-    """The changes that make `new` the one refresh token of its person, client and family.
+    """The changes that make `new` the one refresh token of its person and client.
 
     A provider's refresh token is not bound to the scopes it came with, but MSAL's key has them in
     it, so each further set of scopes would leave one more token behind, to be tried in vain later.

@@ -5,7 +5,7 @@ Not thread-safe by itself: `TokenCache` holds its lock around every use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from keyfob.cache.entries import CredentialType, Entry
@@ -23,8 +23,8 @@ class Document:
     """Sections of entries by key, as they are serialised, with buckets beside them.
 
     A bucket has the entries that share certain fields, by key, in the order in which they stand in
-    their section. Only entries whose fields are strings or null are in buckets, so whatever else a
-    document holds is kept, and never found by mistake.
+    their section (but for buckets by user name). Only entries whose fields are strings or null
+    are in buckets, so whatever else a document holds is kept, and never found by mistake.
 
     :param sections: a document to take over (it is not copied); by default an empty one.
     """
@@ -60,11 +60,11 @@ class Document:
         if not isinstance(holder, dict):
             holder = self.sections[section] = {}
         previous = holder.get(key)
-        if isinstance(previous, dict) and list(_places(section, previous)) != list(
-            _places(section, entry)
-        ):
-            # Keys are lower-cased and joined, so different owners can share one. The newcomer goes
-            # to the end of the section too: buckets are in their section's order.
+        if isinstance(previous, dict) and _ordered(section, previous) == _ordered(section, entry):
+            self._leave(section, key, previous, set(_places(section, entry)))
+        else:
+            # Keys are lower-cased and joined, so different owners can share one. A newcomer goes
+            # to the end of the section, as it does in its buckets.
             self.drop(section, key)
         holder[key] = entry
         self._enter(section, key, entry)
@@ -76,11 +76,7 @@ class Document:
             return False
         entry = holder.pop(key)
         if isinstance(entry, dict):
-            for place in _places(section, entry):
-                bucket = self._buckets[place]
-                del bucket[key]
-                if not bucket:
-                    del self._buckets[place]
+            self._leave(section, key, entry)
         return True
 
     def owned(
@@ -116,6 +112,16 @@ class Document:
         """The accounts of an environment with that user name, in whatever case."""
         return self._buckets.get(("username", environment, username.lower()), _NOTHING)
 
+    def _leave(
+        self, section: str, key: str, entry: Entry, stays_in: Collection[_Place] = ()
+    ) -> None:
+        for place in _places(section, entry):
+            if place not in stays_in:
+                bucket = self._buckets[place]
+                del bucket[key]
+                if not bucket:
+                    del self._buckets[place]
+
     def _enter(self, section: str, key: str, entry: Entry) -> None:
         for place in _places(section, entry):
             self._buckets.setdefault(place, {})[key] = entry
@@ -138,6 +144,14 @@ def _places(section: str, entry: Entry) -> Iterator[_Place]:
         username = entry.get("username")
         if isinstance(username, str):
             yield ("username", owner[1], username.lower())
+
+
+def _ordered(section: str, entry: Entry) -> list[_Place]:
+    """The buckets of `entry` that are in their section's order.
+
+    Those by user name are not: a changed name is no reason to move the account in its section.
+    """
+    return [place for place in _places(section, entry) if place[0] != "username"]
 
 
 def plain(*values: object) -> bool:

@@ -25,6 +25,7 @@ _AT = CredentialType.ACCESS_TOKEN
 _RT = CredentialType.REFRESH_TOKEN
 _TOKEN_FIELDS = ("home_account_id", "environment", "client_id", "realm")
 _OWNER_FIELDS = _TOKEN_FIELDS[:2]
+_TIMES = ("cached_at", "expires_on", "extended_expires_on", "refresh_on")
 #: What MSAL shows of an account, in its order.
 _SHOWN = (
     "home_account_id",
@@ -81,7 +82,6 @@ def best_access_token(
     One that spells the scopes as they were asked for goes before one that differs in case.
     """
     kind = token_type.lower()
-    folded = frozenset(scope.lower() for scope in scopes)
     best: Entry | None = None
     best_rank = (False, 0)
     for entry in tokens:
@@ -91,7 +91,7 @@ def best_access_token(
         if entry.get("key_id") != key_id or _kind(entry) != kind:
             continue
         exact = scopes <= _targets(entry)
-        if not exact and not (ignore_case and folded <= _targets(entry, lower=True)):
+        if not exact and not (ignore_case and _has_in_any_case(entry, scopes)):
             continue
         if best is None or (exact, expires_on) > best_rank:
             best, best_rank = entry, (exact, expires_on)
@@ -110,24 +110,27 @@ def refresh_tokens(
     The newest comes first; of two of the same second, the one that was filed last.
     """
     found = [
-        _cleaned(entry, RefreshTokenEntry.__annotations__)
+        entry
         for entry in document.owned(_RT, home_account_id, environment).values()
         if _usable(entry) and _serves(entry, client_id, family_id)
     ]
     found.reverse()
     found.sort(key=lambda entry: epoch(entry.get("last_modification_time")) or 0, reverse=True)
-    return cast("list[RefreshTokenEntry]", found)
+    fields = RefreshTokenEntry.__annotations__
+    return [cast("RefreshTokenEntry", _cleaned(entry, fields)) for entry in found]
 
 
 def siblings(document: Document, refresh_token: Entry) -> list[Entry]:
-    """The refresh tokens of the same person, client and family, whatever they were granted for."""
+    """The refresh tokens of the same person and client, whatever they were granted for.
+
+    Of whatever family, too: MSAL's key does not tell families apart either.
+    """
     if refresh_token.get("home_account_id") is None:
         return []  # of whom is not known, so perhaps of different people
     return [
         entry
         for entry in candidates(document, _RT, _owner(refresh_token)).values()
         if entry.get("client_id") == refresh_token.get("client_id")
-        and entry.get("family_id") == refresh_token.get("family_id")
         and _owner(entry) == _owner(refresh_token)
     ]
 
@@ -204,7 +207,7 @@ def _last_by_home(
     found: Mapping[str, Entry], authority_types: Collection[str]
 ) -> dict[str | None, Entry]:
     return {
-        entry.get("home_account_id"): {"home_account_id": None, **entry}
+        entry.get("home_account_id"): entry
         for entry in found.values()
         if entry.get("authority_type") in authority_types
     }
@@ -233,17 +236,20 @@ def _kind(entry: Entry) -> str:
     return token_type.lower() if isinstance(token_type, str) and token_type else "bearer"
 
 
-def _targets(entry: Entry, *, lower: bool = False) -> frozenset[str]:
+def _targets(entry: Entry) -> frozenset[str]:
     target = entry.get("target")
-    if not isinstance(target, str):
-        return frozenset()
-    return frozenset((target.lower() if lower else target).split())
+    return frozenset(target.split()) if isinstance(target, str) else frozenset()
+
+
+def _has_in_any_case(entry: Entry, scopes: frozenset[str]) -> bool:
+    has = {scope.lower() for scope in _targets(entry)}
+    return all(scope.lower() in has for scope in scopes)
 
 
 def _access_token(entry: Entry) -> AccessTokenEntry:
     clean = _cleaned(entry, AccessTokenEntry.__annotations__)
     clean.setdefault("target", "")
-    for name in ("expires_on", "refresh_on"):
+    for name in _TIMES:
         time = epoch(entry.get(name))
         if time is None:
             clean.pop(name, None)
