@@ -8,20 +8,24 @@ and every password is printed.
 
 from __future__ import annotations
 
-from keyfob_emulator.model import (
-    CONSUMERS_TENANT,
-    GRAPH_CLIENT_ID,
-    Account,
-    Application,
-    Audience,
-    Directory,
-    Scope,
-    Tenant,
-)
-from keyfob_emulator.sample import sample_directory
-from keyfob_emulator.server import EmulatorServer, PortTaken
-from keyfob_emulator.state import Emulator, Lifetimes
-from keyfob_emulator.web import create_app
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keyfob_emulator.model import (
+        CONSUMERS_TENANT,
+        GRAPH_CLIENT_ID,
+        Account,
+        Application,
+        Audience,
+        Directory,
+        Scope,
+        Tenant,
+    )
+    from keyfob_emulator.sample import sample_directory
+    from keyfob_emulator.server import EmulatorServer, PortTaken
+    from keyfob_emulator.state import Emulator, Lifetimes
+    from keyfob_emulator.web import create_app
 
 __all__ = [
     "CONSUMERS_TENANT",
@@ -39,3 +43,28 @@ __all__ = [
     "create_app",
     "sample_directory",
 ]
+
+# The pytest plugin lives in this package and is imported by every pytest run, with or without Flask
+# installed: so the package itself imports nothing until a name is asked for (PEP 562).
+_HOMES = {
+    **dict.fromkeys(__all__, "model"),
+    "Emulator": "state",
+    "EmulatorServer": "server",
+    "Lifetimes": "state",
+    "PortTaken": "server",
+    "create_app": "web",
+    "sample_directory": "sample",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

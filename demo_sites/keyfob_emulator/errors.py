@@ -14,10 +14,10 @@ from typing import Any, Final
 _TABLE: Final[dict[int, tuple[str, str]]] = {
     16000: (
         "interaction_required",
-        ("Several accounts are signed in and the request names none of them."),
+        "Several accounts are signed in and the request names none of them.",
     ),
-    28000: ("invalid_request", ("The scope '{scope}' names more than one resource: {resources}.")),
-    28003: ("invalid_request", ("The scope must not be empty: the code covers several resources.")),
+    28000: ("invalid_request", "The scope '{scope}' names more than one resource: {resources}."),
+    28003: ("invalid_request", "The scope must not be empty: the code covers several resources."),
     50011: (
         "invalid_request",
         (
@@ -34,16 +34,16 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     50034: (
         "invalid_grant",
-        ("The user account {username} does not exist in the {tenant} directory."),
+        "The user account {username} does not exist in the {tenant} directory.",
     ),
-    50049: ("invalid_instance", ("Unknown or invalid instance: '{host}'.")),
-    50057: ("invalid_grant", ("The user account is disabled.")),
-    50058: ("login_required", ("A silent sign-in request was sent but no user is signed in.")),
+    50049: ("invalid_instance", "Unknown or invalid instance: '{host}'."),
+    50057: ("invalid_grant", "The user account is disabled."),
+    50058: ("login_required", "A silent sign-in request was sent but no user is signed in."),
     50059: (
         "invalid_request",
-        ("No tenant-identifying information found in the request: '{tenant}' is not a tenant."),
+        "No tenant-identifying information found in the request: '{tenant}' is not a tenant.",
     ),
-    50126: ("invalid_grant", ("Error validating credentials due to invalid username or password.")),
+    50126: ("invalid_grant", "Error validating credentials due to invalid username or password."),
     50148: (
         "invalid_grant",
         (
@@ -53,7 +53,7 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     50173: (
         "invalid_grant",
-        ("The provided grant has expired because it was revoked; sign in again."),
+        "The provided grant has expired because it was revoked; sign in again.",
     ),
     50194: (
         "unauthorized_client",
@@ -76,28 +76,28 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "'{client_id}' named '{name}'. Missing: {missing}."
         ),
     ),
-    65004: ("access_denied", ("User declined to consent to access the app.")),
-    70000: ("invalid_grant", ("Provided grant is invalid or malformed.")),
+    65004: ("access_denied", "User declined to consent to access the app."),
+    70000: ("invalid_grant", "Provided grant is invalid or malformed."),
     70003: (
         "unsupported_grant_type",
-        ("The app requested an unsupported grant type '{grant_type}'."),
+        "The app requested an unsupported grant type '{grant_type}'.",
     ),
     70007: (
         "unsupported_response_mode",
-        ("'{response_mode}' is not a supported value of 'response_mode'."),
+        "'{response_mode}' is not a supported value of 'response_mode'.",
     ),
-    70008: ("invalid_grant", ("The provided authorization code or refresh token has expired.")),
+    70008: ("invalid_grant", "The provided authorization code or refresh token has expired."),
     70011: (
         "invalid_scope",
-        ("The provided value for the input parameter 'scope' is not valid: {scope}."),
+        "The provided value for the input parameter 'scope' is not valid: {scope}.",
     ),
     90002: (
         "invalid_request",
-        ("Tenant '{tenant}' not found. Check that you have the correct tenant ID or domain name."),
+        "Tenant '{tenant}' not found. Check that you have the correct tenant ID or domain name.",
     ),
-    90014: ("invalid_request", ("The required field '{parameter}' is missing from the request.")),
-    90023: ("invalid_request", ("Unsupported value '{value}' of the parameter '{parameter}'.")),
-    90094: ("access_denied", ("An administrator must consent to {missing}.")),
+    90014: ("invalid_request", "The required field '{parameter}' is missing from the request."),
+    90023: ("invalid_request", "Unsupported value '{value}' of the parameter '{parameter}'."),
+    90094: ("access_denied", "An administrator must consent to {missing}."),
     165000: (
         "invalid_request",
         (
@@ -105,7 +105,7 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "to the application and start again."
         ),
     ),
-    500011: ("invalid_resource", ("The resource principal named {resource} was not found.")),
+    500011: ("invalid_resource", "The resource principal named {resource} was not found."),
     500112: (
         "invalid_grant",
         (
@@ -136,20 +136,20 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     700005: (
         "invalid_grant",
-        ("Provided Authorization Code is intended to use against other tenant, thus rejected."),
+        "Provided Authorization Code is intended to use against other tenant, thus rejected.",
     ),
     700016: (
         "unauthorized_client",
-        ("Application with identifier '{client_id}' was not found in the directory '{tenant}'."),
+        "Application with identifier '{client_id}' was not found in the directory '{tenant}'.",
     ),
     700023: (
         "invalid_client",
-        ("Client assertion audience '{audience}' is not this token endpoint."),
+        "Client assertion audience '{audience}' is not this token endpoint.",
     ),
-    700024: ("invalid_client", ("Client assertion is not within its valid time range.")),
+    700024: ("invalid_client", "Client assertion is not within its valid time range."),
     700025: (
         "invalid_client",
-        ("Client is public so neither 'client_assertion' nor 'client_secret' should be presented."),
+        "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
     ),
     700027: (
         "invalid_client",
@@ -158,13 +158,13 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "application, or the signature is wrong: {reason}."
         ),
     ),
-    700054: ("unsupported_response_type", ("response_type '{response_type}' is not supported.")),
-    700082: ("invalid_grant", ("The refresh token has expired due to inactivity.")),
+    700054: ("unsupported_response_type", "response_type '{response_type}' is not supported."),
+    700082: ("invalid_grant", "The refresh token has expired due to inactivity."),
     900144: (
         "invalid_request",
-        ("The request must contain the following parameter: '{parameter}'."),
+        "The request must contain the following parameter: '{parameter}'.",
     ),
-    900971: ("invalid_request", ("No reply address provided.")),
+    900971: ("invalid_request", "No reply address provided."),
     1002012: (
         "invalid_scope",
         (
@@ -188,9 +188,9 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     9000411: (
         "invalid_request",
-        ("The request is not properly formatted. The parameter '{parameter}' is duplicated."),
+        "The request is not properly formatted. The parameter '{parameter}' is duplicated.",
     ),
-    9002313: ("invalid_request", ("Invalid request. Request is malformed or invalid: {reason}.")),
+    9002313: ("invalid_request", "Invalid request. Request is malformed or invalid: {reason}."),
     9002331: (
         "invalid_request",
         (

@@ -28,7 +28,7 @@ from keyfob_emulator.state import Emulator
 from keyfob_emulator.web import EXTENSION, MICROSOFT_LOGIN, Provider, create_app
 
 # Headers the environment sets itself.
-_FRAMING: Final = frozenset({"content-length", "host"})
+_FRAMING: Final = frozenset({"content-length", "host", "transfer-encoding"})
 
 
 class _OriginalResponse:
@@ -91,7 +91,7 @@ class EmulatorAdapter(BaseAdapter):
             content = b"".join(chunks)
         finally:
             builder.close()
-        return _response(request, int(status.split(" ", 1)[0]), list(headers.items()), content)
+        return _response(request, status, list(headers.items()), content)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -113,15 +113,18 @@ def _body(body: Any) -> bytes:
 
 def _response(
     request: requests.PreparedRequest,
-    status: int,
+    status_line: str,
     headers: list[tuple[str, str]],
     content: bytes,
 ) -> requests.Response:
+    code, _, reason = status_line.partition(" ")
+    status = int(code)
     response = requests.Response()
     raw = HTTPResponse(
         io.BytesIO(content),
         headers=HTTPHeaderDict(headers),
         status=status,
+        reason=reason.title() if reason != "OK" else reason,
         preload_content=False,
         original_response=_OriginalResponse(headers),  # type: ignore[arg-type]
     )

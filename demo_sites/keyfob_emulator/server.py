@@ -166,7 +166,7 @@ class EmulatorServer:
             self.port = address[1]
             self._servers.append(server)
             thread = threading.Thread(
-                target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+                target=server.serve_forever, kwargs={"poll_interval": 0.03}, daemon=True
             )
             thread.start()
             self._threads.append(thread)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from keyfob_emulator.client_auth import ClientAuthentication
 from keyfob_emulator.consent import Consents
@@ -29,6 +30,20 @@ class Lifetimes:
     refresh_token: int = 90 * 86400
     session: int = 86400
     interaction: int = 1800
+
+
+ENDPOINTS: Final = (
+    "authorize",
+    "instance",
+    "keys",
+    "logout",
+    "me",
+    "metadata",
+    "photo",
+    "token",
+    "userinfo",
+)
+"""What :meth:`Emulator.fail_next` can make fail."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +172,12 @@ class Emulator:
         retry_after: int | None = None,
         times: int = 1,
     ) -> None:
-        """Make the next requests to an endpoint fail.
+        """Make the next requests to one of :data:`ENDPOINTS` fail.
 
-        Endpoints: ``token``, ``authorize``, ``metadata``, ``keys``, ``logout``, ``instance``,
-        ``userinfo``, ``me``, ``photo``.
+        A body that begins with a brace is sent as JSON.
         """
+        if endpoint not in ENDPOINTS:
+            raise ValueError(f"no endpoint {endpoint!r}: there are {', '.join(ENDPOINTS)}")
         with self._lock:
             self._failures.extend([Failure(endpoint, status, body, retry_after)] * times)
 

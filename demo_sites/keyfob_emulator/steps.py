@@ -149,8 +149,9 @@ def _fresh(
         return False
     if request.max_age is None:
         return True
-    # OpenID Connect Core 3.1.2.1: max_age=0 means what prompt=login means.
-    return 0 < request.max_age and state.now() - sign_in.auth_time <= request.max_age
+    if request.max_age == 0:  # OpenID Connect Core 3.1.2.1: the same as prompt=login.
+        return False
+    return state.now() - sign_in.auth_time <= request.max_age
 
 
 def silent(

@@ -270,14 +270,25 @@ def _find_button(form: Form, wanted: str) -> Button | None:
 
 
 class FormBrowser:
-    """A cookie-keeping client. Close it, or use it as a context manager."""
+    """A cookie-keeping client. Close it, or use it as a context manager.
 
-    def __init__(self, session: requests.Session | None = None, *, timeout: float = 20) -> None:
+    ``stop_at`` are beginnings of addresses that no redirect shall be followed to: the page then is
+    the redirect itself, with the address as its ``url``.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session | None = None,
+        *,
+        timeout: float = 20,
+        stop_at: tuple[str, ...] = (),
+    ) -> None:
         self.session = session if session is not None else requests.Session()
         self.session.trust_env = False  # no proxies, no netrc
         self.session.headers["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8"
         self.timeout = timeout
         self.follow_redirects = True
+        self.stop_at = stop_at
 
     def open(self, url: str) -> Page:
         """Go to an address."""
@@ -311,6 +322,8 @@ class FormBrowser:
                 return Page(self, response, hops)
             response.close()
             url = urljoin(url, location)
+            if url.startswith(self.stop_at):
+                return Page(self, response, [*hops, url])
             if response.status_code in (301, 302, 303):
                 method, data, headers = "GET", None, {}
         raise RuntimeError(f"more than {_MAXIMUM_HOPS} redirects: {hops}")
