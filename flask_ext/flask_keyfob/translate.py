@@ -18,6 +18,8 @@ _OUR_TEMPLATE = Path(__file__).parent / "templates" / _TEMPLATE
 # RFC 3986 §3.3 and §3.4, with what is encoded already.
 _PATH_CHARACTERS = "!$&'()*+,/:;=@"
 _QUERY_CHARACTERS = _PATH_CHARACTERS + "?%[]"
+#: Bytes of a form posted to us. Flask itself has no limit, and would read it all.
+_MAX_FORM = 65_536
 
 
 def web_request(*, with_form: bool = False) -> WebRequest:
@@ -60,6 +62,11 @@ def _path_for(endpoint: str) -> str:
 
 
 def _form() -> list[tuple[str, str]]:
+    length = request.content_length
+    if length is None:  # none, or chunked, which no browser's form is
+        return []
+    if length > _MAX_FORM:
+        raise AuthorizationResponseError("The posted form is too large", code="too_large")
     try:
         return list(request.form.items(multi=True))
     except HTTPException as error:  # MAX_CONTENT_LENGTH, MAX_FORM_MEMORY_SIZE, a broken upload
