@@ -1,0 +1,1 @@
+"""The demo site, on Django: public, signed in, and calling an API in the person's name."""

@@ -1,0 +1,40 @@
+"""The demo site, on Flask: public, signed in, and calling an API in the person's name."""
+
+import base64
+
+from flask import Flask, render_template
+
+from flask_keyfob import Keyfob, current_user, downstream_api, login_required
+
+
+def create_app() -> Flask:
+    app = Flask(__name__)
+    app.config.from_prefixed_env()  # FLASK_SECRET_KEY; Keyfob reads KEYFOB_CLIENT_ID and so on
+    Keyfob(app)
+
+    @app.get("/")
+    def home() -> str:
+        return render_template("home.html")
+
+    @app.get("/me")
+    @login_required(api="graph")
+    def me() -> str:
+        graph = downstream_api("graph")
+        profile = graph.get("/me")
+        profile.raise_for_status()
+        photo = graph.get("/me/photo/$value")
+        return render_template(
+            "me.html", profile=profile.json(), photo=as_data_url(photo) if photo.ok else None
+        )
+
+    @app.get("/claims")
+    @login_required
+    def claims() -> str:
+        return render_template("claims.html", claims=sorted(current_user.claims.items()))
+
+    return app
+
+
+def as_data_url(photo) -> str:  # type: ignore[no-untyped-def]
+    """The photo for an <img>: the browser has no token to fetch it with."""
+    return f"data:{photo.headers['Content-Type']};base64,{base64.b64encode(photo.content).decode()}"
