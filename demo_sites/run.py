@@ -19,7 +19,7 @@ from types import FrameType
 from keyfob_emulator import sample
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE.parent / ".demo"
+DATA = Path(os.environ.get("DEMO_DATA", HERE.parent / ".demo"))
 #: Seconds a part may take to answer, and to end when asked.
 PATIENCE = 60
 GRACE = 5
@@ -60,7 +60,7 @@ def main() -> int:
     try:
         parts = described()
         check_ports(parts)
-        DATA.mkdir(exist_ok=True)
+        DATA.mkdir(parents=True, exist_ok=True)
         prepare_django(parts[2])
         for part in parts:
             say(f"Starting {part.name} ...")
@@ -235,10 +235,15 @@ def introduction(parts: list[Part]) -> str:
             f"  Sign in as one of these; the password is {sample.PASSWORD}",
             *(f"    {name}" for name in people),
             "",
-            f"  Logs are in {DATA.relative_to(HERE.parent)}/. Ctrl-C ends all three.",
+            f"  Logs are in {shown(DATA)}. Ctrl-C ends all three.",
             "",
         ]
     )
+
+
+def shown(path: Path) -> str:
+    """A path as short as it may be written from where the person is."""
+    return f"{path.relative_to(Path.cwd())}/" if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def stop(_number: int, _frame: FrameType | None) -> None:
