@@ -92,14 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         server.start()
     except PortTaken as taken:
-        print(f"keyfob_emulator: port {taken.port} is already in use", file=sys.stderr)
+        sys.stderr.write(f"keyfob_emulator: port {taken.port} is already in use\n")
         return 1
     except OSError as error:
-        print(f"keyfob_emulator: cannot listen on port {options.port}: {error}", file=sys.stderr)
+        sys.stderr.write(f"keyfob_emulator: cannot listen on port {options.port}: {error}\n")
         return 1
     try:
         for line in _summary(server.emulator.directory, server.url):
-            print(line, flush=True)
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
         while not done.wait(0.5):  # A plain wait() cannot be interrupted on Windows.
             pass
     finally:

@@ -18,6 +18,15 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     28000: ("invalid_request", "The scope '{scope}' names more than one resource: {resources}."),
     28003: ("invalid_request", "The scope must not be empty: the code covers several resources."),
+    50013: ("invalid_grant", "The assertion is not acceptable: {reason}."),
+    500131: (
+        "invalid_grant",
+        (
+            "Assertion audience does not match the Client app presenting the assertion: "
+            "'{audience}' is not '{client_id}'."
+        ),
+    ),
+    500133: ("invalid_grant", "Assertion is not within its valid time range."),
     50011: (
         "invalid_request",
         (

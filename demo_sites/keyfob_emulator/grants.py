@@ -81,14 +81,20 @@ class GrantStore:
     ) -> str:
         """A new authorization code."""
         code = f"1.{secrets.token_urlsafe(48)}"
-        family = secrets.token_hex(8)
         with self._lock:
-            self._families[family] = Family(grant.home_object_id, grant.client_id)
+            family = self.open_family(grant)
             self._codes[_digest(code)] = Code(
                 grant, redirect_uri, code_challenge, self._clock() + lifetime, family
             )
-            _trim(self._codes, self._redeemed, self._refresh, self._families)
         return code
+
+    def open_family(self, grant: Grant) -> str:
+        """A new family, for what a code or an on-behalf-of request leads to."""
+        family = secrets.token_hex(8)
+        with self._lock:
+            self._families[family] = Family(grant.home_object_id, grant.client_id)
+            _trim(self._codes, self._redeemed, self._refresh, self._families)
+        return family
 
     def peek_code(self, code: str, client_id: str) -> Code:
         """The record of a client's code, without using it up; a used one revokes its family."""
@@ -121,12 +127,12 @@ class GrantStore:
             )
         return token
 
-    def peek_refresh(self, token: str) -> tuple[Grant, str]:
-        """Grant and family of a refresh token that may still be used."""
+    def peek_refresh(self, token: str, client_id: str) -> tuple[Grant, str]:
+        """Grant and family of a client's refresh token that may still be used."""
         with self._lock:
             record = self._refresh.get(_digest(token))
-            if record is None:
-                raise problem(70000)
+            if record is None or record.grant.client_id != client_id:
+                raise problem(70000, suberror="bad_token")
             if self._families[record.family].revoked:
                 raise problem(50173, suberror="bad_token")
             if self._clock() >= record.expires_at:

@@ -229,6 +229,11 @@ class Directory:
         """The person whose object id at home is that one."""
         return next((a for a in self._accounts.values() if a.object_id == object_id), None)
 
+    def account_in(self, tenant_id: str, object_id: str) -> Account | None:
+        """The person who has that object id in that tenant, at home or as a guest."""
+        people = self._accounts.values()
+        return next((a for a in people if a.object_id_in(tenant_id) == object_id), None)
+
     def application(self, client_id: str) -> Application | None:
         """The application with that client id."""
         return self._applications.get(client_id.lower())

@@ -225,6 +225,8 @@ def _services() -> tuple[Application, ...]:
             ),
             app_roles=("Orders.Read.All", "Admin"),
             permissions=(f"{GRAPH_URL}/User.Read",),
+            # People never meet its consent page: it calls Graph on behalf of its callers.
+            admin_consented=frozenset({"openid", "profile", "offline_access", "User.Read"}),
             description="A web API with delegated scopes and an app role.",
         ),
         Application(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -56,7 +57,8 @@ class _TalkingHandler(_Handler):
         del size
         path = getattr(self, "path", "").partition("?")[0]
         status = getattr(code, "value", code)
-        print(f"{getattr(self, 'command', '-')} {path} {status}", flush=True)
+        sys.stdout.write(f"{getattr(self, 'command', '-')} {path} {status}\n")
+        sys.stdout.flush()
 
 
 def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.socket:

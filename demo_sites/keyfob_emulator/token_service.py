@@ -1,7 +1,7 @@
-"""The token endpoint's decisions: three grants, in and out as values.
+"""The token endpoint's decisions: four grants, in and out as values.
 
-RFC 6749 sections 4.1.3, 6 and 4.4, RFC 7636 section 4.6 (PKCE), OpenID Connect Core sections 3.1.3
-and 12.
+RFC 6749 sections 4.1.3, 6 and 4.4, RFC 7523, RFC 7636 section 4.6 (PKCE), OpenID Connect Core
+sections 3.1.3 and 12.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from keyfob_emulator.tokens import (
     id_token_claims,
 )
 
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _SHOWN_OIDC: Final = tuple(scope for scope in OIDC_SCOPES if scope != "offline_access")
 
 
@@ -50,6 +51,7 @@ class TokenService:
             "authorization_code": self._authorization_code,
             "refresh_token": self._refresh_token,
             "client_credentials": self._client_credentials,
+            JWT_BEARER: self._on_behalf_of,
         }
         if grant_type not in grants:
             raise problem(70003, grant_type=grant_type)
@@ -86,9 +88,8 @@ class TokenService:
 
     def _refresh_token(self, parameters: Parameters, client: Application) -> dict[str, Any]:
         text = parameters.require("refresh_token")
-        grant, family = self.emulator.grants.peek_refresh(text)
-        if grant.client_id != client.client_id:
-            raise problem(70000, suberror="bad_token")
+        grant, family = self.emulator.grants.peek_refresh(text, client.client_id)
+        claims = read_claims(parameters)
         identity = self._identity(grant, wrong_tenant=None)
         original = self._scopes(grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
@@ -97,7 +98,7 @@ class TokenService:
         grant = replace(
             grant,
             client_info=_wants_client_info(parameters, grant),
-            claims=read_claims(parameters),
+            claims=claims,
         )
         # A refresh always brings the next refresh token.
         asked = replace(asked, oidc=asked.oidc | {"offline_access"})
@@ -134,6 +135,47 @@ class TokenService:
             "ext_expires_in": lifetime,
             "access_token": self.emulator.keys.sign(claims, tenant.tenant_id),
         }
+
+    def _on_behalf_of(self, parameters: Parameters, client: Application) -> dict[str, Any]:
+        """An API goes on in the name of its caller (RFC 7523, and Entra's on-behalf-of flow)."""
+        if parameters.require("requested_token_use") != "on_behalf_of":
+            raise problem(90023, value="...", parameter="requested_token_use")
+        assertion = parameters.require("assertion")
+        asked = self._scopes(parameters.require("scope"), client)
+        if client.public:
+            raise problem(7000218)
+        told = self._caller(assertion, client)
+        account = self.emulator.directory.account_in(told["tid"], told["oid"])
+        if account is None:
+            raise problem(50034, username=told["oid"], tenant=told["tid"])
+        grant = Grant(
+            client_id=client.client_id,
+            home_object_id=account.object_id,
+            tenant_id=told["tid"],
+            scope=asked.text,
+            auth_time=int(self.emulator.now()),
+            sid=told["sid"],
+            client_info=parameters.get("client_info") == "1",
+            claims=read_claims(parameters),
+        )
+        identity = self._identity(grant, wrong_tenant=problem(50013, reason="another tenant's"))
+        self._only_resource(asked)
+        self._check_consent(asked, identity, client)
+        family = self.emulator.grants.open_family(grant)
+        return self._respond(identity, client, grant, asked, family)
+
+    def _caller(self, assertion: str, client: Application) -> dict[str, Any]:
+        """The claims of the access token an API was called with, which must be its own."""
+        claims = self.emulator.keys.verify(assertion)
+        if claims is None:
+            raise problem(50013, reason="not signed by this provider")
+        if "scp" not in claims:
+            raise problem(50013, reason="not an access token for a person")
+        if self.emulator.directory.resource(str(claims["aud"])) != client:
+            raise problem(500131, audience=claims["aud"], client_id=client.client_id)
+        if self.emulator.now() >= claims["exp"]:
+            raise problem(500133)
+        return claims
 
     # What they share
 

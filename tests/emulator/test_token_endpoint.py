@@ -19,6 +19,7 @@ from keyfob_emulator.sample import (
     NIGHTLY_JOB,
     NIGHTLY_JOB_SECRET,
     ORDERS_API,
+    ORDERS_API_SECRET,
 )
 
 if TYPE_CHECKING:
@@ -373,3 +374,63 @@ def test_a_public_client_has_no_credentials(client: Client) -> None:
         tenant=CONTOSO,
     )
     check(response, 401, "invalid_client", 7000218)
+
+
+# On behalf of
+
+
+def on_behalf_of(client: Client, assertion: str, **changes: str | None) -> requests.Response:
+    data: dict[str, Any] = {
+        "client_id": ORDERS_API,
+        "client_secret": ORDERS_API_SECRET,
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "requested_token_use": "on_behalf_of",
+        "assertion": assertion,
+        "scope": "openid offline_access User.Read",
+        **changes,
+    }
+    return client.token(**data)
+
+
+def called_with(client: Client) -> str:
+    return str(client.tokens(scope="openid api://orders/Orders.Read")["access_token"])
+
+
+def test_an_api_calls_graph_on_behalf_of_its_caller(client: Client) -> None:
+    body = on_behalf_of(client, called_with(client), client_info="1").json()
+    claims = client.claims(body["access_token"])
+    assert (claims["upn"], claims["appid"]) == (ADA, ORDERS_API)
+    assert client.graph("/v1.0/me", body["access_token"]).json()["mail"] == ADA
+    assert client.claims(body["id_token"])["aud"] == ORDERS_API
+    assert body["client_info"]
+    client.client_id, client.secret = ORDERS_API, ORDERS_API_SECRET
+    assert client.refresh(body["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "code"),
+    [
+        ({"assertion": "nonsense"}, "invalid_grant", 50013),
+        ({"requested_token_use": None}, "invalid_request", 900144),
+        ({"requested_token_use": "other"}, "invalid_request", 90023),
+        ({"scope": None}, "invalid_request", 900144),
+        ({"scope": "Mail.Read"}, "invalid_grant", 65001),
+        (
+            {"client_id": FLASK_SITE, "client_secret": FLASK_SITE_SECRET},
+            "invalid_grant",
+            500131,
+        ),
+    ],
+)
+def test_an_on_behalf_of_request_needs_the_apis_own_token_and_consent(
+    client: Client, changes: dict[str, str | None], error: str, code: int
+) -> None:
+    changes = {"assertion": called_with(client), **changes}
+    check(on_behalf_of(client, **changes), 400, error, code)  # type: ignore[arg-type]
+
+
+def test_neither_id_tokens_nor_old_tokens_work_on_behalf_of(client: Client, clock: Clock) -> None:
+    tokens = client.tokens(scope="openid api://orders/Orders.Read")
+    check(on_behalf_of(client, tokens["id_token"]), 400, "invalid_grant", 50013)
+    clock.now += 3599
+    check(on_behalf_of(client, tokens["access_token"]), 400, "invalid_grant", 500133)

@@ -82,10 +82,10 @@ def _person(*needed: str) -> tuple[Account, dict[str, Any]]:
         raise GraphError(
             403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
         )
-    for account in web.emulator().directory.accounts:
-        if account.object_id_in(claims["tid"]) == claims["oid"] and account.enabled:
-            return account, claims
-    raise GraphError(401, "InvalidAuthenticationToken", "The account is gone or disabled.")
+    account = web.emulator().directory.account_in(claims["tid"], claims["oid"])
+    if account is None or not account.enabled:
+        raise GraphError(401, "InvalidAuthenticationToken", "The account is gone or disabled.")
+    return account, claims
 
 
 @blueprint.route("/oidc/userinfo", methods=["GET", "POST"])
