@@ -1,0 +1,79 @@
+"""The one place that reads Django's settings, and what is made of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, cast
+
+from django.apps import apps
+from django.conf import settings
+
+from keyfob.errors import ConfigurationError
+from keyfob.web import Settings, WebApplication, WebSession, load_settings
+from keyfob.web.stores import TokenStore, open_store, parse_store_url
+
+if TYPE_CHECKING:
+    from django_keyfob.apps import KeyfobConfig
+
+
+class DjangoSite(WebApplication):
+    """A site in which each request has one `WebSession`, so that its tokens are read once."""
+
+    def session(self, session: MutableMapping[str, Any]) -> WebSession:
+        from django_keyfob.session import BrowserSession
+
+        if isinstance(session, BrowserSession):
+            return session.keyfob
+        return super().session(session)
+
+
+def current_site() -> DjangoSite:
+    """The site that the settings describe.
+
+    :raises ConfigurationError: a setting is missing or wrong.
+    """
+    return cast("KeyfobConfig", apps.get_app_config("django_keyfob")).site
+
+
+def read_settings() -> Settings:
+    """The settings in `KEYFOB` and, where it is silent, in the environment.
+
+    :raises ConfigurationError: one line for each that is missing or wrong.
+    """
+    explicit = getattr(settings, "KEYFOB", None) or {}
+    if not isinstance(explicit, Mapping):
+        raise ConfigurationError(
+            "KEYFOB must be a dict, such as "
+            'KEYFOB = {"TENANT_ID": "...", "CLIENT_ID": "...", "CLIENT_SECRET": "..."}',
+            setting="KEYFOB",
+        )
+    return load_settings(explicit, os.environ, source="django")
+
+
+def build_site() -> DjangoSite:
+    """A new site. Neither the network nor the database is touched."""
+    found = read_settings()
+    return DjangoSite(
+        found,
+        store=_token_store(found.token_store or "django-db"),
+        secrets=[*reversed(settings.SECRET_KEY_FALLBACKS), settings.SECRET_KEY],
+        session_lifetime=lambda: settings.SESSION_COOKIE_AGE,
+    )
+
+
+def _token_store(url: str) -> TokenStore:
+    kind = parse_store_url(url, django=True).kind
+    if kind == "django-db":
+        from django_keyfob.store import DatabaseStore
+
+        return DatabaseStore()
+    if kind == "django-cache":
+        raise ConfigurationError(
+            "TOKEN_STORE 'django-cache:...' is not in this version of Keyfob yet: Django's cache "
+            "has no way to replace a value only if it is still the one that was read. Leave "
+            "TOKEN_STORE out to use the site's database",
+            setting="TOKEN_STORE",
+        )
+    base_dir = getattr(settings, "BASE_DIR", None)
+    return open_store(url, base_dir=base_dir, default_path="keyfob.sqlite3")

@@ -1,0 +1,131 @@
+"""From Django's request to the web layer's, and from its answer to Django's response."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.template import Context, Engine, TemplateDoesNotExist, loader
+from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.utils.encoding import iri_to_uri
+
+from django_keyfob.session import keyfob_of
+from keyfob.errors import ConfigurationError
+from keyfob.web import Answer, Page, Routes, WebRequest
+from keyfob.web.exchange import Pairs
+
+#: The namespace of our addresses.
+NAMESPACE = "keyfob"
+PAGE_TEMPLATE = "django_keyfob/page.html"
+
+_TEMPLATES = Path(__file__).parent / "templates"
+# A site's own page may bring its own styles and scripts; ours needs one style.
+_POLICY = "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+_OUR_POLICY = f"default-src 'none'; style-src 'nonce-%s'; form-action 'self'; {_POLICY}"
+_ANSWER_MARK = "_keyfob_answer"
+
+
+def routes() -> Routes:
+    """Where the project has put our views.
+
+    :raises ConfigurationError: it has not.
+    """
+    try:
+        return Routes(
+            login=reverse(f"{NAMESPACE}:login"),
+            callback=reverse(f"{NAMESPACE}:callback"),
+            logout=reverse(f"{NAMESPACE}:logout"),
+            logged_out=reverse(f"{NAMESPACE}:logged_out"),
+        )
+    except NoReverseMatch:
+        raise ConfigurationError(
+            "Keyfob's addresses are not in the URLconf: add "
+            "path('auth/', include('django_keyfob.urls')) to urlpatterns",
+            setting="ROOT_URLCONF",
+        ) from None
+
+
+def web_request(
+    request: HttpRequest, *, form: Pairs = (), query: Pairs | None = None
+) -> WebRequest:
+    """The request as the web layer wants it. What was posted is not read: a view may want to.
+
+    :param form: the posted pairs, where they are ours.
+    :param query: the address's pairs, where they are not as they came.
+    """
+    path, _, query_string = request.get_full_path().partition("?")
+    return WebRequest(
+        method=request.method or "GET",
+        scheme=request.scheme or "http",
+        host=request.get_host(),
+        path=path,
+        routes=routes(),
+        session=keyfob_of(request).mapping,
+        root_path=get_script_prefix().removesuffix("/"),
+        query_string=query_string,
+        query=pairs(request.GET) if query is None else query,
+        form=form,
+        cookies=request.COOKIES,
+        headers={name.lower(): value for name, value in request.headers.items()},
+    )
+
+
+def pairs(values: QueryDict) -> Pairs:
+    return [(name, value) for name, found in values.lists() for value in found]
+
+
+def to_response(request: HttpRequest, answer: Answer) -> HttpResponse:
+    """What Django is to send for an answer of the web layer."""
+    if answer.page is not None:
+        response = _page_response(request, answer.page)
+    elif answer.problem is not None:
+        response = JsonResponse(dict(answer.problem), content_type="application/problem+json")
+    else:
+        response = HttpResponse()
+        if answer.location:
+            # Not HttpResponseRedirect: that refuses addresses of more than 2048 characters, and a
+            # sign-in with many scopes, or a posted response on its way, may be longer.
+            response.headers["Location"] = iri_to_uri(answer.location)
+    response.status_code = answer.status
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in answer.headers.items():
+        response.headers[name] = value
+    for cookie in answer.cookies:
+        response.set_cookie(
+            cookie.name,
+            cookie.value,
+            max_age=cookie.max_age,
+            path=cookie.path,
+            secure=cookie.secure,
+            httponly=True,
+            samesite=cookie.same_site,
+        )
+    setattr(response, _ANSWER_MARK, True)
+    return response
+
+
+def is_answer(response: Any) -> bool:
+    """Whether the web layer gave this response."""
+    return getattr(response, _ANSWER_MARK, False) is True
+
+
+def _page_response(request: HttpRequest, page: Page) -> HttpResponse:
+    nonce = secrets.token_urlsafe(16)
+    policy = _OUR_POLICY % nonce
+    context = {"page": page, "keyfob_nonce": nonce}
+    try:
+        template = loader.get_template(PAGE_TEMPLATE)
+        origin = getattr(template, "origin", None)
+        if not Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES):
+            policy = _POLICY
+        body = template.render(context, request)
+    except TemplateDoesNotExist:
+        # A project whose TEMPLATES look into no app.
+        engine = Engine(dirs=[str(_TEMPLATES)])
+        body = engine.get_template(PAGE_TEMPLATE).render(Context(context))
+    response = HttpResponse(body, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["X-Frame-Options"] = "DENY"
+    return response

@@ -1,0 +1,24 @@
+"""What the decorator and the mixin ask before a view runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.http import HttpRequest, HttpResponse
+
+from django_keyfob.conf import current_site
+from django_keyfob.exchange import to_response, web_request
+
+
+def refusal(
+    request: HttpRequest, *, api: str | None, scopes: Collection[str] | None
+) -> HttpResponse | None:
+    """None where the view may run, else what to answer in its place.
+
+    Without `api` or `scopes` every user of the site is let in, by whichever backend they came, as
+    with the stock decorator. A token needs a sign-in of ours.
+    """
+    if api is None and scopes is None and request.user.is_authenticated:
+        return None
+    answer = current_site().require(web_request(request), api=api, scopes=scopes)
+    return None if answer is None else to_response(request, answer)

@@ -1,0 +1,103 @@
+"""`request.keyfob`, and answers for what views need and do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import NoReverseMatch, reverse
+
+from django_keyfob.conf import current_site
+from django_keyfob.exchange import NAMESPACE, is_answer, to_response, web_request
+from django_keyfob.session import KeyfobSession
+from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
+from keyfob.web.audience import wants_page
+
+_REDIRECTS = (301, 302, 303, 307)
+
+
+class KeyfobMiddleware:
+    """Hangs one lazy object on the request. A page that does not touch it costs nothing.
+
+    :raises ImproperlyConfigured: at the start of the server, when a setting is wrong.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(
+        self,
+        get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]],
+    ) -> None:
+        try:
+            current_site()
+        except ConfigurationError as error:
+            # Servers run no system checks.
+            raise ImproperlyConfigured(f"Keyfob's settings cannot be used.\n{error}") from error
+        self._get_response: Callable[[HttpRequest], Any] = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self._is_async:
+            return self._acall(request)
+        _open(request)
+        response: HttpResponseBase = self._get_response(request)
+        return _better_than_login(request, response) if _leads_to_login(response) else response
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        _open(request)
+        response: HttpResponseBase = await self._get_response(request)
+        if _leads_to_login(response):
+            return await sync_to_async(_better_than_login)(request, response)
+        return response
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer for a view that needed a sign-in, a consent, a token, or the provider."""
+        if not isinstance(exception, KeyfobError):
+            return None
+        if settings.DEBUG and isinstance(exception, ConfigurationError):
+            return None
+        return to_response(request, current_site().handle(web_request(request), exception))
+
+
+def _open(request: HttpRequest) -> None:
+    request.keyfob = KeyfobSession(current_site(), request)  # type: ignore[attr-defined]
+
+
+def _leads_to_login(response: HttpResponseBase) -> bool:
+    """Whether a stock decorator or mixin, or `LoginRequiredMiddleware`, sends to our login view."""
+    if response.status_code not in _REDIRECTS or is_answer(response):
+        return False
+    location = urlsplit(response.headers.get("Location", ""))
+    try:
+        return location.path == reverse(f"{NAMESPACE}:login")
+    except NoReverseMatch:
+        return False
+
+
+def _better_than_login(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """A redirect to the login view does for a person who is not signed in and reads a page.
+
+    A script gets a problem document. A form that was sent comes back to the page it was on. And
+    who is signed in already is sent there only so often: they lack a permission, say, and the
+    provider would send them straight back, in circles.
+    """
+    asked = web_request(request)
+    site = current_site()
+    signed_in = site.session(asked.session).is_signed_in
+    if not signed_in and wants_page(asked) and asked.method in ("GET", "HEAD"):
+        return response
+    error = InteractionRequired(
+        "A view sent to the login address", code=None if signed_in else "not_signed_in"
+    )
+    return to_response(request, site.handle(asked, error))

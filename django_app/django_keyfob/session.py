@@ -1,0 +1,144 @@
+"""`request.keyfob`: Keyfob's view of Django's session, which holds two sign-ins that must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, MutableMapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import auth
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+
+from django_keyfob.conf import DjangoSite, current_site
+from keyfob.errors import ConfigurationError
+from keyfob.web import SESSION_KEY, User, WebSession
+
+#: What our entry remembers of Django's sign-in that it belongs to: user id, and backend.
+_USER, _BACKEND = "u", "b"
+
+
+class KeyfobSession(WebSession):
+    """Who is signed in through Keyfob, and tokens for them. A request has it as `keyfob`.
+
+    Nothing is read before it is asked for. In an async view, use `auser` and `atoken`.
+    """
+
+    def __init__(self, site: DjangoSite, request: HttpRequest) -> None:
+        self._request = request
+        super().__init__(site, BrowserSession(request, self))
+
+    @property
+    def mapping(self) -> MutableMapping[str, Any]:
+        """The browser's session, for the web layer."""
+        return self._session
+
+    def forget(self) -> None:
+        """End the sign-in: Keyfob's and Django's, which are one."""
+        super().forget()
+        if auth.SESSION_KEY in self._request.session:
+            auth.logout(self._request)
+
+    def reset(self) -> None:
+        """Forget what was read: the session has changed under it."""
+        self._document, self._user = None, None
+
+    async def auser(self) -> User:
+        """As `user`, which may be used afterwards as well."""
+
+        def load() -> User:
+            user = self.user
+            bool(user)
+            return user
+
+        return await sync_to_async(load)()
+
+    async def atoken(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+    ) -> str:
+        """As `token`."""
+        return await sync_to_async(self.token)(
+            api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
+        )
+
+
+class BrowserSession(MutableMapping[str, Any]):
+    """Django's session, in which our entry is there only while its own user is.
+
+    Somebody may sign in with a password over a Keyfob session, sign out by other means, or be
+    deactivated. Then what our entry says is about somebody who is no longer here.
+    """
+
+    def __init__(self, request: HttpRequest, keyfob: KeyfobSession) -> None:
+        self._request = request
+        self.keyfob = keyfob
+
+    def __repr__(self) -> str:
+        return "<BrowserSession>"
+
+    @property
+    def _session(self) -> SessionBase:
+        try:
+            return self._request.session
+        except AttributeError:
+            raise ConfigurationError(
+                "Keyfob needs 'django.contrib.sessions.middleware.SessionMiddleware' in "
+                "MIDDLEWARE, before 'django_keyfob.middleware.KeyfobMiddleware'",
+                setting="MIDDLEWARE",
+            ) from None
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._session[name]
+        if name == SESSION_KEY and not self._is_current(value):
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        session = self._session
+        if name == SESSION_KEY:
+            value = {
+                **value,
+                _USER: session.get(auth.SESSION_KEY),
+                _BACKEND: session.get(auth.BACKEND_SESSION_KEY),
+            }
+        session[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._session[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._session.keys()))
+
+    def __len__(self) -> int:
+        return len(self._session.keys())
+
+    def _is_current(self, entry: Any) -> bool:
+        if not belongs_to_session(entry, self._session):
+            return False
+        # Django looks whether the user still exists, is active, and has the same password.
+        user = getattr(self._request, "user", None)
+        return user is None or bool(user.is_authenticated)
+
+
+def belongs_to_session(entry: Any, session: SessionBase) -> bool:
+    """Whether our entry was made for the user, and by the backend, that Django has there now."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get(_USER), str)
+        and entry[_USER] == session.get(auth.SESSION_KEY)
+        and entry.get(_BACKEND) == session.get(auth.BACKEND_SESSION_KEY)
+    )
+
+
+def keyfob_of(request: HttpRequest) -> KeyfobSession:
+    """The request's Keyfob session, also where the middleware is missing."""
+    found = getattr(request, "keyfob", None)
+    if not isinstance(found, KeyfobSession):
+        found = KeyfobSession(current_site(), request)
+        request.keyfob = found  # type: ignore[attr-defined]  # that is how middleware adds things
+    return found

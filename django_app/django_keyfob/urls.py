@@ -1,0 +1,16 @@
+"""Our addresses: `path("auth/", include("django_keyfob.urls"))`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from django_keyfob import views
+
+app_name = "keyfob"
+
+urlpatterns = [
+    path("login", views.login, name="login"),
+    path("callback", views.callback, name="callback"),
+    path("logout", views.logout, name="logout"),
+    path("logged-out", views.logged_out, name="logged_out"),
+]

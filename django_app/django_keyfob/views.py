@@ -1,0 +1,107 @@
+"""The four views. Each asks the web layer, and gives its answer."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.decorators import login_not_required
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.urls import get_script_prefix
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from django_keyfob.backends import is_keyfob_backend
+from django_keyfob.conf import current_site
+from django_keyfob.exchange import pairs, to_response, web_request
+from keyfob.errors import ConfigurationError, SignInRefused
+from keyfob.web import Identity
+from keyfob.web.exchange import Pairs
+
+# None of them is in a transaction of the request's (ATOMIC_REQUESTS): they talk to the provider
+# meanwhile, and what they save is to be seen by the next request at once.
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@csrf_exempt  # other parties may start a sign-in by POST (OpenID Connect Core §4)
+@require_http_methods(["GET", "HEAD", "POST"])
+def login(request: HttpRequest) -> HttpResponse:
+    """Start a sign-in."""
+    query, form = pairs(request.GET), pairs(request.POST)
+    asked = web_request(request, query=_with_next(query), form=_with_next(form))
+    return to_response(request, current_site().login(asked))
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@csrf_exempt  # the provider may post (form_post); `state` proves that we asked it to
+@require_http_methods(["GET", "POST"])
+def callback(request: HttpRequest) -> HttpResponse:
+    """Finish a sign-in."""
+
+    def establish(identity: Identity) -> None:
+        _sign_in(request, identity)
+
+    answered = web_request(request, form=pairs(request.POST))
+    return to_response(request, current_site().callback(answered, establish))
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@csrf_protect
+@require_POST
+def logout(request: HttpRequest) -> HttpResponse:
+    """Sign out, here and at the provider."""
+
+    def end() -> None:
+        if auth.SESSION_KEY in request.session:
+            auth.logout(request)
+        else:
+            request.session.flush()
+
+    return to_response(request, current_site().logout(web_request(request), end))
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@require_GET
+def logged_out(request: HttpRequest) -> HttpResponse:
+    """Where the provider sends the browser after it signed out."""
+    target = settings.LOGOUT_REDIRECT_URL
+    next_url = resolve_url(target) if target else None
+    return to_response(request, current_site().logged_out(web_request(request), next_url))
+
+
+def _with_next(given: Pairs) -> Pairs:
+    """The request's pairs, with the project's own place to go to where they name none."""
+    if any(name == auth.REDIRECT_FIELD_NAME for name, _ in given):
+        return given
+    default = get_script_prefix()
+    # Django's own default, /accounts/profile/, is a page that hardly any site has.
+    if settings.is_overridden("LOGIN_REDIRECT_URL"):
+        default = resolve_url(settings.LOGIN_REDIRECT_URL)
+    return [*given, (auth.REDIRECT_FIELD_NAME, default)]
+
+
+def _sign_in(request: HttpRequest, identity: Identity) -> None:
+    """Make the proven person Django's user of this session."""
+    user = auth.authenticate(request, keyfob_identity=identity)
+    if user is None:
+        if not any(is_keyfob_backend(path) for path in settings.AUTHENTICATION_BACKENDS):
+            raise ConfigurationError(
+                "AUTHENTICATION_BACKENDS has no 'django_keyfob.backends.KeyfobBackend'",
+                setting="AUTHENTICATION_BACKENDS",
+            )
+        raise SignInRefused("Your account at this site is not active. Ask whoever runs the site.")
+    before = request.session.session_key
+    auth.login(request, user)
+    if before is not None and request.session.session_key == before:
+        # Django keeps the session's id when the same person signs in again.
+        request.session.cycle_key()
