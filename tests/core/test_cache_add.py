@@ -110,6 +110,15 @@ class TestRefreshTokensDoNotMultiply:
         cache.remove_rt(foreign)
         assert not list(cache.search(CredentialType.REFRESH_TOKEN))
 
+    def test_of_two_that_claim_one_key_the_right_one_is_removed(self):
+        entry = {"credential_type": "RefreshToken", "secret": "1", "target": "a", **OWNER}
+        twin = {**entry, "client_id": "C", "secret": "2"}
+        cache = SerializableTokenCache()
+        key = f"uid.utid-{HOST}-refreshtoken-c--a"
+        cache.deserialize(json.dumps({"RefreshToken": {"foreign": entry, key: twin}}))
+        cache.remove_rt(entry)
+        assert list(cache.search(CredentialType.REFRESH_TOKEN)) == [twin]
+
     def test_unknown_peoples_are_not_mistaken_for_one_persons(self):
         cache = TokenCache()
         anonymous = {"refresh_token": "RT1"}

@@ -49,6 +49,8 @@ class TestAccessTokens:
         assert found(cache, ["a"]) == "long"
         assert found(cache, ["a", "b"]) == "long"
         assert found(cache, {"c"}) == "long"
+        assert found(cache, dict.fromkeys("ad").keys()) is None
+        assert found(cache, "b c") == "long"
         assert found(cache, ["a", "d"]) is None
         assert found(cache, []) == "other"
 

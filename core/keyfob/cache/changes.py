@@ -94,11 +94,14 @@ def apply(document: Document, change: Change) -> None:
 def _locate(document: Document, change: Change) -> str | None:
     """The key at which the old entry is, or None where it is not."""
     key = key_for(change.section, change.old)
-    if document.get(change.section, key) is not None:
+    present = document.get(change.section, key)
+    if present == change.old:
         return key
-    # Another library may have filed it under a key of its own making.
+    # Another library may have filed it under a key of its own making. Where it is nowhere as it
+    # was, what has its key is a newer state of it.
     found = lookup.candidates(document, change.section, change.old)
-    return next((key for key, entry in found.items() if entry == change.old), None)
+    elsewhere = next((key for key, entry in found.items() if entry == change.old), None)
+    return elsewhere if elsewhere is not None or present is None else key
 
 
 def _targets(entry: Entry) -> list[str]:

@@ -174,9 +174,12 @@ def _refresh_token(response: Mapping[str, Any], owner: Whose, target: str, now: 
 
 
 def _granted(event: Mapping[str, Any], response: Mapping[str, Any]) -> frozenset[str]:
-    return scope_set(event.get("scope")) or (
-        frozenset() if "scope" in event else scope_set(response.get("scope"))
-    )
+    scopes = event["scope"] if "scope" in event else response.get("scope")
+    if isinstance(scopes, str):
+        return scope_set(scopes)
+    if not isinstance(scopes, (list, tuple, set, frozenset)):
+        return frozenset()
+    return scope_set(scope for scope in scopes if isinstance(scope, str))
 
 
 def _lifetime(response: Mapping[str, Any], now: int) -> int:

@@ -112,7 +112,7 @@ class TokenCache:
         asked = dict(query or {})
         if isinstance(asked.get("environment"), str):
             asked["environment"] = asked["environment"].lower()
-        scopes = scope_set(sorted(target) if target and not isinstance(target, str) else target)
+        scopes = scope_set(target)
         with self._lock:
             found = lookup.candidates(self._document, credential_type, asked)
             if credential_type == CredentialType.ACCESS_TOKEN:
