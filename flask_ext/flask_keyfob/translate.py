@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from flask import Response, current_app, request, session, url_for
 from werkzeug.exceptions import HTTPException
+from werkzeug.urls import iri_to_uri
 
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
@@ -57,8 +58,9 @@ def routes() -> Routes:
 
 
 def _path_for(endpoint: str) -> str:
-    # With host_matching the address is absolute; url_defaults may have added a query.
-    return urlsplit(url_for(endpoint)).path
+    # With host_matching the address is absolute; url_defaults may have added a query; the mount
+    # point in it is not encoded.
+    return iri_to_uri(urlsplit(url_for(endpoint)).path)
 
 
 def _form() -> list[tuple[str, str]]:

@@ -142,6 +142,7 @@ def running_site(
     config: Mapping[str, object] | None = None,
     init: Callable[[Flask], object] = Keyfob,
     before_init: Callable[[Flask], None] | None = None,
+    make: Callable[..., Flask] = make_app,
 ) -> Iterator[RunningSite]:
     """The site on a free port of `host`.
 
@@ -152,9 +153,10 @@ def running_site(
     :param config: more of Flask's own settings.
     :param init: makes a Keyfob for the app.
     :param before_init: what else to do with the app first.
+    :param make: makes the app, in the place of this module's own.
     """
     with tempfile.TemporaryDirectory() as folder:
-        app = make_app(
+        app = make(
             settings, config=config, init=init, before_init=before_init, instance_path=folder
         )
         wsgi: Any = app.wsgi_app
@@ -201,6 +203,7 @@ def _mounted(wsgi: Any, script_name: str) -> Any:
     """What a server does that is told of a mount point."""
     if not script_name:
         return wsgi
+    script_name = script_name.encode().decode("latin-1")  # PEP 3333
 
     def mounted(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
