@@ -10,6 +10,7 @@ import requests
 
 from flask_ext.site import RunningSite, running_site
 from flask_ext.support import GRACE, settings_for, who
+from keyfob.errors import StoreUnavailable
 from keyfob.web.csrf import FIELD
 from support.form_browser import FormBrowser
 from support.provider import Provider
@@ -244,3 +245,15 @@ def test_a_lost_token_store_sends_people_to_sign_in_again(
 def test_every_answer_of_ours_is_kept_by_no_cache(site: RunningSite, path: str) -> None:
     answer = requests.get(site.url + path, allow_redirects=False, timeout=10)
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_former_sessions_record_that_cannot_be_removed_hinders_no_sign_in(
+    site: RunningSite, browser: FormBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(key: str) -> None:
+        raise StoreUnavailable("no connection")
+
+    browser.open(f"{site.url}/private")
+    monkeypatch.setattr(site.app.extensions["keyfob"].store, "delete", fail)
+    assert who(browser.open(f"{site.url}/auth/login?next=/private")) == "Hello Ada Lovelace"
+    assert any("could not remove" in line for line in site.log)

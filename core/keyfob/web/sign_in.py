@@ -264,7 +264,11 @@ def _begin(
         raise
     session.begin(document.key, identity)
     if former is not None:
-        delete_document(site.store, former.key)
+        try:
+            delete_document(site.store, former.key)
+        except StoreError as error:
+            # They are signed in; no session names the former record, and it expires by itself.
+            logger.warning("A sign-in could not remove the session before it: %s", error)
 
 
 def _refused(result: dict[str, Any], retry: str, home: str) -> Answer:
