@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.demo import Demo, running_demo
 from support.programs import require_program
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+
 from support.demo import Demo
 
 pytestmark = pytest.mark.browser

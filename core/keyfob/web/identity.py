@@ -100,8 +100,9 @@ class User:
 
     @property
     def name(self) -> str:
-        """How the person is called: their name, else their user name; "" for nobody."""
-        return self._text("name") or self.username
+        """How the person is called: their name, else their user name, else what the provider
+        calls them among machines; "" for nobody."""
+        return self._text("name") or self.username or self._text("sub")
 
     @property
     def username(self) -> str:
