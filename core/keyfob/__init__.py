@@ -11,12 +11,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from keyfob._version import __version__
+
 if TYPE_CHECKING:
     from keyfob.applications import ConfidentialClientApplication
     from keyfob.cache import SerializableTokenCache, TokenCache
     from keyfob.errors import IdTokenError, KeyfobError
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ConfidentialClientApplication",
