@@ -9,20 +9,35 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
-from typing_extensions import Self
+from support.provider import Provider
 
 from keyfob.web import Answer, Identity, Routes, WebApplication, WebRequest, WebSession
 from keyfob.web.settings import load_settings
 from keyfob.web.stores import MemoryStore, TokenStore
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 ROUTES = Routes("/auth/login", "/auth/callback", "/auth/logout", "/auth/logged-out")
 HOST = "localhost:5000"
+SECRET = "a secret of the test's own, long enough to be one"
+
+
+def with_apis(provider: Provider, **more: object) -> dict[str, object]:
+    """Settings with two downstream APIs, `api` and `mail`, which both are the provider's own."""
+    base = f"{provider.base}/api"
+    prefix = "api://one/" if provider.entra else ""
+    apis = {
+        "api": {"base_url": base, "scopes": [f"{prefix}orders.read"]},
+        "mail": {"base_url": base, "scopes": ["mail.read"]},
+    }
+    return {**provider.settings(), "DOWNSTREAM_APIS": apis, **more}
 
 
 @dataclass
@@ -34,8 +49,11 @@ class BareSite:
     scheme: str = "http"
     host: str = HOST
     headers: dict[str, str] = field(default_factory=dict)
+    root_path: str = ""
     clock_offset: float = 0.0
     timeout: float | None = None
+    #: Whether the browser keeps the session; some settings of a site's make it drop it.
+    keeps_session: bool = True
 
     session: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
@@ -47,7 +65,7 @@ class BareSite:
         self.app = WebApplication(
             load_settings(self.settings, {}, source="flask"),
             store=self.store,
-            secrets=["a secret of the test's own, long enough to be one"],
+            secrets=[SECRET],
             clock=lambda: time.time() + self.clock_offset,
         )
         if self.timeout is not None:
@@ -71,9 +89,24 @@ class BareSite:
     def another_browser(self) -> BareSite:
         """The same site, seen by somebody else."""
         other = BareSite(self.settings, self.store, self.scheme, self.host)
-        other.app.close()
         other.app = self.app
         return other
+
+    def another_machine(self) -> BareSite:
+        """The same site and browser, served by another process that shares the store."""
+        other = BareSite(self.settings, self.store, self.scheme, self.host)
+        other.session, other.cookies = self.session, self.cookies
+        return other
+
+    @property
+    def routes(self) -> Routes:
+        root = self.root_path
+        return Routes(
+            root + ROUTES.login,
+            root + ROUTES.callback,
+            root + ROUTES.logout,
+            root + ROUTES.logged_out,
+        )
 
     @property
     def keyfob(self) -> WebSession:
@@ -92,8 +125,9 @@ class BareSite:
             scheme=self.scheme,
             host=self.host,
             path=parts.path,
-            routes=ROUTES,
+            routes=self.routes,
             session=self.session,
+            root_path=self.root_path,
             query_string=parts.query,
             query=parse_qsl(parts.query, keep_blank_values=True),
             form=list((form or {}).items()),
@@ -103,7 +137,8 @@ class BareSite:
 
     def login(self, query: str = "", **form: str) -> Answer:
         method = "POST" if form else "GET"
-        url = f"{ROUTES.login}?{query}" if query else ROUTES.login
+        login = self.routes.login
+        url = f"{login}?{query}" if query else login
         return self._kept(self.app.login(self.request(url, method, form)))
 
     def callback(self, url: str, form: Mapping[str, str] | None = None) -> Answer:
@@ -112,11 +147,42 @@ class BareSite:
         if method == "POST":
             # A cross-site post carries no Lax cookie: neither the session's nor an attempt's.
             request = WebRequest(**{**request.__dict__, "cookies": {}, "session": {}})
-        return self._kept(self.app.callback(request, self.established.append))
+        answer = self._kept(self.app.callback(request, self.established.append))
+        if not self.keeps_session:
+            self.session.clear()
+        return answer
 
     def logout(self) -> Answer:
-        request = self.request(ROUTES.logout, "POST")
+        request = self.request(self.routes.logout, "POST")
         return self._kept(self.app.logout(request, self.session.clear))
+
+    def logged_out(self, url: str = "") -> Answer:
+        return self.app.logged_out(self.request(url or self.routes.logged_out))
+
+    def get(
+        self, url: str = "/private", *apis: str, method: str = "GET", **headers: str
+    ) -> Answer | None:
+        """A view that needs a sign-in, and these APIs; None where it may run."""
+        request = self.request(url, method)
+        named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        request = replace(request, headers={**self.headers, **named})
+        for api in apis or (None,):
+            answer = self.app.require(request, api=api)
+            if answer is not None:
+                return answer
+        return None
+
+    def browse(self, url: str = "/private", *apis: str, rounds: int = 8) -> Answer | None:
+        """`get`, and then whatever a browser does by itself; the last answer, None for the view."""
+        for _ in range(rounds):
+            answer = self.get(url, *apis)
+            if answer is None or answer.page is not None:
+                return answer
+            answer = self.sign_in(urlsplit(answer.location).query)
+            if answer.page is not None:
+                return answer
+            url = answer.location
+        raise AssertionError(f"a redirect loop of {rounds} rounds")
 
     def at_provider(self, answer: Answer) -> tuple[str, dict[str, str] | None]:
         """Follow a redirect to the provider. What comes back: the address, and a posted form."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from keyfob.errors import ConfigurationError
 from keyfob.web.exchange import Cookie
 from keyfob.web.sealing import Sealer
 from keyfob.web.stores import SealedStore
@@ -22,6 +23,8 @@ ATTEMPT_LIFETIME = 600
 #: Attempts kept in one browser, and the bytes they may take: servers refuse larger headers.
 MAX_ATTEMPTS = 10
 MAX_COOKIE_BYTES = 6000
+#: Of one cookie. Browsers silently drop those of more than 4096 with name and attributes.
+MAX_VALUE_BYTES = 3800
 
 _CONTEXT = "sign-in attempt"
 
@@ -66,9 +69,20 @@ class Attempts:
         attempt = self._read(sealed) if sealed else None
         return attempt if attempt is not None and attempt.state == state else None
 
-    def start(self, attempt: Attempt, *, path: str, secure: bool) -> list[Cookie]:
-        """The cookies to set: the new attempt's, and the end of those there is no room for."""
-        sealed = self._sealer.seal_text(self._pack(attempt), context=_CONTEXT, now=self._now)
+    def start(self, attempt: Attempt, *, home: str, path: str, secure: bool) -> list[Cookie]:
+        """The cookies to set: the new attempt's, and the end of those there is no room for.
+
+        :param home: where an attempt ends whose own page has too long an address for a cookie.
+        :raises ConfigurationError: so many scopes are asked for that they fit no cookie.
+        """
+        sealed = self._seal(attempt)
+        if len(sealed) > MAX_VALUE_BYTES:
+            sealed = self._seal(replace(attempt, next=home))
+        if len(sealed) > MAX_VALUE_BYTES:
+            raise ConfigurationError(
+                "A sign-in would ask for more scopes than a cookie can hold; name fewer",
+                setting="SCOPES",
+            )
         new = Cookie(self._name(attempt.state), sealed, path, ATTEMPT_LIFETIME, secure)
         ended = [self.end(name, path=path, secure=secure) for name in self._without_room(new)]
         return [*ended, new]
@@ -99,10 +113,13 @@ class Attempts:
     def _name(self, state: str) -> str:
         return self._prefix + hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()[:12]
 
+    def _seal(self, attempt: Attempt) -> str:
+        return self._sealer.seal_text(self._pack(attempt), context=_CONTEXT, now=self._now)
+
     def _pack(self, attempt: Attempt) -> bytes:
         kept = {k: v for k, v in attempt.flow.items() if k != "auth_uri" and v is not None}
         packed = {"f": kept, "n": attempt.next, "a": attempt.api, "t": int(self._now)}
-        return json.dumps(packed, separators=(",", ":")).encode()
+        return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _read(self, sealed: str) -> Attempt | None:
         packed = self._sealer.unseal_text(

@@ -85,6 +85,15 @@ NO_ATTEMPT = (
     ),
 )
 
+_FOREIGN_ISSUER = (
+    400,
+    Page(
+        "This sign-in cannot be started",
+        "The link that you followed asks for another sign-in service than this site's.",
+        "You can sign in here without that link.",
+    ),
+)
+
 _MALFORMED = (
     400,
     Page(
@@ -106,7 +115,7 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
             "The sign-in service is not available", text, _TRY_LATER
         )
     if isinstance(error, AuthorizationResponseError):
-        return _MALFORMED
+        return _FOREIGN_ISSUER if error.code == "foreign_issuer" else _MALFORMED
     if isinstance(error, SignInRefused):
         return 403, Page("You cannot sign in here", str(error))
     if isinstance(error, IdTokenError) and error.code == "tenant_not_allowed":

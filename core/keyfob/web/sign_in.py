@@ -16,6 +16,7 @@ from keyfob.errors import (
     StoreError,
 )
 from keyfob.protocol.authorization import AuthorizationRefusal
+from keyfob.protocol.metadata import TENANT_PLACEHOLDER, ProviderMetadata
 from keyfob.protocol.scopes import OPENID_SCOPES, scopes_of_one_resource
 from keyfob.web.attempts import Attempt, Attempts, use_once
 from keyfob.web.document import Document, create_document, delete_document, new_key
@@ -43,7 +44,8 @@ _ASKED = "asked scopes"
 def start(site: WebApplication, request: WebRequest) -> Answer:
     """Send the browser to the provider, with an attempt in a cookie."""
     given = request.form if request.method == "POST" else request.query
-    next_path = local_path(first(given, "next"))
+    home = _home(request)
+    next_path = local_path(first(given, "next"), default=home)
     try:
         if first(given, "iss") is not None:
             next_path = _third_party_target(site, request, given)
@@ -51,7 +53,7 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     except KeyfobError as error:
         status, page = page_for(error)
         retry = login_url(request.routes.login, next_path)
-        return page_answer(status, page, retry_url=retry, error=error)
+        return page_answer(status, page, retry_url=retry, home_url=home, error=error)
 
 
 def login_url(login: str, next_path: str, **more: str) -> str:
@@ -72,19 +74,27 @@ def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs)
     Anybody can make such a request. It may name our own provider only, and lead nowhere but into
     this site.
     """
-    issuer = first(given, "iss")
-    metadata = site.client.metadata()
-    if issuer not in (metadata.issuer, site.settings.authority.url):
+    if not _is_own_issuer(first(given, "iss") or "", site.client.metadata()):
         raise AuthorizationResponseError(
             "The sign-in was started for another provider", code="foreign_issuer"
         )
     base = site.settings.base_url or request.origin
-    return same_site_path(first(given, "target_link_uri"), origins=[base], default="/")
+    target = first(given, "target_link_uri")
+    return same_site_path(target, origins=[base], default=_home(request))
+
+
+def _is_own_issuer(issuer: str, metadata: ProviderMetadata) -> bool:
+    before, _, after = metadata.issuer.partition(TENANT_PLACEHOLDER)
+    tenant = issuer.removeprefix(before).removesuffix(after)
+    return issuer == metadata.issuer_for(tenant)
 
 
 def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_path: str) -> Answer:
     settings = site.settings
     api = first(given, "api") or ""
+    if api not in settings.downstream_apis:
+        # Anybody can write a link. Where it is the site's mistake, the view that needs it says so.
+        api = ""
     scopes, claims = _asked(site, request, given, api)
     redirect_uri = public_url(request, request.routes.callback, settings.base_url)
     prompt = first(given, "prompt")
@@ -99,7 +109,10 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     )
     attempt = Attempt(flow, next_path, api, site.clock())
     cookies = _attempts(site, request).start(
-        attempt, path=_cookie_path(request), secure=cookie_is_secure(request, settings.base_url)
+        attempt,
+        home=_home(request),
+        path=_cookie_path(request),
+        secure=cookie_is_secure(request, settings.base_url),
     )
     return redirect(flow["auth_uri"], cookies=cookies)
 
@@ -214,7 +227,7 @@ def _finish_attempt(
     response: Pairs,
     establish: Callable[[Identity], None],
 ) -> Answer:
-    next_path = local_path(attempt.next)
+    next_path = local_path(attempt.next, default=_home(request))
     retry = login_url(request.routes.login, next_path, api=attempt.api)
     try:
         if not use_once(site.store, attempt, site.clock()):
