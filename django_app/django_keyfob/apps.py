@@ -37,7 +37,7 @@ class KeyfobConfig(AppConfig):
         register(checks.check_deployment, Tags.security, deploy=True)
         user_logged_in.connect(receivers.forget_other_sign_ins, dispatch_uid="keyfob")
         user_logged_out.connect(receivers.forget_tokens, dispatch_uid="keyfob")
-        setting_changed.connect(self._setting_changed, dispatch_uid="keyfob")
+        setting_changed.connect(self._setting_changed)
 
     @property
     def site(self) -> DjangoSite:

@@ -81,7 +81,7 @@ class KeyfobBackend(ModelBackend):
         refused: IntegrityError | None = None
         for _ in range(_ATTEMPTS):
             if user := self._known(identity, database):
-                self.update_user(user, identity)
+                self._update(user, identity, database)
                 return user
             try:
                 with transaction.atomic(using=database):
@@ -100,6 +100,14 @@ class KeyfobBackend(ModelBackend):
             "django_keyfob.backends.KeyfobBackend, and name it in AUTHENTICATION_BACKENDS",
             setting="AUTHENTICATION_BACKENDS",
         ) from refused
+
+    def _update(self, user: AbstractBaseUser, identity: Identity, database: str) -> None:
+        try:
+            with transaction.atomic(using=database):
+                self.update_user(user, identity)
+        except IntegrityError:
+            # An e-mail address that must be unique, say. An old profile keeps nobody out.
+            logger.warning("A user's profile could not be updated", exc_info=True)
 
     def _known(self, identity: Identity, database: str) -> AbstractBaseUser | None:
         accounts = KeyfobAccount.objects.using(database).select_related("user")

@@ -50,12 +50,14 @@ class KeyfobMiddleware:
             return self._acall(request)
         _open(request)
         response: HttpResponseBase = self._get_response(request)
-        return _better_than_login(request, response) if _leads_to_login(response) else response
+        if _leads_to_login(request, response):
+            return _better_than_login(request, response)
+        return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         _open(request)
         response: HttpResponseBase = await self._get_response(request)
-        if _leads_to_login(response):
+        if _leads_to_login(request, response):
             return await sync_to_async(_better_than_login)(request, response)
         return response
 
@@ -74,15 +76,17 @@ def _open(request: HttpRequest) -> None:
     request.keyfob = KeyfobSession(current_site(), request)  # type: ignore[attr-defined]
 
 
-def _leads_to_login(response: HttpResponseBase) -> bool:
+def _leads_to_login(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Whether a stock decorator or mixin, or `LoginRequiredMiddleware`, sends to our login view."""
     if response.status_code not in _REDIRECTS or is_answer(response):
         return False
     location = urlsplit(response.headers.get("Location", ""))
     try:
-        return location.path == reverse(f"{NAMESPACE}:login")
+        if location.path != reverse(f"{NAMESPACE}:login"):
+            return False
     except NoReverseMatch:
         return False
+    return not location.netloc or location.netloc == request.get_host()
 
 
 def _better_than_login(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

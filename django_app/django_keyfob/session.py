@@ -14,8 +14,8 @@ from django_keyfob.conf import DjangoSite, current_site
 from keyfob.errors import ConfigurationError
 from keyfob.web import SESSION_KEY, User, WebSession
 
-#: What our entry remembers of Django's sign-in that it belongs to: user id, and backend.
-_USER, _BACKEND = "u", "b"
+#: Where our entry remembers Django's user that it belongs to.
+_USER = "u"
 
 
 class KeyfobSession(WebSession):
@@ -45,13 +45,7 @@ class KeyfobSession(WebSession):
 
     async def auser(self) -> User:
         """As `user`, which may be used afterwards as well."""
-
-        def load() -> User:
-            user = self.user
-            bool(user)
-            return user
-
-        return await sync_to_async(load)()
+        return await sync_to_async(lambda: self.user)()
 
     async def atoken(
         self,
@@ -101,11 +95,7 @@ class BrowserSession(MutableMapping[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         session = self._session
         if name == SESSION_KEY:
-            value = {
-                **value,
-                _USER: session.get(auth.SESSION_KEY),
-                _BACKEND: session.get(auth.BACKEND_SESSION_KEY),
-            }
+            value = {**value, _USER: session.get(auth.SESSION_KEY)}
         session[name] = value
 
     def __delitem__(self, name: str) -> None:
@@ -126,12 +116,14 @@ class BrowserSession(MutableMapping[str, Any]):
 
 
 def belongs_to_session(entry: Any, session: SessionBase) -> bool:
-    """Whether our entry was made for the user, and by the backend, that Django has there now."""
+    """Whether our entry is about the user that Django has there now, and who came through us."""
+    from django_keyfob.backends import is_keyfob_backend
+
     return (
         isinstance(entry, dict)
         and isinstance(entry.get(_USER), str)
         and entry[_USER] == session.get(auth.SESSION_KEY)
-        and entry.get(_BACKEND) == session.get(auth.BACKEND_SESSION_KEY)
+        and is_keyfob_backend(session.get(auth.BACKEND_SESSION_KEY, ""))
     )
 
 

@@ -6,18 +6,17 @@ that was refreshed on the way is rolled back with everything else; see docs/djan
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from django.db import Error, IntegrityError, ProgrammingError, router, transaction
+from django.db import IntegrityError, router, transaction
 from django.db.models import F, QuerySet
-from django.db.transaction import TransactionManagementError
 
+from django_keyfob.database_errors import database_errors
 from django_keyfob.models import TokenRecord
-from keyfob.errors import StoreError, StoreUnavailable
+from keyfob.errors import StoreError
 from keyfob.web.stores import Record, first_version
 
 # Expired records are removed by one write a minute, so many at once.
@@ -42,7 +41,7 @@ class DatabaseStore:
         return "<DatabaseStore>"
 
     def load(self, key: str) -> Record | None:
-        with _database_errors():
+        with database_errors():
             live = self._records(key).filter(expires_at__gt=self._clock())
             row = live.values_list("value", "version").first()
         return Record(bytes(row[0]), row[1]) if row else None
@@ -51,14 +50,14 @@ class DatabaseStore:
         new = TokenRecord(
             key=key, value=value, version=first_version(), expires_at=float(expires_at)
         )
-        with _database_errors():
+        with database_errors():
             done = self._insert(new) or self._take_over(new)
         self._clean_now_and_then()
         return done
 
     def replace(self, key: str, value: bytes, version: int, expires_at: float) -> bool:
         # One statement, which the database lets only one of several callers do.
-        with _database_errors():
+        with database_errors():
             current = self._records(key).filter(version=version, expires_at__gt=self._clock())
             done = current.update(
                 value=value, version=F("version") + 1, expires_at=float(expires_at)
@@ -66,12 +65,12 @@ class DatabaseStore:
         return bool(done == 1)
 
     def delete(self, key: str) -> None:
-        with _database_errors():
+        with database_errors():
             self._records(key).delete()
 
     def clear_expired(self) -> int:
         removed = 0
-        with _database_errors():
+        with database_errors():
             while batch := self._clear_batch():
                 removed += batch
         return removed
@@ -112,7 +111,7 @@ class DatabaseStore:
             self._next_cleaning = now + _CLEANING_INTERVAL
         try:
             with (
-                _database_errors(),
+                database_errors(),
                 transaction.atomic(using=router.db_for_write(TokenRecord)),
             ):
                 self._clear_batch()
@@ -130,26 +129,3 @@ class DatabaseStore:
             return 0
         removed: int = self._all().filter(pk__in=keys, expires_at__lte=now).delete()[0]
         return removed
-
-
-@contextlib.contextmanager
-def _database_errors() -> Iterator[None]:
-    """The store's errors in the place of the database's, whose texts may hold parameters."""
-    try:
-        yield
-    except TransactionManagementError:
-        # The request's own transaction was broken before; the message says so.
-        raise
-    except Error as error:
-        if isinstance(error, ProgrammingError) or "no such table" in str(error):
-            raise StoreError(
-                "The token store's table is missing, older than this version of Keyfob, or "
-                f"not open to the site's database user ({_kind(error)}). Run: manage.py migrate",
-                code="no_table",
-            ) from error
-        raise StoreUnavailable(f"The site's database failed ({_kind(error)})") from error
-
-
-def _kind(error: Exception) -> str:
-    cause = error.__cause__ or error
-    return type(cause).__name__

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from django_keyfob.backends import is_keyfob_backend
 from django_keyfob.conf import current_site
+from django_keyfob.database_errors import database_errors
 from django_keyfob.exchange import pairs, to_response, web_request
 from keyfob.errors import ConfigurationError, SignInRefused
 from keyfob.web import Identity
@@ -45,7 +46,8 @@ def callback(request: HttpRequest) -> HttpResponse:
     """Finish a sign-in."""
 
     def establish(identity: Identity) -> None:
-        _sign_in(request, identity)
+        with database_errors():
+            _sign_in(request, identity)
 
     answered = web_request(request, form=pairs(request.POST))
     return to_response(request, current_site().callback(answered, establish))

@@ -19,7 +19,9 @@ from django_keyfob.mixins import LoginRequiredMixin
 
 HOME = """{% load keyfob %}<!doctype html>
 <title>Site</title>
-<p id="who">{% if request.keyfob.user %}Hello {{ request.keyfob.user.name }}{% else %}Nobody{% endif %}</p>
+{% with who=request.keyfob.user %}
+<p id="who">{% if who %}Hello {{ who.name }}{% else %}Nobody{% endif %}</p>
+{% endwith %}
 <p><a href="{% keyfob_login_url %}">Sign in</a></p>
 {% keyfob_logout_form %}
 """
@@ -90,6 +92,10 @@ def stock_logout(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/")
 
 
+def refreshed(request: Any) -> HttpResponse:
+    return HttpResponse("yes" if request.keyfob.token(api="api", force_refresh=True) else "no")
+
+
 def broken(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("the view's own mistake")
 
@@ -135,6 +141,7 @@ urlpatterns = [
     path("plain", plain),
     path("needs-permission", needs_permission),
     path("stock-logout", stock_logout),
+    path("refreshed", refreshed),
     path("broken", broken),
     path("class-based", ClassBased.as_view()),
     path("async-class-based", AsyncClassBased.as_view()),
