@@ -28,7 +28,7 @@ check: dev-env ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing
+	$(BIN)/mypy tests/typing/public_api.py
 	$(BIN)/lint-imports
 
 format: dev-env ## put the code into its format

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
-from support.demo import Demo, running_demo
 
 from browser.test_sign_in import both_sites, sign_in
+from support.demo import Demo, running_demo
 
 pytestmark = pytest.mark.browser
 

@@ -130,7 +130,7 @@ def test_rotated_keys_are_published_beside_the_old_ones_until_those_are_withdraw
     client.server.emulator.rotate_keys()
     new, still = client.keys("organizations")
     assert still["kid"] == old["kid"] != new["kid"]
-    assert client.claims(tokens["id_token"])["name"] == "Ada Lovelace"
+    assert client.claims(tokens["id_token"])["name"] == "Ada Keyring"
     client.server.emulator.rotate_keys(keep_old=False)
     assert old["kid"] not in {key["kid"] for key in client.keys("common")}
     with pytest.raises(JoseError, match="No key for kid"):

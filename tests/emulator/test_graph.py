@@ -32,10 +32,10 @@ def refused(response: requests.Response, status: int, code: str) -> dict[str, An
 def test_me_is_the_person_the_token_is_about(client: Client) -> None:
     body = client.graph("/v1.0/me", client.tokens()["access_token"]).json()
     assert body["@odata.context"] == f"{client.server.url}/v1.0/$metadata#users/$entity"
-    assert body["displayName"] == "Ada Lovelace"
+    assert body["displayName"] == "Ada Keyring"
     assert body["userPrincipalName"] == body["mail"] == ADA
     assert body["id"] == client.server.emulator.account(ADA).object_id
-    assert body["jobTitle"] == "Head of Analytical Engines"
+    assert body["jobTitle"] == "Head of Locks"
     assert {"givenName", "surname", "officeLocation", "businessPhones"} <= set(body)
 
 
@@ -47,7 +47,7 @@ def test_select_narrows_the_profile(client: Client) -> None:
 
 def test_a_personal_account_has_a_profile_too(client: Client) -> None:
     body = client.graph("/v1.0/me", client.tokens(GRACE)["access_token"]).json()
-    assert body["displayName"] == "Grace Hopper"
+    assert body["displayName"] == "Grace Padlock"
     assert body["jobTitle"] is None
 
 
@@ -58,7 +58,7 @@ def test_userinfo_has_the_subject_of_the_id_token(client: Client) -> None:
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     body = client.http.get(url, headers=headers).json()
     assert body["sub"] == claims["sub"]
-    assert (body["name"], body["email"]) == ("Ada Lovelace", ADA)
+    assert (body["name"], body["email"]) == ("Ada Keyring", ADA)
     assert client.http.post(url, headers=headers).json() == body
     photo = client.http.get(body["picture"], headers=headers)
     assert photo.headers["Content-Type"] == "image/png"

@@ -61,7 +61,7 @@ def test_a_whole_sign_in_happens_at_microsofts_addresses(session: requests.Sessi
         }
     )
     page = browser.open(f"{metadata['authorization_endpoint']}?{query}")
-    page = page.submit(button="Ada Lovelace").submit(password=PASSWORD).submit(button="Accept")
+    page = page.submit(button="Ada Keyring").submit(password=PASSWORD).submit(button="Accept")
     (code,) = parse_qs(urlsplit(page.url).query)["code"]
     tokens = session.post(
         metadata["token_endpoint"],
@@ -82,7 +82,7 @@ def test_a_whole_sign_in_happens_at_microsofts_addresses(session: requests.Sessi
     assert session.get(f"{GRAPH}/v1.0/me", headers=headers).json()["givenName"] == "Ada"
     photo = session.get(f"{GRAPH}/v1.0/me/photo/$value", headers=headers)
     assert photo.content.startswith(b"\x89PNG")
-    assert emulator.account("ada@contoso.example").name == "Ada Lovelace"
+    assert emulator.account("ada@contoso.example").name == "Ada Keyring"
 
 
 def test_cookies_are_kept_for_the_hosts_they_belong_to(session: requests.Session) -> None:

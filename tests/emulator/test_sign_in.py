@@ -31,7 +31,7 @@ def test_a_sign_in_leads_through_picker_password_and_consent(client: Client) -> 
     page = client.open()
     assert page.headings == ["Pick an account"]
     assert "to continue to Flask demo site" in page.text
-    page = page.submit(button="Ada Lovelace")
+    page = page.submit(button="Ada Keyring")
     assert page.headings == ["Enter the password"]
     assert ADA in page.text
     page = page.submit(password=PASSWORD)
@@ -141,7 +141,7 @@ def test_the_picker_shows_several_signed_in_accounts_as_such(client: Client) -> 
     assert page.headings == ["Pick an account"]
     assert [b.split(" ")[0] for b in buttons(page)[:2]] == ["AL", "AT"]
     assert [("Signed in" in text) for text in buttons(page)[:3]] == [True, True, False]
-    assert client.answer(page.submit(button="Alan Turing"))["code"]
+    assert client.answer(page.submit(button="Alan Latch"))["code"]
 
 
 def test_the_picker_leaves_out_who_may_not_come_in(client: Client) -> None:

@@ -39,7 +39,7 @@ def test_an_id_token_says_who_signed_in_to_what(client: Client, clock: Clock) ->
         "iss": f"{client.server.url}/{CONTOSO}/v2.0",
         "tid": CONTOSO,
         "oid": ada.object_id,
-        "name": "Ada Lovelace",
+        "name": "Ada Keyring",
         "preferred_username": ADA,
         "nonce": "a nonce",
         "roles": ["Admin"],

@@ -14,7 +14,7 @@ from support.provider import Person, Provider
 ADA = Person()
 GRACE = Person(
     sub="person-0002",
-    name="Grace Hopper",
+    name="Grace Padlock",
     preferred_username="grace@contoso.example",
     email="grace@contoso.example",
     oid="55555555-0000-4000-8000-777777777777",

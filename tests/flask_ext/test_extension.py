@@ -52,8 +52,8 @@ def test_the_quick_start_works_as_printed(
         # It has no views of the test site, and the default store in the instance folder.
         app.instance_path = str(tmp_path / "instance")
         with running_site({}, make=lambda *_, **__: app) as site:
-            assert browser.open(f"{site.url}/").text == "Hello Ada Lovelace"
-            assert browser.open(f"{site.url}/me").response.json()["displayName"] == "Ada Lovelace"
+            assert browser.open(f"{site.url}/").text == "Hello Ada Keyring"
+            assert browser.open(f"{site.url}/me").response.json()["displayName"] == "Ada Keyring"
             assert not site.errors
 
 
@@ -91,10 +91,10 @@ def test_two_apps_in_one_process_have_their_own_providers_and_sessions() -> None
         running_site(settings_for(second), host="localhost") as two,
         FormBrowser() as browser,
     ):
-        assert who(browser.open(f"{one.url}/private")) == "Hello Ada Lovelace"
+        assert who(browser.open(f"{one.url}/private")) == "Hello Ada Keyring"
         assert who(browser.open(f"{two.url}/")) == "Nobody"
-        assert who(browser.open(f"{two.url}/private")) == "Hello Grace Hopper"
-        assert who(browser.open(f"{one.url}/")) == "Hello Ada Lovelace"
+        assert who(browser.open(f"{two.url}/private")) == "Hello Grace Padlock"
+        assert who(browser.open(f"{one.url}/")) == "Hello Ada Keyring"
         assert not one.errors + two.errors
 
 
@@ -158,7 +158,7 @@ def test_a_new_secret_key_with_the_old_one_as_fallback_signs_nobody_out(
     keys = {"SECRET_KEY": new, "SECRET_KEY_FALLBACKS": [old]}
     with running_site(settings, config=keys) as site:
         signed_in = len(provider.requests_to("authorize"))
-        assert browser.open(f"{site.url}/claims").response.json()["name"] == "Ada Lovelace"
+        assert browser.open(f"{site.url}/claims").response.json()["name"] == "Ada Keyring"
         assert browser.open(f"{site.url}/me").status == 200
         assert len(provider.requests_to("authorize")) == signed_in
         assert not site.errors
@@ -191,7 +191,7 @@ def test_the_routes_can_be_elsewhere(provider: Provider, browser: FormBrowser) -
 
     with running_site(settings_for(provider), init=init) as site:
         page = browser.open(f"{site.url}/private")
-        assert who(page) == "Hello Ada Lovelace"
+        assert who(page) == "Hello Ada Keyring"
         assert any(hop.startswith(f"{site.url}/account/ms/callback?") for hop in page.hops)
         assert page.submit(button="Sign out").url.startswith(f"{site.url}/account/ms/logged-out")
         assert not site.errors
@@ -233,7 +233,7 @@ def test_a_page_with_the_persons_name_reads_no_store(
     keyfob = site.app.extensions["keyfob"]
     keyfob.store = store = Counting(keyfob.store)
     page = browser.open(f"{site.url}/private")
-    assert who(page) == "Hello Ada Lovelace"
+    assert who(page) == "Hello Ada Keyring"
     assert page.response.headers["Vary"] == "Cookie"
     assert "Set-Cookie" not in page.response.headers
     assert store.calls == 0
@@ -284,7 +284,7 @@ def test_an_async_view(provider: Provider, browser: FormBrowser) -> None:
             return f"async {current_user.name}"
 
     with running_site(settings_for(provider), before_init=add_view) as site:
-        assert browser.open(f"{site.url}/async").text == "async Ada Lovelace"
+        assert browser.open(f"{site.url}/async").text == "async Ada Keyring"
 
 
 def test_a_method_view_and_a_whole_blueprint(provider: Provider, browser: FormBrowser) -> None:
@@ -305,8 +305,8 @@ def test_a_method_view_and_a_whole_blueprint(provider: Provider, browser: FormBr
         client = site.app.test_client()
         assert client.get("/orders/7").status_code == 302
         assert client.get("/inside/").status_code == 302
-        assert browser.open(f"{site.url}/orders/7").text == "7 of Ada Lovelace"
-        assert browser.open(f"{site.url}/inside/").text == "inside Ada Lovelace"
+        assert browser.open(f"{site.url}/orders/7").text == "7 of Ada Keyring"
+        assert browser.open(f"{site.url}/inside/").text == "inside Ada Keyring"
         assert not site.errors
 
 

@@ -60,7 +60,7 @@ def test_a_server_side_session_has_a_new_id_after_sign_in(
         assert site.app.session_interface is sessions
         browser.session.cookies.set("session", "planted", domain="127.0.0.1", path="/")
         browser.open(site.url + first_page)
-        assert who(browser.open(f"{site.url}/private")) == "Hello Ada Lovelace"
+        assert who(browser.open(f"{site.url}/private")) == "Hello Ada Keyring"
         with requests.Session() as attacker:
             attacker.cookies.set("session", "planted")
             assert "Nobody" in attacker.get(site.url, timeout=10).text
@@ -110,7 +110,7 @@ def test_signals_tell_what_happened_and_nothing_else(
         assert heard == []
         provider.mutate_claims = None
         page = browser.open(f"{site.url}/private")
-        assert heard == [("in", site.app, ("Ada Lovelace", "person-0001"))]
+        assert heard == [("in", site.app, ("Ada Keyring", "person-0001"))]
         browser.send("POST", f"{site.url}/auth/logout", [])
         assert len(heard) == 1
         page.submit(button="Sign out")
@@ -121,7 +121,7 @@ def test_under_a_mount_point_every_address_has_it(provider: Provider, browser: F
     with running_site(settings_for(provider), script_name="/näh e") as site:
         page = browser.open(f"{site.url}/private")
         assert page.url == f"{site.url}/private"
-        assert who(page) == "Hello Ada Lovelace"
+        assert who(page) == "Hello Ada Keyring"
         sent = provider.requests_to("authorize")[0].query["redirect_uri"]
         assert sent == f"{site.url}/auth/callback"
         page = page.submit(button="Sign out")

@@ -21,7 +21,7 @@ def test_a_visitor_of_a_private_page_signs_in_and_comes_back_to_it(
 ) -> None:
     page = browser.open(f"{site.url}/private?a=%20b&a=c%C3%A9")
     assert page.url == f"{site.url}/private?a=%20b&a=c%C3%A9"
-    assert who(page) == "Hello Ada Lovelace"
+    assert who(page) == "Hello Ada Keyring"
 
 
 def test_the_sign_in_link_comes_back_to_the_page_it_is_on(
@@ -29,13 +29,13 @@ def test_the_sign_in_link_comes_back_to_the_page_it_is_on(
 ) -> None:
     page = browser.open(f"{site.url}/?x=1").follow("Sign in")
     assert page.url == f"{site.url}/?x=1"
-    assert who(page) == "Hello Ada Lovelace"
+    assert who(page) == "Hello Ada Keyring"
 
 
 def test_the_api_is_called_in_the_persons_name(site: RunningSite, browser: FormBrowser) -> None:
     page = browser.open(f"{site.url}/me")
     assert page.status == 200
-    assert page.response.json()["displayName"] == "Ada Lovelace"
+    assert page.response.json()["displayName"] == "Ada Keyring"
 
 
 def test_a_view_that_needs_a_token_sends_the_person_to_sign_in(
@@ -43,7 +43,7 @@ def test_a_view_that_needs_a_token_sends_the_person_to_sign_in(
 ) -> None:
     page = browser.open(f"{site.url}/call")
     assert page.url == f"{site.url}/call"
-    assert page.response.json()["displayName"] == "Ada Lovelace"
+    assert page.response.json()["displayName"] == "Ada Keyring"
 
 
 def test_a_form_that_needs_a_sign_in_comes_back_to_the_page_of_the_form(
@@ -94,13 +94,13 @@ def test_signing_out_needs_the_token_of_this_session(
         assert refused.status == 400
         assert refused.headings == ["You were not signed out"]
         assert refused.response.headers["Cache-Control"] == "no-store"
-    assert who(browser.open(page.url)) == "Hello Ada Lovelace"
+    assert who(browser.open(page.url)) == "Hello Ada Keyring"
 
 
 def test_a_link_cannot_sign_anybody_out(site: RunningSite, browser: FormBrowser) -> None:
     browser.open(f"{site.url}/private")
     assert browser.open(f"{site.url}/auth/logout").status == 405
-    assert who(browser.open(site.url)) == "Hello Ada Lovelace"
+    assert who(browser.open(site.url)) == "Hello Ada Keyring"
 
 
 def test_a_sign_out_button_of_an_ended_session_does_no_harm(
@@ -139,7 +139,7 @@ def test_another_person_does_not_get_the_former_ones_session(
     browser.open(f"{site.url}/private")
     browser.open(f"{site.url}/cart?add=tea")
     provider.person = GRACE
-    assert who(browser.open(f"{site.url}/auth/login")) == "Hello Grace Hopper"
+    assert who(browser.open(f"{site.url}/auth/login")) == "Hello Grace Padlock"
     assert browser.open(f"{site.url}/cart").response.json() == []
 
 
@@ -198,7 +198,7 @@ def test_a_posted_response_signs_in_without_cross_site_cookies(
             bounce = without_cookies.send("POST", form.action, form.fields)
         assert bounce.status == 303
         page = browser.open(site.url + bounce.response.headers["Location"])
-        assert who(page) == "Hello Ada Lovelace"
+        assert who(page) == "Hello Ada Keyring"
         assert not site.errors
 
 
@@ -210,7 +210,7 @@ def test_a_replayed_callback_signs_nobody_in(site: RunningSite, browser: FormBro
         page = other.open(callback)
         assert page.status == 400
         assert page.headings == ["This sign-in cannot be completed"]
-        assert who(page.follow("Try again")) == "Hello Ada Lovelace"
+        assert who(page.follow("Try again")) == "Hello Ada Keyring"
 
 
 def test_a_provider_that_is_down_gets_a_page_and_another_chance(
@@ -255,5 +255,5 @@ def test_a_former_sessions_record_that_cannot_be_removed_hinders_no_sign_in(
 
     browser.open(f"{site.url}/private")
     monkeypatch.setattr(site.app.extensions["keyfob"].store, "delete", fail)
-    assert who(browser.open(f"{site.url}/auth/login?next=/private")) == "Hello Ada Lovelace"
+    assert who(browser.open(f"{site.url}/auth/login?next=/private")) == "Hello Ada Keyring"
     assert any("could not remove" in line for line in site.log)

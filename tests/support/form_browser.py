@@ -5,7 +5,7 @@
     with FormBrowser() as browser:
         page = browser.open("http://localhost:5000/")
         page = page.follow("Sign in")
-        page = page.submit(button="Ada Lovelace")
+        page = page.submit(button="Ada Keyring")
         page = page.submit(button="Sign in", password="...")
         assert "Hello Ada" in page.text
 

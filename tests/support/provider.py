@@ -93,7 +93,7 @@ class Person:
     """Who gets signed in."""
 
     sub: str = "person-0001"
-    name: str = "Ada Lovelace"
+    name: str = "Ada Keyring"
     preferred_username: str = "ada@contoso.example"
     email: str = "ada@contoso.example"
     oid: str = "55555555-0000-4000-8000-666666666666"
