@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: For each kind: the pinned packages, what is copied beside the tests, and what is run.
 KINDS = {
-    "core": ("core-test", [], ["tests/core"]),
+    "core": ("core-test", ["docs"], ["tests/core"]),
     "wheel": ("dev", ["demo_sites", "README.md", "docs", "Makefile"], ["tests"]),
 }
 #: Importable where the wheel is tested, and where they must come from.
