@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from support.bare_site import BareSite, with_apis
-from support.provider import Provider
 
 from keyfob.web import Answer
 from keyfob.web.attempts import MAX_ATTEMPTS, MAX_COOKIE_BYTES
 from keyfob.web.stores import MemoryStore, SQLiteStore
+from support.bare_site import BareSite, with_apis
+from support.provider import Provider
 
 ATTEMPT = {"state", "nonce", "code_challenge"}
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+
+from keyfob.web import Answer
 from support.bare_site import BareSite, with_apis
 from support.provider import HOME_TENANT, OTHER_TENANT, Person, Provider
 from support.provider_http import Reply
-
-from keyfob.web import Answer
 
 HOSTILE_PATHS = [
     "//evil.example",

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.bare_site import BareSite
-from support.provider import Provider
 
 from keyfob.web import Answer
+from support.bare_site import BareSite
+from support.provider import Provider
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
-from support.provider import Provider
 
 from keyfob.web import Answer, Identity, Routes, WebApplication, WebRequest, WebSession
 from keyfob.web.settings import load_settings
 from keyfob.web.stores import MemoryStore, TokenStore
+from support.provider import Provider
 
 if TYPE_CHECKING:
     from typing_extensions import Self

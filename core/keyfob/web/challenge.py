@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import InteractionRequired, KeyfobError
+from keyfob.web import rounds
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
 from keyfob.web.next_url import local_path, same_site_path
@@ -27,7 +28,7 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
         return _interaction(site, request, error)
     status, page = page_for(error)
     found = page_answer(
-        status, page, retry_url=_here(request), home_url=_home(request), error=error
+        status, page, retry_url=_here(site, request), home_url=_home(request), error=error
     )
     if wants_page(request):
         return found
@@ -39,12 +40,12 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     if not wants_page(request):
         return _unauthorized(site, request, error)
     session = site.session(request.session)
-    if session.is_signed_in and not session.count_round():
+    if session.is_signed_in and not session.count_round(rounds.want(error.scopes, error.claims)):
         status, page = page_for(error)
-        retry = _login(site, request, error, _here(request))
+        retry = _login(site, request, error, _here(site, request))
         return page_answer(status, page, retry_url=retry, home_url=_home(request), error=error)
     return redirect(
-        _login(site, request, error, _here(request)),
+        _login(site, request, error, _here(site, request)),
         status=302 if request.method in ("GET", "HEAD") else 303,
     )
 
@@ -61,10 +62,7 @@ def _login(
 def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
     """RFC 9457, with where to sign in. A script's own address is no page to come back to: the
     page that it runs in is."""
-    base = site.settings.base_url or request.origin
-    came_from = same_site_path(
-        request.headers.get("referer"), origins=[base, request.origin], default=_home(request)
-    )
+    came_from = _shown_page(site, request)
     reason = _REASONS.get(error.code, "interaction_required")
     login = _login(site, request, error, came_from)
     answer = Answer(401, headers={**NO_STORE, "WWW-Authenticate": f'Keyfob error="{reason}"'})
@@ -78,12 +76,18 @@ def _as_problem(found: Answer, title: str, code: str, **more: Any) -> Answer:
     return replace(found, page=None, problem=problem)
 
 
-def _here(request: WebRequest) -> str:
+def _here(site: WebApplication, request: WebRequest) -> str:
     """The page to come back to. What was posted cannot be asked for again by its address."""
     if request.method in ("GET", "HEAD"):
         return local_path(request.full_path, default=_home(request))
+    return _shown_page(site, request)
+
+
+def _shown_page(site: WebApplication, request: WebRequest) -> str:
+    """The page of ours that a form or a script is in."""
+    base = site.settings.base_url or request.origin
     return same_site_path(
-        request.headers.get("referer"), origins=[request.origin], default=_home(request)
+        request.headers.get("referer"), origins=[base, request.origin], default=_home(request)
     )
 
 

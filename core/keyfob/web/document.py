@@ -41,9 +41,11 @@ class Document:
         return None
 
     def granted_scopes(self) -> frozenset[str]:
-        """What the session's refresh tokens reach."""
-        targets = (entry.get("target") or "" for entry in self.cache.search("RefreshToken"))
-        return frozenset(scope for target in targets for scope in target.split())
+        """What the session's tokens reach; not every provider gives refresh tokens."""
+        entries = (*self.cache.search("AccessToken"), *self.cache.search("RefreshToken"))
+        return frozenset(
+            scope for entry in entries for scope in str(entry.get("target") or "").split()
+        )
 
     def to_bytes(self) -> bytes:
         return json.dumps(

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from keyfob.errors import InteractionRequired, StoreError
+
 #: Bytes of JSON that the identity may take in the browser's session. Flask's default session is
-#: a cookie: with signature and encoding this stays below 500 bytes.
-SESSION_BUDGET = 280
+#: a cookie: with our keys, signature and encoding this stays below 500 bytes.
+SESSION_BUDGET = 240
 
 #: What the session keeps of the claims, as far as it fits, most useful first.
 _SESSION_CLAIMS = ("name", "preferred_username", "oid", "tid", "sub", "email")
@@ -48,23 +50,28 @@ class Identity:
         return base64.urlsafe_b64encode(raw[:16]).rstrip(b"=").decode()
 
 
-def session_claims(claims: Mapping[str, Any]) -> dict[str, str]:
-    """The few claims that fit into the browser's session."""
+def session_claims(claims: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
+    """The few claims that fit into the browser's session, and whether that is all there are."""
     kept: dict[str, str] = {}
+    complete = True
     for name in _SESSION_CLAIMS:
         value = claims.get(name)
         if isinstance(value, str) and value:
             candidate = {**kept, name: value}
             if len(json.dumps(candidate, separators=(",", ":"))) <= SESSION_BUDGET:
                 kept = candidate
-    return kept
+            else:
+                complete = False
+    return kept, complete
 
 
 class User:
     """The signed-in person as pages see them; or nobody, which is false.
 
-    `name` and `username` come from the browser's session and cost nothing. Anything the session
-    has no room for is read from the token store when it is first asked for.
+    What is shown comes from the browser's session and costs nothing. Anything the session has no
+    room for is read from the token store when it is first asked for.
+
+    :param complete: whether `claims` has all there is of what the session keeps.
     """
 
     def __init__(
@@ -72,10 +79,13 @@ class User:
         key: str | None,
         claims: Mapping[str, Any],
         load: Callable[[], Mapping[str, Any]],
+        *,
+        complete: bool = False,
     ) -> None:
         self._key = key
         self._claims = claims
         self._load = load
+        self._complete = complete
 
     def __bool__(self) -> bool:
         return self._key is not None
@@ -102,17 +112,17 @@ class User:
     def name(self) -> str:
         """How the person is called: their name, else their user name, else what the provider
         calls them among machines; "" for nobody."""
-        return self._text("name") or self.username or self._text("sub")
+        return self._shown("name") or self.username or self._shown("sub")
 
     @property
     def username(self) -> str:
         """What the person types to sign in. It may change, and it may be reused: show it only."""
-        return self._text("preferred_username") or self._text("email")
+        return self._shown("preferred_username") or self._shown("email")
 
     @property
     def email(self) -> str:
         """As the provider has it, which does not say that it is theirs: show it only."""
-        return self._text("email")
+        return self._shown("email")
 
     @property
     def oid(self) -> str:
@@ -131,10 +141,17 @@ class User:
         """
         return self._load() if self else {}
 
+    def _shown(self, name: str) -> str:
+        """A claim for people to read: no page fails for want of it."""
+        try:
+            return self._text(name)
+        except (InteractionRequired, StoreError):
+            return ""
+
     def _text(self, name: str) -> str:
         if not self:
             return ""
         value = self._claims.get(name)
-        if value is None:
+        if value is None and not self._complete:
             value = self.claims.get(name)
         return value if isinstance(value, str) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from keyfob.web.exchange import NO_STORE, Answer, Page
 
 logger = logging.getLogger(__name__)
 
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _TRY_LATER = "Try again in a minute."
 
 #: What a provider's refusal means to the person (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
@@ -82,6 +84,7 @@ NO_ATTEMPT = (
         "It was not started in this browser, or too long ago, or it was completed already.",
         "Start again. If it happens each time, let this site set cookies, and stay at one address "
         "of it (localhost and 127.0.0.1 are two).",
+        code="no_attempt",
     ),
 )
 
@@ -91,6 +94,19 @@ _FOREIGN_ISSUER = (
         "This sign-in cannot be started",
         "The link that you followed asks for another sign-in service than this site's.",
         "You can sign in here without that link.",
+    ),
+)
+
+#: The browser comes from a sign-in and is signed out again, again and again.
+SESSION_NOT_KEPT = (
+    400,
+    Page(
+        "You are not kept signed in",
+        "You signed in, but your browser did not bring this site's session cookie back.",
+        "Let this site set cookies, and try again. If it happens to everybody, the site's settings "
+        "are wrong: its session cookie must not be Secure where people come by plain http, not "
+        "SameSite=Strict, not for another domain, and not larger than 4 kB.",
+        code="session_not_kept",
     ),
 )
 
@@ -139,7 +155,7 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
     if isinstance(error, (IdTokenError, ProtocolError)) and not isinstance(error, DownstreamError):
         return 502, Page(
             "The sign-in service answered wrongly",
-            "Its answer cannot be trusted, so nobody was signed in.",
+            "Its answer cannot be trusted, so it was not used.",
             "Try again. If it happens again, give the numbers below to the site's support.",
         )
     if isinstance(error, ConfigurationError):
@@ -166,7 +182,9 @@ def page_answer(
     detail: str = "",
 ) -> Answer:
     """A page with its number, which the log has too, beside what only the site's people may see."""
-    number = correlation_id or getattr(error, "correlation_id", "") or str(uuid.uuid4())
+    number = correlation_id or getattr(error, "correlation_id", "")
+    if not isinstance(number, str) or not _CORRELATION_ID.fullmatch(number):
+        number = str(uuid.uuid4())
     code = page.code or (error.code if error is not None else "")
     logger.warning(
         "Answered %d, %s (%s), correlation id %s: %s",
@@ -174,7 +192,7 @@ def page_answer(
         page.title,
         code,
         number,
-        detail or error or page.text,
+        one_line(detail or error or page.text),
     )
     headers = dict(NO_STORE)
     if status == 503:
@@ -186,6 +204,11 @@ def page_answer(
         ),
         headers=headers,
     )
+
+
+def one_line(text: object) -> str:
+    """A provider's text as the log may have it: it cannot pass for entries of the log."""
+    return "".join(c if c.isprintable() else " " for c in str(text)[:1000])
 
 
 def _retry_after(error: KeyfobError | None) -> int:

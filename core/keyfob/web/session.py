@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,10 +12,12 @@ from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import (
     ConfigurationError,
     InteractionRequired,
+    ProviderUnavailable,
     StoreError,
     SubjectChangedError,
     TokenResponseError,
 )
+from keyfob.web import rounds
 from keyfob.web.document import (
     Document,
     delete_document,
@@ -22,6 +25,7 @@ from keyfob.web.document import (
     replace_document,
 )
 from keyfob.web.identity import Identity, User, session_claims
+from keyfob.web.problems import one_line
 from keyfob.web.settings import DownstreamApi
 from keyfob.web.stores import SealedStore
 
@@ -32,8 +36,6 @@ logger = logging.getLogger(__name__)
 
 #: Our one entry in the browser's session.
 SESSION_KEY = "_keyfob"
-#: Rounds through the provider without getting a token, before a page stops the person.
-MAX_ROUNDS = 2
 
 #: Errors that the person can do something about, by signing in or consenting anew (OpenID Connect
 #: Core §3.1.2.6, RFC 6749 §5.2). Other errors are the site's own.
@@ -46,6 +48,10 @@ _CURED_BY_THE_PERSON = frozenset(
         "account_selection_required",
     }
 )
+#: Errors that go away by themselves (RFC 6749 §4.1.2.1; some send them from the token endpoint).
+_PASSING = frozenset({"temporarily_unavailable", "server_error"})
+#: Characters of a claims challenge: it travels in an address and in an attempt's cookie.
+_MAX_CHALLENGE = 1000
 
 
 class Site(Protocol):
@@ -55,6 +61,8 @@ class Site(Protocol):
     def client(self) -> ConfidentialClientApplication: ...
     @property
     def store(self) -> SealedStore: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
     def document_expiry(self) -> float: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
@@ -87,6 +95,7 @@ class WebSession:
                 key if isinstance(key, str) else None,
                 claims if isinstance(claims, dict) else {},
                 self._claims,
+                complete=bool(entry) and "p" not in (entry or {}),
             )
         return self._user
 
@@ -119,10 +128,14 @@ class WebSession:
                 "Nobody is signed in", scopes=wanted, api=api or "", code="not_signed_in"
             )
         with self._site.lock(key):
-            document = self._load(key)
+            document = self._load(key, wanted, api)
             result = self._acquire(document, wanted, force_refresh, claims)
+            if "access_token" not in (result or {}) and self._has_changed(document):
+                # Another process refreshed meanwhile, and the provider ended the token we had.
+                document = self._load(key, wanted, api)
+                result = self._acquire(document, wanted, force_refresh, claims)
         if result is not None and "access_token" in result:
-            self._end_rounds()
+            self._end_round(rounds.want(wanted, claims or ""))
             token: str = result["access_token"]
             return token
         raise self._refused(result, wanted, api, claims)
@@ -137,14 +150,13 @@ class WebSession:
 
     def begin(self, document_key: str, identity: Identity) -> None:
         """Write a new sign-in into the browser's session."""
-        rounds = (self._entry() or {}).get("r")
-        entry: dict[str, Any] = {
-            "k": document_key,
-            "a": identity.key,
-            "c": session_claims(identity.claims),
-        }
-        if isinstance(rounds, int):
-            entry["r"] = rounds
+        counted = (self._entry() or {}).get("r")
+        kept, complete = session_claims(identity.claims)
+        entry: dict[str, Any] = {"k": document_key, "a": identity.key, "c": kept}
+        if not complete:
+            entry["p"] = 1
+        if counted:
+            entry["r"] = counted
         self._session[SESSION_KEY] = entry
         self._document, self._user = None, None
 
@@ -173,20 +185,26 @@ class WebSession:
             # The session no longer names the record; it expires by itself.
             logger.warning("A sign-out could not empty the token store: %s", error)
 
-    def count_round(self) -> bool:
-        """Count one more trip to the provider for a token; False where that goes in circles."""
-        entry = self._entry() or {}
-        rounds = entry.get("r", 0)
-        if not isinstance(rounds, int) or rounds >= MAX_ROUNDS:
-            self._end_rounds()
-            return False
-        self._session[SESSION_KEY] = {**entry, "r": rounds + 1}
-        return True
+    def count_round(self, wanted: str) -> bool:
+        """Count one more trip to the provider; False where that goes in circles.
 
-    def _end_rounds(self) -> None:
+        :param wanted: what the trip is to bring, as `rounds.want` names it.
+        """
+        counted = rounds.begun((self._entry() or {}).get("r"), wanted, self._site.clock())
+        self._write_rounds(counted)
+        return counted is not None
+
+    def _end_round(self, wanted: str) -> None:
+        before = (self._entry() or {}).get("r")
+        if before is not None:
+            self._write_rounds(rounds.brought(before, wanted, self._site.clock()))
+
+    def _write_rounds(self, counted: list[object] | None) -> None:
         entry = self._entry()
-        if entry and "r" in entry:
-            self._session[SESSION_KEY] = {k: v for k, v in entry.items() if k != "r"}
+        if entry is None or entry.get("r") == counted:
+            return
+        rest = {name: value for name, value in entry.items() if name != "r"}
+        self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
     def _entry(self) -> Mapping[str, Any] | None:
         entry = self._session.get(SESSION_KEY)
@@ -211,11 +229,18 @@ class WebSession:
             raise ConfigurationError("scopes is a list of texts")
         return tuple(scopes or ())
 
-    def _load(self, key: str) -> Document:
+    def _load(self, key: str, wanted: tuple[str, ...], api: str | None) -> Document:
+        """The document as it is now. What this request read earlier, outside the lock, may hold a
+        refresh token that has been used since."""
+        self._document = None
         document = self.document()
         if document is None or document.key != key:
-            raise _lost((), "")
+            raise _lost(wanted, api or "")
         return document
+
+    def _has_changed(self, document: Document) -> bool:
+        newer = load_document(self._site.store, document.key)
+        return newer is not None and newer.version != document.version
 
     def _acquire(
         self, document: Document, scopes: Collection[str], force_refresh: bool, claims: str | None
@@ -248,18 +273,34 @@ class WebSession:
         api: str | None,
         claims: str | None,
     ) -> Exception:
-        error = str((result or {}).get("error", ""))
-        if result is None or error in _CURED_BY_THE_PERSON:
+        result = result or {}
+        error = one_line(result.get("error", ""))[:100]
+        if not error or error in _CURED_BY_THE_PERSON:
             return InteractionRequired(
                 "The person must sign in, or consent, for this token",
                 scopes=scopes,
                 api=api or "",
-                claims=claims or str((result or {}).get("claims", "")),
+                claims=claims or _challenge(result),
                 error=error,
-                suberror=str((result or {}).get("suberror", "")),
+                suberror=one_line(result.get("suberror", ""))[:100],
             )
-        logger.error("The provider refused a token: %s", result.get("error_description") or error)
-        return TokenResponseError(f"The provider refused a token: {error}", code=error)
+        description = one_line(result.get("error_description") or "")
+        logger.error("The provider refused a token: %s %s", error, description)
+        message = f"The provider refused a token: {error}"
+        if error in _PASSING:
+            return ProviderUnavailable(message, status=503)
+        return TokenResponseError(message, code=error)
+
+
+def _challenge(result: Mapping[str, Any]) -> str:
+    """The claims challenge in a provider's refusal, where it is one that can be passed on."""
+    claims = result.get("claims")
+    if not isinstance(claims, str) or len(claims) > _MAX_CHALLENGE:
+        return ""
+    try:
+        return claims if isinstance(json.loads(claims), dict) else ""
+    except ValueError:
+        return ""
 
 
 def _lost(scopes: tuple[str, ...], api: str) -> InteractionRequired:

@@ -6,6 +6,7 @@ import json
 import logging
 import posixpath
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -18,13 +19,22 @@ from keyfob.errors import (
 from keyfob.protocol.authorization import AuthorizationRefusal
 from keyfob.protocol.metadata import TENANT_PLACEHOLDER, ProviderMetadata
 from keyfob.protocol.scopes import OPENID_SCOPES, scopes_of_one_resource
+from keyfob.web import rounds
 from keyfob.web.attempts import Attempt, Attempts, use_once
 from keyfob.web.document import Document, create_document, delete_document, new_key
-from keyfob.web.exchange import Answer, Pairs, WebRequest, first, redirect
+from keyfob.web.exchange import Answer, Cookie, Pairs, WebRequest, first, redirect
 from keyfob.web.identity import Identity
 from keyfob.web.next_url import local_path, same_site_path
-from keyfob.web.problems import NO_ATTEMPT, page_answer, page_for, refusal_page
+from keyfob.web.problems import (
+    NO_ATTEMPT,
+    SESSION_NOT_KEPT,
+    one_line,
+    page_answer,
+    page_for,
+    refusal_page,
+)
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
+from keyfob.web.rounds import MAX_ROUNDS
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -46,6 +56,8 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     given = request.form if request.method == "POST" else request.query
     home = _home(request)
     next_path = local_path(first(given, "next"), default=home)
+    if not site.session(request.session).is_signed_in and _arrivals(site, request) >= MAX_ROUNDS:
+        return _not_kept(site, request, login_url(request.routes.login, next_path))
     try:
         if first(given, "iss") is not None:
             next_path = _third_party_target(site, request, given)
@@ -54,6 +66,22 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         status, page = page_for(error)
         retry = login_url(request.routes.login, next_path)
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
+
+
+def _not_kept(site: WebApplication, request: WebRequest, retry: str) -> Answer:
+    status, page = SESSION_NOT_KEPT
+    answer = page_answer(status, page, retry_url=retry, home_url=_home(request))
+    return replace(answer, cookies=tuple(end_of_arrivals(site, request)))
+
+
+def end_of_arrivals(site: WebApplication, request: WebRequest) -> list[Cookie]:
+    """What lets the next sign-in begin with a clean slate."""
+    return rounds.end_of_arrivals(
+        request.cookies,
+        site.cookie_site,
+        path=_cookie_path(request),
+        secure=cookie_is_secure(request, site.settings.base_url),
+    )
 
 
 def login_url(login: str, next_path: str, **more: str) -> str:
@@ -146,7 +174,12 @@ def _asked(
 def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:
     document = site.session(request.session).document()
     granted = document.granted_scopes() if document is not None else frozenset()
-    return sorted(granted - OPENID_SCOPES)
+    # A provider may name its grants as it likes; only what a request can say is asked for.
+    return sorted(
+        s
+        for s in granted - OPENID_SCOPES
+        if s.isascii() and s.isprintable() and not {*s} & {*'"\\'}
+    )
 
 
 def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:
@@ -176,14 +209,7 @@ def finish(
         secure=cookie_is_secure(request, site.settings.base_url),
     )
     answer = _finish_attempt(site, request, attempt, response, establish)
-    return Answer(
-        answer.status,
-        location=answer.location,
-        page=answer.page,
-        problem=answer.problem,
-        cookies=(*answer.cookies, *used),
-        headers=answer.headers,
-    )
+    return replace(answer, cookies=(*answer.cookies, *used))
 
 
 def _bounce(site: WebApplication, request: WebRequest) -> Answer:
@@ -210,10 +236,10 @@ def _response(site: WebApplication, request: WebRequest) -> Pairs:
     return [(name, value) for name, value in json.loads(content)] if content else []
 
 
-def _no_attempt(site: WebApplication, request: WebRequest) -> Answer:
+def _no_attempt(site: WebApplication, request: WebRequest, next_path: str = "") -> Answer:
     """A callback that answers nothing we know of: the back button, a restored tab, a forgery."""
     if site.session(request.session).is_signed_in:
-        return redirect(_home(request))
+        return redirect(next_path or _home(request))
     status, page = NO_ATTEMPT
     return page_answer(
         status, page, retry_url=request.routes.login, home_url=_home(request), detail="no attempt"
@@ -231,7 +257,7 @@ def _finish_attempt(
     retry = login_url(request.routes.login, next_path, api=attempt.api)
     try:
         if not use_once(site.store, attempt, site.clock()):
-            return _no_attempt(site, request)
+            return _no_attempt(site, request, next_path)
         document = Document(new_key(), {}, SerializableTokenCache())
         result = site.client.with_cache(document.cache).acquire_token_by_auth_code_flow(
             attempt.flow, _unambiguous(response), scopes=_redeemed(site, attempt)
@@ -241,11 +267,18 @@ def _finish_attempt(
         identity = Identity.from_claims(
             result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
         )
+        had_session = site.session(request.session).is_signed_in
         _begin(site, request, document, identity, establish)
     except KeyfobError as error:
         status, page = page_for(error)
         return page_answer(status, page, retry_url=retry, home_url=_home(request), error=error)
-    return redirect(next_path)
+    arrived = rounds.arrival(
+        site.cookie_site,
+        1 if had_session else _arrivals(site, request) + 1,
+        path=_cookie_path(request),
+        secure=cookie_is_secure(request, site.settings.base_url),
+    )
+    return redirect(next_path, cookies=[arrived])
 
 
 def _unambiguous(response: Pairs) -> dict[str, str]:
@@ -273,35 +306,42 @@ def _begin(
     try:
         establish(identity)
     except BaseException:
-        delete_document(site.store, document.key)
+        _discard(site, document)
         raise
     session.begin(document.key, identity)
     if former is not None:
-        try:
-            delete_document(site.store, former.key)
-        except StoreError as error:
-            # They are signed in; no session names the former record, and it expires by itself.
-            logger.warning("A sign-in could not remove the session before it: %s", error)
+        _discard(site, former)
+
+
+def _discard(site: WebApplication, document: Document) -> None:
+    """Remove a record that no session names any more; if need be it expires by itself."""
+    try:
+        delete_document(site.store, document.key)
+    except StoreError as error:
+        logger.warning("A sign-in could not tidy the token store: %s", error)
 
 
 def _refused(result: dict[str, Any], retry: str, home: str) -> Answer:
     refusal = AuthorizationRefusal(
-        str(result["error"])[:100], str(result.get("error_description", ""))[:1000]
+        one_line(result["error"])[:100], str(result.get("error_description", ""))
     )
     status, page = refusal_page(refusal)
-    correlation_id = result.get("correlation_id")
     return page_answer(
         status,
         page,
         retry_url=retry,
         home_url=home,
-        correlation_id=correlation_id if isinstance(correlation_id, str) else "",
+        correlation_id=result.get("correlation_id") or "",
         detail=refusal.description or refusal.error,
     )
 
 
 def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
     return Attempts(request.cookies, sealer=site.sealer, site=site.cookie_site, now=site.clock())
+
+
+def _arrivals(site: WebApplication, request: WebRequest) -> int:
+    return rounds.arrivals(request.cookies, site.cookie_site)
 
 
 def _cookie_path(request: WebRequest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import ConfigurationError, KeyfobError, StoreError
@@ -11,6 +12,7 @@ from keyfob.protocol.logout import build_end_session_url
 from keyfob.web.document import Document
 from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, first, redirect
 from keyfob.web.redirect_uri import public_url
+from keyfob.web.sign_in import end_of_arrivals
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -36,12 +38,13 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
         logger.warning("A sign-out could not read the token store: %s", error)
     session.forget()
     end()
+    ended = tuple(end_of_arrivals(site, request))
     try:
         target = _provider_target(site, request, document)
     except KeyfobError as error:
         logger.warning("The provider could not be told of a sign-out: %s", error)
-        return _only_here(request)
-    return redirect(target or request.routes.logged_out, status=303)
+        return replace(_only_here(request), cookies=ended)
+    return redirect(target or request.routes.logged_out, cookies=ended, status=303)
 
 
 def finish(site: WebApplication, request: WebRequest, next_url: str | None) -> Answer:

@@ -1,0 +1,74 @@
+"""Trips to the provider that bring nothing, counted so that no browser goes in circles.
+
+Two kinds. A signed-in person is sent there for a token, comes back, and it is missing still: the
+session counts those. And a browser that does not keep the session (a Secure cookie over http, a
+cookie that is Strict or too large) looks signed out after each sign-in: a cookie counts those.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Collection, Mapping
+
+from keyfob.web.exchange import Cookie
+
+#: Trips without success before a page stops the person.
+MAX_ROUNDS = 2
+#: Minutes after which a trip is forgotten: what takes longer is a person, not a loop.
+_WINDOW = 10
+#: Seconds in which a session that was just begun must come back.
+_ARRIVAL_LIFETIME = 60
+
+
+def want(scopes: Collection[str], claims: str = "") -> str:
+    """A short name for what a trip is to bring. With an API's challenge it is another thing:
+    a token that does not answer it proves nothing."""
+    text = " ".join(sorted(scopes)) + ("\nclaims" if claims else "")
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:3]).decode()
+
+
+def begun(rounds: object, wanted: str, now: float) -> list[object] | None:
+    """The count with one more trip; None where that would be one too many.
+
+    A trip for something else goes on with the count: two APIs may take each other's tokens in
+    turn. Success in what was asked for last takes one back.
+    """
+    made = _made(rounds, now)
+    return None if made >= MAX_ROUNDS else [made + 1, wanted, int(now // 60)]
+
+
+def brought(rounds: object, wanted: str, now: float) -> list[object] | None:
+    """The count after `wanted` was had; None for none."""
+    made = _made(rounds, now)
+    if not made or not isinstance(rounds, list) or rounds[1] != wanted:
+        return rounds if made and isinstance(rounds, list) else None
+    return [made - 1, "", rounds[2]] if made > 1 else None
+
+
+def _made(rounds: object, now: float) -> int:
+    match rounds:
+        case [int(made), str(), int(minute)] if 0 <= now // 60 - minute <= _WINDOW:
+            return made
+    return 0
+
+
+def arrivals(cookies: Mapping[str, str], site: str) -> int:
+    """Sign-ins in a row, just now, of a browser that then had no session."""
+    value = cookies.get(_name(site), "")
+    return int(value) if value in ("1", "2") else 0
+
+
+def arrival(site: str, number: int, *, path: str, secure: bool) -> Cookie:
+    return Cookie(_name(site), str(min(number, MAX_ROUNDS)), path, _ARRIVAL_LIFETIME, secure)
+
+
+def end_of_arrivals(
+    cookies: Mapping[str, str], site: str, *, path: str, secure: bool
+) -> list[Cookie]:
+    name = _name(site)
+    return [Cookie(name, "", path, 0, secure)] if name in cookies else []
+
+
+def _name(site: str) -> str:
+    return f"keyfob-{site}-arrived"
