@@ -68,4 +68,5 @@ KEYFOB: dict[str, object] = {
     "OIDC_AUTHORITY": "http://127.0.0.1:1",
     "CLIENT_ID": "a-client",
     "CLIENT_SECRET": "a-secret-of-the-tests",
+    "DOWNSTREAM_APIS": {"api": {"base_url": "http://127.0.0.1:1/api", "scopes": []}},
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DjangoSite(WebApplication):
-    """A site in which each request has one `WebSession`, so that its tokens are read once."""
+    """A site in which each request has one `WebSession`, which also knows of Django's sign-in."""
 
     def session(self, session: MutableMapping[str, Any]) -> WebSession:
         from django_keyfob.session import BrowserSession

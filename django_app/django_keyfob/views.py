@@ -8,7 +8,6 @@ from django.contrib.auth.decorators import login_not_required
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
-from django.urls import get_script_prefix
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -85,11 +84,10 @@ def _with_next(given: Pairs) -> Pairs:
     """The request's pairs, with the project's own place to go to where they name none."""
     if any(name == auth.REDIRECT_FIELD_NAME for name, _ in given):
         return given
-    default = get_script_prefix()
     # Django's own default, /accounts/profile/, is a page that hardly any site has.
-    if settings.is_overridden("LOGIN_REDIRECT_URL"):
-        default = resolve_url(settings.LOGIN_REDIRECT_URL)
-    return [*given, (auth.REDIRECT_FIELD_NAME, default)]
+    if not settings.is_overridden("LOGIN_REDIRECT_URL"):
+        return given
+    return [*given, (auth.REDIRECT_FIELD_NAME, resolve_url(settings.LOGIN_REDIRECT_URL))]
 
 
 def _sign_in(request: HttpRequest, identity: Identity) -> None:

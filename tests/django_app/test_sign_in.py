@@ -20,7 +20,7 @@ def test_a_visitor_of_a_private_page_signs_in_and_comes_back_to_it(
 ) -> None:
     page = browser.open(f"{site.url}/private?a=%20b&a=c")
     assert page.url == f"{site.url}/private?a=%20b&a=c"
-    assert who(page) == "Hello Ada Lovelace"
+    assert who(page) == "Hello Ada Keyring"
 
 
 def test_the_sign_in_link_comes_back_to_its_page(site: RunningSite, browser: FormBrowser) -> None:
@@ -28,7 +28,7 @@ def test_the_sign_in_link_comes_back_to_its_page(site: RunningSite, browser: For
     assert who(page) == "Nobody"
     page = page.follow("Sign in")
     assert page.url == f"{site.url}/?x=1"
-    assert who(page) == "Hello Ada Lovelace"
+    assert who(page) == "Hello Ada Keyring"
 
 
 def test_the_api_is_called_in_the_persons_name(site: RunningSite, browser: FormBrowser) -> None:
@@ -47,7 +47,7 @@ def test_a_view_that_needs_a_token_sends_to_the_sign_in_from_within(
 
 def test_all_claims_are_there(site: RunningSite, browser: FormBrowser) -> None:
     claims = browser.open(f"{site.url}/claims").response.json()
-    assert claims["name"] == "Ada Lovelace"
+    assert claims["name"] == "Ada Keyring"
     assert claims["sub"]
 
 
@@ -55,7 +55,7 @@ def test_a_person_is_a_user_of_djangos(site: RunningSite, browser: FormBrowser) 
     browser.open(f"{site.url}/private")
     user = User.objects.get()
     assert user.username == "ada@contoso.example"
-    assert (user.first_name, user.last_name) == ("Ada", "Lovelace")
+    assert (user.first_name, user.last_name) == ("Ada", "Keyring")
     assert not user.has_usable_password()
     assert user.last_login is not None
     account = KeyfobAccount.objects.get()
@@ -81,7 +81,7 @@ def test_the_session_id_also_changes_when_the_same_person_signs_in_again(
     browser.open(f"{site.url}/cart?add=book")
     before = browser.session.cookies["sessionid"]
     page = browser.open(f"{site.url}/").follow("Sign in")
-    assert who(page) == "Hello Ada Lovelace"
+    assert who(page) == "Hello Ada Keyring"
     assert browser.session.cookies["sessionid"] != before
     assert not Session.objects.filter(pk=before).exists()
     assert browser.open(f"{site.url}/cart").response.json() == ["book"]
@@ -93,9 +93,9 @@ def test_another_person_gets_nothing_of_the_session_before(
     browser.open(f"{site.url}/private")
     browser.open(f"{site.url}/cart?add=book")
     before = browser.session.cookies["sessionid"]
-    provider.person = Person(sub="person-0002", name="Grace Hopper")
+    provider.person = Person(sub="person-0002", name="Grace Padlock")
     page = browser.open(f"{site.url}/").follow("Sign in")
-    assert who(page) == "Hello Grace Hopper"
+    assert who(page) == "Hello Grace Padlock"
     assert browser.open(f"{site.url}/cart").response.json() == []
     assert not Session.objects.filter(pk=before).exists()
     assert User.objects.count() == 2
@@ -105,7 +105,7 @@ def test_the_tokens_of_the_session_before_are_deleted(
     site: RunningSite, browser: FormBrowser, provider: Provider
 ) -> None:
     browser.open(f"{site.url}/private")
-    provider.person = Person(sub="person-0002", name="Grace Hopper")
+    provider.person = Person(sub="person-0002", name="Grace Padlock")
     browser.open(f"{site.url}/").follow("Sign in")
     assert TokenRecord.objects.count() == 3  # one session, two used attempts
 
@@ -127,7 +127,7 @@ def test_a_site_under_a_path_works(keyfob_settings: dict[str, Any], browser: For
         page = browser.open(f"{site.url}/private")
         assert page.url == f"{site.url}/private"
         assert site.url.endswith("/shop")
-        assert who(page) == "Hello Ada Lovelace"
+        assert who(page) == "Hello Ada Keyring"
         assert browser.open(f"{site.url}/auth/login").url == f"{site.url}/"
         assert who(page.submit(button="Sign out")) == ""
         assert not site.errors
@@ -138,7 +138,7 @@ def test_a_posted_response_works(keyfob_settings: dict[str, Any], browser: FormB
         page = browser.open(f"{site.url}/private")
         if page.forms and not page.url.startswith(site.url):
             page = page.submit()
-        assert who(page) == "Hello Ada Lovelace"
+        assert who(page) == "Hello Ada Keyring"
         assert not site.errors
 
 

@@ -42,7 +42,7 @@ def test_signing_out_is_a_post_with_a_token(site: RunningSite, browser: FormBrow
     browser.open(f"{site.url}/private")
     assert browser.open(f"{site.url}/auth/logout").status == 405
     assert browser.send("post", f"{site.url}/auth/logout", []).status == 403
-    assert who(browser.open(f"{site.url}/")) == "Hello Ada Lovelace"
+    assert who(browser.open(f"{site.url}/")) == "Hello Ada Keyring"
 
 
 def test_a_project_without_csrf_protection_still_has_it_here(
@@ -54,7 +54,7 @@ def test_a_project_without_csrf_protection_still_has_it_here(
     with running_site(keyfob_settings, config={"MIDDLEWARE": chain}) as site:
         browser.open(f"{site.url}/private")
         assert browser.send("post", f"{site.url}/auth/logout", []).status == 403
-        assert who(browser.open(f"{site.url}/")) == "Hello Ada Lovelace"
+        assert who(browser.open(f"{site.url}/")) == "Hello Ada Keyring"
 
 
 def test_django_s_own_logout_deletes_the_tokens(site: RunningSite, browser: FormBrowser) -> None:

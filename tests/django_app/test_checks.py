@@ -1,0 +1,100 @@
+"""Each system check: its id, what it says, and the cure that it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+from django.test import override_settings
+from django.urls import path
+
+STOCK = "django.contrib.auth.middleware.AuthenticationMiddleware"
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+OURS = "django_keyfob.middleware.KeyfobMiddleware"
+
+urlpatterns = [path("nothing", lambda _: None)]  # type: ignore[arg-type,return-value]
+
+
+def found(*, deploy: bool = False) -> dict[str, Any]:
+    messages = run_checks(include_deployment_checks=deploy)
+    return {str(each.id): each for each in messages if str(each.id).startswith("keyfob.")}
+
+
+def chain(*, without: str = "", last: str = "") -> list[str]:
+    kept = [name for name in settings.MIDDLEWARE if name not in (without, last)]
+    return [*kept, last] if last else kept
+
+
+def test_the_quick_start_has_nothing_to_complain_about() -> None:
+    assert found(deploy=True) == {}
+
+
+def test_settings_that_cannot_be_used() -> None:
+    with override_settings(KEYFOB={"TENANT": "x"}):
+        error = found()["keyfob.E001"]
+    assert "TENANT_ID" in error.msg
+    assert "CLIENT_ID" in error.msg
+    assert error.hint
+
+
+@pytest.mark.parametrize("value", ["text", ["list"], 7])
+def test_settings_that_are_no_dict(value: object) -> None:
+    with override_settings(KEYFOB=value):
+        assert "must be a dict" in found()["keyfob.E001"].msg
+
+
+def test_a_store_that_there_is_not_yet() -> None:
+    with override_settings(KEYFOB={**settings.KEYFOB, "TOKEN_STORE": "django-cache:default"}):
+        assert "django-cache" in found()["keyfob.E001"].msg
+
+
+def test_a_missing_middleware() -> None:
+    with override_settings(MIDDLEWARE=chain(without=OURS)):
+        error = found()["keyfob.E002"]
+    assert OURS in error.msg
+    assert "after" in error.hint
+
+
+@pytest.mark.parametrize("needed", [STOCK, SESSIONS])
+def test_a_middleware_that_comes_too_early(needed: str) -> None:
+    with override_settings(MIDDLEWARE=chain(last=needed)):
+        assert needed in found()["keyfob.E003"].msg
+
+
+@pytest.mark.parametrize("needed", [STOCK, SESSIONS])
+def test_a_stock_middleware_that_is_missing(needed: str) -> None:
+    with override_settings(MIDDLEWARE=chain(without=needed)):
+        assert needed in found()["keyfob.E004"].msg
+
+
+def test_a_missing_backend() -> None:
+    with override_settings(
+        AUTHENTICATION_BACKENDS=["django.contrib.auth.backends.ModelBackend", "not.there"]
+    ):
+        error = found()["keyfob.E005"]
+    assert "django_keyfob.backends.KeyfobBackend" in error.hint
+
+
+def test_missing_addresses() -> None:
+    with override_settings(ROOT_URLCONF=__name__):
+        error = found()["keyfob.E006"]
+    assert 'include("django_keyfob.urls")' in error.hint
+
+
+@pytest.mark.parametrize("url", ["/accounts/login/", "no:such"])
+def test_a_login_url_that_leads_elsewhere(url: str) -> None:
+    with override_settings(LOGIN_URL=url):
+        assert found()["keyfob.W001"].hint == 'LOGIN_URL = "keyfob:login"'
+
+
+def test_a_store_of_one_process_on_a_public_site() -> None:
+    with override_settings(KEYFOB={**settings.KEYFOB, "TOKEN_STORE": "memory://"}):
+        assert "keyfob.W002" in found(deploy=True)
+        assert found() == {}
+
+
+def test_a_session_cookie_that_does_not_come_back_from_the_provider() -> None:
+    with override_settings(SESSION_COOKIE_SAMESITE="Strict"):
+        assert "Lax" in found(deploy=True)["keyfob.W003"].hint

@@ -1,0 +1,162 @@
+"""`request.keyfob`: free where it is not used, and the right answer for whoever asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+
+from django_app.site import RunningSite, running_site
+from django_keyfob.middleware import KeyfobMiddleware
+from django_keyfob.session import KeyfobSession
+from support.form_browser import FormBrowser
+
+SCRIPT = {"Accept": "application/json"}
+
+
+@pytest.mark.parametrize("path", ["/plain", "/async-plain"])
+def test_a_page_that_does_not_touch_it_reads_nothing(path: str) -> None:
+    client = Client()
+    client.cookies["sessionid"] = "something"
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        response = client.get(path)
+    assert response.status_code == 200
+    assert len(queries) == 0
+    assert "Cookie" not in response.headers.get("Vary", "")
+    assert not response.wsgi_request.session.accessed  # type: ignore[attr-defined]
+
+
+def test_looking_who_is_here_makes_the_page_vary_by_cookie() -> None:
+    assert "Cookie" in Client().get("/user").headers["Vary"]
+
+
+def test_a_page_reads_user_and_session_once_and_no_token_store(
+    site: RunningSite, browser: FormBrowser
+) -> None:
+    browser.open(f"{site.url}/private")
+    client = Client()
+    client.cookies["sessionid"] = browser.session.cookies["sessionid"]
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get("/user").json()["name"] == "Ada Keyring"
+    tables = [query["sql"].split('FROM "')[1].split('"')[0] for query in queries]
+    assert tables == ["django_session", "auth_user"]
+
+
+@pytest.mark.parametrize("path", ["/private", "/me", "/call", "/class-based", "/async-me"])
+def test_a_script_gets_a_problem_and_no_page(path: str) -> None:
+    response = Client().get(path, headers=SCRIPT)
+    assert response.status_code == 401
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["WWW-Authenticate"] == 'Keyfob error="login_required"'
+    assert response.headers["Cache-Control"] == "no-store"
+    problem = response.json()
+    assert problem["status"] == 401
+    assert problem["code"] == "login_required"
+    assert problem["login_url"].startswith("/auth/login?")
+
+
+@pytest.mark.parametrize("path", ["/private", "/me", "/call", "/class-based", "/async-me"])
+def test_a_person_is_sent_to_sign_in_and_back(path: str) -> None:
+    response = Client().get(f"{path}?a=b", headers={"Accept": "text/html"})
+    assert response.status_code == 302
+    location = response.headers["Location"]
+    assert location.startswith("/auth/login?next=")
+    assert location.removeprefix("/auth/login?next=").replace("%2F", "/").startswith(path)
+
+
+def test_what_was_posted_comes_back_to_the_page_with_the_form() -> None:
+    response = Client().post("/private", headers={"Referer": "http://testserver/form?a=b"})
+    assert response.status_code == 303
+    assert response.headers["Location"] == "/auth/login?next=%2Fform%3Fa%3Db"
+
+
+def test_a_redirect_to_somebody_elses_login_page_is_left_alone() -> None:
+    def view(_: HttpRequest) -> HttpResponse:
+        return HttpResponse(status=302, headers={"Location": "https://other.example/auth/login"})
+
+    request = HttpRequest()
+    request.method = "GET"
+    request.META = {"HTTP_HOST": "testserver", "HTTP_ACCEPT": "application/json"}
+    assert KeyfobMiddleware(view)(request).status_code == 302
+
+
+def test_login_required_middleware_guards_the_site_and_not_our_views(
+    keyfob_settings: dict[str, Any], browser: FormBrowser
+) -> None:
+    from django.conf import settings
+
+    chain = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    with running_site(keyfob_settings, config={"MIDDLEWARE": chain}) as site:
+        assert Client().get("/cart", headers=SCRIPT).status_code == 401
+        page = browser.open(f"{site.url}/cart")
+        assert page.url == f"{site.url}/cart"
+        page = browser.open(f"{site.url}/").submit(button="Sign out")
+        assert page.headings == ["You are signed out"]
+        assert not site.errors
+
+
+def test_who_lacks_a_permission_is_not_sent_in_circles(
+    site: RunningSite, browser: FormBrowser
+) -> None:
+    browser.open(f"{site.url}/private")
+    page = browser.open(f"{site.url}/needs-permission")
+    assert page.status == 403
+    assert page.headings == ["This page needs more than you have"]
+    assert len(page.hops) < 12
+    user = User.objects.get()
+    user.user_permissions.add(Permission.objects.get(codename="add_user"))
+    assert browser.open(f"{site.url}/needs-permission").text == "permitted"
+
+
+def test_a_views_own_mistake_stays_its_own(
+    keyfob_settings: dict[str, Any], browser: FormBrowser
+) -> None:
+    with running_site(keyfob_settings) as site:
+        assert browser.open(f"{site.url}/broken").status == 500
+        assert [str(error) for error in site.errors] == ["the view's own mistake"]
+
+
+def test_a_wrong_setting_stops_the_server_and_is_named() -> None:
+    with (
+        override_settings(KEYFOB={"CLIENT_IDD": "x", "TENANT_ID": "common"}),
+        pytest.raises(ImproperlyConfigured) as caught,
+    ):
+        Client(raise_request_exception=True).get("/plain")
+    assert 'KEYFOB["CLIENT_IDD"]' in str(caught.value)
+    assert "CLIENT_SECRET" in str(caught.value)
+
+
+def test_a_developers_mistake_is_loud_in_debug_and_a_page_otherwise(
+    keyfob_settings: dict[str, Any],
+) -> None:
+    from keyfob.errors import ConfigurationError
+
+    settings = {**keyfob_settings, "DOWNSTREAM_APIS": {}}
+    with override_settings(KEYFOB=settings):
+        response = Client().get("/call", headers={"Accept": "text/html"})
+        assert response.status_code == 503
+        assert b"DOWNSTREAM_APIS" in response.content
+        with override_settings(DEBUG=True), pytest.raises(ConfigurationError):
+            Client().get("/call")
+
+
+def test_every_request_has_its_own_object() -> None:
+    seen = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        seen.append(request.keyfob)  # type: ignore[attr-defined]
+        return HttpResponse()
+
+    middleware = KeyfobMiddleware(view)
+    middleware(HttpRequest())
+    middleware(HttpRequest())
+    assert all(isinstance(each, KeyfobSession) for each in seen)
+    assert seen[0] is not seen[1]
