@@ -29,6 +29,7 @@ attribute holds a secret, a token, a code, a verifier or an assertion.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 __all__ = [
     "AnswerRefused",
@@ -70,6 +71,18 @@ class KeyfobError(Exception):
         super().__init__(message)
         if code is not None:
             self.code = code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The constructors' facts are keywords, which Exception's own way would not hand over; so
+        # an error that left a worker process would become another one on its way.
+        return _revived, (type(self), self.args, dict(self.__dict__))
+
+
+def _revived(kind: type[KeyfobError], args: tuple[Any, ...], facts: dict[str, Any]) -> KeyfobError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class ConfigurationError(KeyfobError, ValueError):
@@ -251,10 +264,6 @@ class TokenCacheError(KeyfobError, json.JSONDecodeError):
         self.pos = pos
         self.lineno = lineno
         self.colno = colno
-
-    def __reduce__(self) -> tuple[type[TokenCacheError], tuple[str], dict[str, object]]:
-        # JSONDecodeError's own would hand (msg, doc, pos) to a constructor that takes no doc.
-        return type(self), (self.msg,), dict(self.__dict__)
 
 
 class StoreError(KeyfobError):

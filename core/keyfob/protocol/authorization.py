@@ -36,7 +36,9 @@ def build_authorization_url(
     metadata: ProviderMetadata, parameters: Mapping[str, str | None]
 ) -> str:
     """Where the browser is sent. Parameters that are None are left out."""
-    query = urlencode({name: value for name, value in parameters.items() if value is not None})
+    given = {name: value for name, value in parameters.items() if value is not None}
+    # A hint may come from a visitor's address; half a character in it is no reason to fail.
+    query = urlencode(given, errors="replace")
     endpoint = metadata.authorization_endpoint
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
 
@@ -67,13 +69,13 @@ def judge_authorization_response(
             _readable(response.get("error_uri", ""), 300),
         )
     # RFC 6749 appendix A.11: visible ASCII and spaces only.
-    if not code or len(code) > MAX_PARAMETER_LENGTH or not _is_visible(code):
+    if not isinstance(code, str) or not _is_code(code):
         raise AuthorizationResponseError("The response has no usable code", code="no_code")
     client_info = response.get("client_info")
-    return AuthorizationCode(code, client_info if client_info else None)
+    return AuthorizationCode(code, client_info if isinstance(client_info, str) else None)
 
 
-def _judge_issuer(issuer: str | None, metadata: ProviderMetadata) -> None:
+def _judge_issuer(issuer: object, metadata: ProviderMetadata) -> None:
     """RFC 9207 §2.4: a response that names its issuer must name ours; one that should, must."""
     if issuer is None:
         if metadata.sends_issuer:
@@ -81,7 +83,7 @@ def _judge_issuer(issuer: str | None, metadata: ProviderMetadata) -> None:
                 "The response does not name its issuer, as this provider's do", code="iss_missing"
             )
         return
-    if not _is_issuer(issuer, metadata):
+    if not isinstance(issuer, str) or not _is_issuer(issuer, metadata):
         raise AuthorizationResponseError("The response is by another issuer", code="iss_mismatch")
 
 
@@ -93,8 +95,8 @@ def _is_issuer(issuer: str, metadata: ProviderMetadata) -> bool:
     return issuer == f"{before}{tenant}{after}" and GUID.fullmatch(tenant) is not None
 
 
-def _is_visible(text: str) -> bool:
-    return all(" " <= character <= "~" for character in text)
+def _is_code(text: str) -> bool:
+    return 0 < len(text) <= MAX_PARAMETER_LENGTH and all(" " <= c <= "~" for c in text)
 
 
 def _readable(text: object, length: int) -> str:

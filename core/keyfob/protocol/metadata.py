@@ -160,7 +160,13 @@ def _names(document: Mapping[str, Any], name: str) -> frozenset[str] | None:
 
 def _host(document: Mapping[str, Any], name: str) -> str | None:
     value = document.get(name)
-    return value if isinstance(value, str) and _HOST.fullmatch(value) else None
+    if not isinstance(value, str) or not _HOST.fullmatch(value):
+        return None
+    try:
+        parse_secure_url(f"https://{value}")
+    except ValueError:
+        return None
+    return value
 
 
 def _signing_algorithms(document: Mapping[str, Any]) -> frozenset[str]:

@@ -15,16 +15,25 @@ def checked_scopes(scopes: object) -> frozenset[str]:
 
     :raises ConfigurationError: (a ValueError) otherwise.
     """
+    named = scope_names(scopes)
+    reserved = OPENID_SCOPES & named
+    if reserved:
+        raise ConfigurationError(
+            f"{', '.join(sorted(reserved))} need not be named: they are always asked for"
+        )
+    return named
+
+
+def scope_names(scopes: object) -> frozenset[str]:
+    """A list of scopes, each of which can be one (RFC 6749 §3.3).
+
+    :raises ConfigurationError: (a ValueError) otherwise.
+    """
     if not isinstance(scopes, (list, tuple, set, frozenset)):
         raise ConfigurationError(f"Scopes are a list of texts, not a {type(scopes).__name__}")
     for scope in scopes:
         if not isinstance(scope, str) or not scope or not _is_scope_token(scope):
             raise ConfigurationError("A scope is a text without spaces")
-    reserved = OPENID_SCOPES & set(scopes)
-    if reserved:
-        raise ConfigurationError(
-            f"{', '.join(sorted(reserved))} need not be named: they are always asked for"
-        )
     return frozenset(scopes)
 
 

@@ -17,6 +17,8 @@ from keyfob.protocol.http import (
 from keyfob.protocol.metadata import ProviderMetadata
 
 _WHAT = "The token endpoint"
+#: What Keyfob itself adds to an answer. Said by a provider, it would pass for proven.
+_OURS = ("id_token_claims", "token_source", "refresh_on", "classification")
 
 
 def build_token_request(
@@ -50,11 +52,16 @@ def parse_token_response(response: HttpResponse) -> dict[str, Any]:
     :raises TransportError: the provider answered a redirect, 429 or 5xx.
     """
     refuse_unusable_status(response, _WHAT)
-    answer = json_object(response, _WHAT, TokenResponseError)
+    answer = {
+        name: value
+        for name, value in json_object(response, _WHAT, TokenResponseError).items()
+        if name not in _OURS and not name.startswith("_")
+    }
     if "error" in answer:
         if not isinstance(answer["error"], str) or not answer["error"]:
             raise TokenResponseError("The token endpoint's error has no name", code="bad_error")
-        answer.pop("access_token", None)
+        for name in ("access_token", "refresh_token", "id_token"):
+            answer.pop(name, None)
         return answer
     if response.status != 200:
         raise TokenResponseError(
