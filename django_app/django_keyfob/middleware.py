@@ -67,7 +67,10 @@ class KeyfobMiddleware:
         """Answer for a view that needed a sign-in, a consent, a token, or the provider."""
         if not isinstance(exception, KeyfobError):
             return None
-        if settings.DEBUG and isinstance(exception, ConfigurationError):
+        if settings.DEBUG and (
+            isinstance(exception, ConfigurationError) or exception.code == "no_table"
+        ):
+            # Django's debug page tells the developer more than a page for visitors would.
             return None
         return to_response(request, current_site().handle(web_request(request), exception))
 

@@ -20,6 +20,7 @@ from keyfob.errors import ConfigurationError, SignInRefused
 from keyfob.web import Identity
 from keyfob.web.exchange import Pairs
 
+# A session, or a user, that the database does not give is a page with advice, as a token is.
 # None of them is in a transaction of the request's (ATOMIC_REQUESTS): they talk to the provider
 # meanwhile, and what they save is to be seen by the next request at once.
 
@@ -29,6 +30,7 @@ from keyfob.web.exchange import Pairs
 @never_cache
 @csrf_exempt  # other parties may start a sign-in by POST (OpenID Connect Core §4)
 @require_http_methods(["GET", "HEAD", "POST"])
+@database_errors()
 def login(request: HttpRequest) -> HttpResponse:
     """Start a sign-in."""
     query, form = pairs(request.GET), pairs(request.POST)
@@ -41,6 +43,7 @@ def login(request: HttpRequest) -> HttpResponse:
 @never_cache
 @csrf_exempt  # the provider may post (form_post); `state` proves that we asked it to
 @require_http_methods(["GET", "POST"])
+@database_errors()
 def callback(request: HttpRequest) -> HttpResponse:
     """Finish a sign-in."""
 
@@ -57,6 +60,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 @never_cache
 @csrf_protect
 @require_POST
+@database_errors()
 def logout(request: HttpRequest) -> HttpResponse:
     """Sign out, here and at the provider."""
 
@@ -73,6 +77,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 @non_atomic_requests
 @never_cache
 @require_GET
+@database_errors()
 def logged_out(request: HttpRequest) -> HttpResponse:
     """Where the provider sends the browser after it signed out."""
     target = settings.LOGOUT_REDIRECT_URL

@@ -77,6 +77,23 @@ def test_no_view_of_ours_is_kept_by_a_cache(path: str) -> None:
     assert "no-store" in response.headers["Cache-Control"]
 
 
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/callback?state=x", "/auth/logged-out"])
+def test_a_database_that_is_down_is_a_page(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.db import OperationalError
+
+    def fail(self: SessionStore) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(SessionStore, "load", fail)
+    client = Client()
+    client.cookies["sessionid"] = "a" * 32
+    response = client.get(path)
+    assert response.status_code == 503
+    assert b"This site is not ready" in response.content
+    assert b"connection refused" not in response.content
+
+
 def test_strange_cookies_are_nobody() -> None:
     client = Client()
     client.cookies["sessionid"] = "\x7f" * 100
