@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from keyfob.errors import DownstreamError
-from keyfob.protocol.urls import origin
+from keyfob.protocol.urls import origin, parse_http_url
 
 #: Seconds to connect, and seconds between two bytes, where a call names no timeout of its own.
 DEFAULT_TIMEOUT = (5.0, 30.0)
+
+# `orders:batchGet` is a path, as some APIs have them. Backslashes are slashes to some readers.
+_ABSOLUTE = re.compile(
+    r"[\x00-\x20]*(?:https?:|[a-z][a-z0-9+.-]*:[/\\]{2}|[/\\]{2})", re.IGNORECASE
+)
+# Nobody encodes honestly four times.
+_MAX_DECODINGS = 4
 
 
 class TokenAuth(requests.auth.AuthBase):
@@ -62,21 +70,52 @@ class ApiSession(requests.Session):
         return super().request(method, self.address(url), *args, **kwargs)
 
     def address(self, url: str | bytes) -> str:
-        """The absolute address that is meant, always of the API's own origin."""
-        text = url.decode() if isinstance(url, bytes) else url
-        if urlsplit(text).scheme or text.startswith(("//", "\\", "/\\")):
-            absolute = text if urlsplit(text).scheme else urljoin(self._base_url, text)
-        else:
-            absolute = f"{self._base_url}/{text.lstrip('/')}" if text else self._base_url
-        if origin(absolute) != self._origin:
+        """The absolute address that is meant, always of the API's own origin.
+
+        A path stays below the base address, whatever a visitor typed into it. A whole address, such
+        as a next link that the API answered, may be anywhere on the API's origin.
+        """
+        try:
+            text = url.decode() if isinstance(url, bytes) else url
+            if not _ABSOLUTE.match(text):
+                return self._joined(text)
+            foreign = origin(parse_http_url(text)) != self._origin
+        except ValueError as reason:
+            if isinstance(reason, DownstreamError):
+                raise
+            # Not the reason itself: it may quote the address.
+            raise DownstreamError("This is not an address that can be called") from None
+        if foreign:
             raise DownstreamError(
-                f"{self._base_url} does not serve {origin(absolute)}: the token goes nowhere else",
+                f"The address is not one of {self._base_url}: the token goes nowhere else",
                 code="foreign_origin",
             )
-        return absolute
+        return text
+
+    def _joined(self, path: str) -> str:
+        if _leads_out(path.split("#", 1)[0].split("?", 1)[0]):
+            raise DownstreamError(
+                f"The path leads out of {self._base_url}; quote what goes into one "
+                "(urllib.parse.quote with safe='')",
+                code="path",
+            )
+        return f"{self._base_url}/{path.removeprefix('/')}" if path else self._base_url
 
     def close(self) -> None:
         """Nothing: the connections are the program's, and others use them."""
+
+
+def _leads_out(path: str) -> bool:
+    """Whether some reader of the path, however often it decodes it, finds a host or a way up."""
+    for _ in range(_MAX_DECODINGS):
+        tidy = path.replace("\\", "/")
+        if tidy.startswith("//") or not {".", ".."}.isdisjoint(tidy.split("/")):
+            return True
+        decoded = unquote(path)
+        if decoded == path:
+            return False
+        path = decoded
+    return True
 
 
 def new_adapter() -> HTTPAdapter:

@@ -1,0 +1,484 @@
+"""Tokens for a session: from the store, refreshed once, and no loop where there are none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from keyfob.errors import (
+    ConfigurationError,
+    InteractionRequired,
+    ProviderUnavailable,
+    StoreUnavailable,
+    SubjectChangedError,
+    TokenResponseError,
+)
+from keyfob.web import WebSession
+from keyfob.web.stores import MemoryStore, SQLiteStore
+from support.bare_site import BareSite, with_apis
+from support.provider import Person, Provider
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def site(provider: Provider) -> Iterator[BareSite]:
+    with BareSite(with_apis(provider)) as site:
+        yield site
+
+
+@pytest.fixture
+def entra() -> Iterator[Provider]:
+    with Provider(entra=True) as provider:
+        yield provider
+
+
+def refreshes(provider: Provider) -> int:
+    return sum(
+        request.form.get("grant_type") == "refresh_token"
+        for request in provider.requests_to("token")
+    )
+
+
+def another_request(site: BareSite) -> WebSession:
+    """As another request of the same browser at the same time sees it."""
+    return site.app.session(dict(site.session))
+
+
+# From the store
+
+
+def test_a_token_at_hand_is_served_without_the_provider(site: BareSite, provider: Provider) -> None:
+    site.sign_in("api=api")
+    asked = len(provider.requests)
+
+    assert site.keyfob.token(api="api") == provider.last_access_token
+    assert site.keyfob.token(scopes=["orders.read"]) == provider.last_access_token
+    assert len(provider.requests) == asked
+
+
+def test_an_untouched_page_reads_nothing(site: BareSite) -> None:
+    site.sign_in()
+    site.store.close()
+    session = site.keyfob
+
+    assert session.is_signed_in
+    assert session.user
+    assert session.user.name == Person().name
+
+
+def test_token_needs_either_an_api_or_scopes(site: BareSite) -> None:
+    site.sign_in()
+    for wrong in ({}, {"api": "api", "scopes": ["x"]}, {"scopes": "orders.read"}, {"api": "typo"}):
+        with pytest.raises(ConfigurationError):
+            site.keyfob.token(**wrong)  # type: ignore[arg-type]
+
+
+def test_nobody_has_no_token(site: BareSite) -> None:
+    with pytest.raises(InteractionRequired) as raised:
+        site.keyfob.token(api="api")
+    assert (raised.value.code, raised.value.api, raised.value.scopes) == (
+        "not_signed_in",
+        "api",
+        ("orders.read",),
+    )
+
+
+# Refreshed once
+
+
+def test_twenty_threads_with_one_expired_token_refresh_it_once(
+    site: BareSite, provider: Provider
+) -> None:
+    """With rotation: a second use of the old refresh token would be refused."""
+    site.sign_in("api=api")
+    site.clock_offset = 3500
+    gate = threading.Barrier(20)
+
+    def token(number: int) -> str:
+        session = another_request(site)
+        if number % 2:
+            _ = session.user.claims  # this request has read the document earlier
+        gate.wait()
+        return session.token(api="api")
+
+    with ThreadPoolExecutor(20) as pool:
+        tokens = set(pool.map(token, range(20)))
+
+    assert tokens == {provider.last_access_token}
+    assert refreshes(provider) == 1
+
+
+def test_a_request_that_read_early_uses_what_another_refreshed(
+    site: BareSite, provider: Provider
+) -> None:
+    site.sign_in("api=api")
+    early = another_request(site)
+    _ = early.user.claims
+    fresh = site.keyfob.token(api="api", force_refresh=True)
+
+    assert early.token(api="api") == fresh
+    assert early.token(api="api", force_refresh=True) != fresh
+
+
+def test_a_refresh_of_another_process_is_found(provider: Provider, tmp_path: object) -> None:
+    """No lock reaches across: the provider ends the old refresh token, and what the other process
+    saved is used."""
+    path = f"{tmp_path}/tokens.sqlite3"
+    settings = with_apis(provider)
+    with (
+        BareSite(settings, SQLiteStore(path)) as one,
+        BareSite(settings, SQLiteStore(path)) as other,
+    ):
+        one.sign_in("api=api")
+        other.session = one.session
+        slow = provider.answer
+
+        def between(request: Any) -> Any:
+            # While this request is on its way, the other process refreshes.
+            del provider.raw["token"]
+            other.keyfob.token(api="api", force_refresh=True)
+            return slow("token", request)
+
+        one.clock_offset = other.clock_offset = 3500
+        provider.raw["token"] = between
+
+        assert one.keyfob.token(api="api") == provider.last_access_token
+        assert refreshes(provider) == 2
+
+
+def test_a_token_with_little_life_left_is_refreshed(site: BareSite, provider: Provider) -> None:
+    site.sign_in("api=api")
+    first = provider.last_access_token
+    site.clock_offset = 3200
+    assert site.keyfob.token(api="api") == first
+    site.clock_offset = 3400
+    assert site.keyfob.token(api="api") != first
+
+
+def test_a_sign_out_during_a_refresh_is_not_undone(provider: Provider) -> None:
+    store = MemoryStore()
+    with BareSite(with_apis(provider), store) as site:
+        site.sign_in("api=api")
+        session = another_request(site)
+
+        def meanwhile(request: Any) -> Any:
+            del provider.raw["token"]
+            site.logout()
+            return provider.answer("token", request)
+
+        provider.raw["token"] = meanwhile
+        session.token(api="api", force_refresh=True)
+
+        assert not site.is_signed_in
+        assert all(len(entry.record.value) < 200 for entry in store._entries.values())
+
+
+# Lost, refused, changed
+
+
+def test_lost_tokens_are_asked_for_by_name(site: BareSite) -> None:
+    site.sign_in("api=api")
+    site.store.close()  # a memory store forgets everything
+    with pytest.raises(InteractionRequired) as raised:
+        site.keyfob.token(api="api")
+
+    error = raised.value
+    assert (error.code, error.api, error.scopes) == ("tokens_lost", "api", ("orders.read",))
+    assert site.is_signed_in
+    # One trip brings them back.
+    answer = site.get("/orders", "api")
+    assert answer is not None
+    assert answer.location == "/auth/login?next=%2Forders&api=api"
+    assert site.browse("/orders", "api") is None
+
+
+def test_an_unreadable_document_is_a_lost_one(provider: Provider) -> None:
+    store = MemoryStore()
+    with BareSite(with_apis(provider), store) as site:
+        site.sign_in("api=api")
+        for key, entry in list(store._entries.items()):
+            store.replace(key, b"junk", entry.record.version, entry.expires_at)
+
+        assert site.browse("/orders", "api") is None
+
+
+def test_a_store_that_is_away_is_a_503(provider: Provider) -> None:
+    class Away(MemoryStore):
+        away = False
+
+        def load(self, key: str) -> Any:
+            if self.away:
+                raise StoreUnavailable("The token store is away")
+            return super().load(key)
+
+    store = Away()
+    with BareSite(with_apis(provider), store) as site:
+        site.sign_in("api=api")
+        store.away = True
+        answer = site.get("/orders", "api")
+
+        assert answer is not None
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "10"
+        assert answer.page is not None
+        assert answer.page.retry_url == "/orders"
+        store.away = False
+        assert site.get("/orders", "api") is None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        ({"error": "invalid_grant", "suberror": "bad_token"}, InteractionRequired),
+        ({"error": "interaction_required", "claims": '{"access_token":{}}'}, InteractionRequired),
+        ({"error": "login_required"}, InteractionRequired),
+        ({"error": "consent_required"}, InteractionRequired),
+        ({"error": "invalid_client"}, TokenResponseError),
+        ({"error": "unauthorized_client"}, TokenResponseError),
+        ({"error": "invalid_scope"}, TokenResponseError),
+        ({"error": "x" * 5000}, TokenResponseError),
+        ({"error": "temporarily_unavailable"}, ProviderUnavailable),
+        ({"error": "server_error"}, ProviderUnavailable),
+    ],
+    ids=lambda value: value.get("error", "")[:20] if isinstance(value, dict) else "",
+)
+def test_a_refusal_is_the_persons_or_the_sites(
+    site: BareSite, provider: Provider, refusal: dict[str, str], kind: type[Exception]
+) -> None:
+    site.sign_in("api=api")
+    site.clock_offset = 3500
+    provider.raw["token"] = lambda request: Provider.json(refusal, 400)
+    with pytest.raises(kind) as raised:
+        site.keyfob.token(api="api")
+
+    assert raised.type is kind
+    assert len(str(raised.value)) < 500
+    if isinstance(raised.value, InteractionRequired):
+        assert raised.value.error == refusal["error"]
+        assert raised.value.claims == refusal.get("claims", "")
+        assert raised.value.suberror == refusal.get("suberror", "")
+    # Nothing is broken for good.
+    del provider.raw["token"]
+    assert site.keyfob.token(api="api") == provider.last_access_token
+
+
+@pytest.mark.parametrize("claims", ["no json", "[]", '{"a":"' + "x" * 5000 + '"}', 7, None])
+def test_a_refusals_challenge_that_is_none_is_not_passed_on(
+    site: BareSite, provider: Provider, claims: object
+) -> None:
+    site.sign_in("api=api")
+    site.clock_offset = 3500
+    refusal = {"error": "interaction_required", "claims": claims}
+    provider.raw["token"] = lambda request: Provider.json(refusal, 400)
+    answer = site.get("/orders", "api")
+
+    assert answer is not None
+    assert answer.location == "/auth/login?next=%2Forders&api=api"
+
+
+def test_a_challenge_reaches_the_provider(site: BareSite, provider: Provider) -> None:
+    site.sign_in("api=api")
+    claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
+    refusal = {"error": "interaction_required", "claims": claims}
+    provider.raw["token"] = lambda request: Provider.json(refusal, 400)
+    site.clock_offset = 3500
+    answer = site.get("/orders", "api")
+    assert answer is not None
+    assert "acrs" not in answer.location  # sealed
+    site.sign_in(answer.location.partition("?")[2])
+
+    assert provider.requests_to("authorize")[-1].query["claims"] == claims
+
+
+def test_another_subject_ends_the_session(site: BareSite, provider: Provider) -> None:
+    site.sign_in("api=api")
+    key = site.session["_keyfob"]["k"]
+    provider.mutate_refresh_claims = lambda claims: claims.update(sub="somebody-else")
+    with pytest.raises(SubjectChangedError):
+        site.keyfob.token(api="api", force_refresh=True)
+
+    assert not site.is_signed_in
+    site.session = {"_keyfob": {"k": key, "a": "x", "c": {}}}
+    assert site.keyfob.document() is None
+
+
+# Never a loop
+
+
+def test_an_api_that_is_never_granted_gets_a_page_after_two_rounds(
+    site: BareSite, provider: Provider
+) -> None:
+    provider.narrow_scopes = lambda scopes: [s for s in scopes if s != "orders.read"]
+    answer = site.browse("/orders", "api")
+
+    assert answer is not None
+    assert answer.status == 403
+    assert answer.page is not None
+    assert answer.page.retry_url == "/auth/login?next=%2Forders&api=api"
+    assert len(provider.requests_to("authorize")) <= 3  # the sign-in, and two rounds
+    assert site.is_signed_in
+    # Trying again begins to count anew, and works once it is granted.
+    provider.narrow_scopes = None
+    assert site.browse("/orders", "api") is None
+
+
+def test_a_view_of_two_apis_one_of_which_is_never_granted_does_not_loop(
+    site: BareSite, provider: Provider
+) -> None:
+    provider.narrow_scopes = lambda scopes: [s for s in scopes if s != "mail.read"]
+    answer = site.browse("/orders", "api", "mail")
+
+    assert answer is not None
+    assert answer.status == 403
+    assert len(provider.requests_to("authorize")) <= 5
+
+
+def test_apis_that_take_each_others_grants_do_not_loop(site: BareSite, provider: Provider) -> None:
+    """A provider that grants but the one that it was asked for last."""
+    asked: list[str] = []
+
+    def narrow(scopes: list[str]) -> list[str]:
+        new = [s for s in ("orders.read", "mail.read") if s in scopes and s not in asked[-1:]]
+        asked.extend(new[:1])
+        return [s for s in scopes if s not in ("orders.read", "mail.read")] + new[:1]
+
+    provider.narrow_scopes = narrow
+    answer = site.browse("/orders", "api", "mail", rounds=12)
+    assert answer is not None
+    assert answer.status == 403
+
+
+def test_a_store_that_forgets_everything_does_not_loop(site: BareSite) -> None:
+    """As memory:// in several processes."""
+
+    class Forgetful(MemoryStore):
+        def load(self, key: str) -> None:
+            return None
+
+    with BareSite(site.settings, Forgetful()) as forgetful:
+        answer = forgetful.browse("/orders", "api")
+        assert answer is not None
+        assert answer.status == 403
+
+
+def test_losses_that_are_far_apart_are_no_loop(site: BareSite, provider: Provider) -> None:
+    for hour in range(5):
+        site.clock_offset = provider.clock_offset = hour * 3600
+        assert site.browse("/orders", "api") is None
+        site.store.close()
+
+
+def test_a_browser_that_keeps_no_session_is_told_so(site: BareSite, provider: Provider) -> None:
+    site.keeps_session = False
+    answer = site.browse("/orders")
+
+    assert answer is not None
+    assert answer.status == 400
+    assert answer.page is not None
+    assert answer.page.code == "session_not_kept"
+    assert answer.page.retry_url == "/auth/login?next=%2Forders"
+    assert len(provider.requests_to("authorize")) == 2
+    site.keeps_session = True
+    assert site.browse("/orders") is None
+
+
+def test_signing_in_and_out_often_is_no_loop(site: BareSite) -> None:
+    for _ in range(5):
+        assert site.browse("/orders") is None
+        site.logout()
+
+
+# Several APIs
+
+
+def test_two_apis_of_one_session_do_not_take_each_others_tokens(
+    site: BareSite, provider: Provider
+) -> None:
+    for _ in range(3):
+        assert site.browse("/orders", "api") is None
+        assert site.browse("/mail", "mail") is None
+    assert len(provider.requests_to("authorize")) == 2
+    assert site.browse("/both", "api", "mail") is None
+
+
+def test_nor_without_refresh_tokens(provider: Provider) -> None:
+    provider.scopes_supported = ("openid", "profile")
+    with BareSite(with_apis(provider)) as site:
+        for _ in range(3):
+            assert site.browse("/orders", "api") is None
+            assert site.browse("/mail", "mail") is None
+        assert len(provider.requests_to("authorize")) == 2
+
+
+@pytest.mark.parametrize("scope", ['orders.read bad"scope', "orders.read b\\d", "orders.read é"])
+def test_grants_that_nobody_can_ask_for_are_not_asked_for(
+    site: BareSite, provider: Provider, scope: str
+) -> None:
+    provider.mutate_token_response = lambda document: document.update(scope=scope)
+    assert site.browse("/orders", "api") is None
+    site.browse("/mail", "mail")
+    assert provider.requests_to("authorize")[-1].query["scope"].isascii()
+    assert "bad" not in provider.requests_to("authorize")[-1].query["scope"]
+
+
+def test_in_entra_a_code_is_redeemed_for_one_resource(entra: Provider) -> None:
+    def strict(request: Any) -> Any:
+        scopes = set(request.form.get("scope", "").split()) - {
+            "openid",
+            "profile",
+            "offline_access",
+        }
+        assert len({scope.rpartition("/")[0] for scope in scopes}) <= 1, scopes
+        return entra.answer("token", request)
+
+    entra.raw["token"] = strict
+    with BareSite(with_apis(entra, SCOPES=["User.Read", "api://two/x"])) as site:
+        assert site.browse("/orders", "api") is None
+        assert "api://one/orders.read" in entra.requests_to("token")[0].form["scope"]
+        asked = entra.requests_to("authorize")[0].query["scope"].split()
+        assert {"api://one/orders.read", "User.Read", "api://two/x"} <= set(asked)
+        # The others come by the refresh token.
+        assert site.browse("/graph", "graph", "mail", "api") is None
+        assert site.keyfob.token(scopes=["api://two/x"])
+        assert len(entra.requests_to("authorize")) == 1
+
+
+def test_scopes_of_no_api_are_asked_for_sealed(site: BareSite, provider: Provider) -> None:
+    site.sign_in()
+    answer = site.app.require(site.request("/x"), scopes=["files.read"])
+    assert answer is not None
+    assert "files" not in answer.location
+    assert site.sign_in(answer.location.partition("?")[2]).location == "/x"
+    assert site.keyfob.token(scopes=["files.read"]) == provider.last_access_token
+
+
+def test_what_was_asked_for_sealed_lasts_an_hour(site: BareSite, provider: Provider) -> None:
+    site.sign_in()
+    answer = site.app.require(site.request("/x"), scopes=["files.read"])
+    assert answer is not None
+    site.clock_offset = 3700
+    site.login(answer.location.partition("?")[2])
+    assert "files.read" not in site.login(answer.location.partition("?")[2]).location
+
+
+def test_the_person_of_the_refresh_is_the_sessions(site: BareSite, provider: Provider) -> None:
+    """Two people in two browsers never get each other's token."""
+    site.sign_in("api=api")
+    mine = site.keyfob.token(api="api")
+    provider.person = Person(sub="person-0002", name="Grace Hopper")
+    other = site.another_browser()
+    other.sign_in("api=api")
+
+    assert other.keyfob.token(api="api") != mine
+    assert site.keyfob.token(api="api") == mine
+    renewed = site.keyfob.token(api="api", force_refresh=True)
+    assert provider._access[renewed].person == Person()
