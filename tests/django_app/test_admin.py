@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import clear_url_caches, path
+from django.views.generic import RedirectView
 
+from django_app import urls
 from django_app.site import RunningSite
 from django_keyfob.models import KeyfobAccount, TokenRecord
 from support.form_browser import FormBrowser
@@ -26,6 +31,24 @@ def test_a_staff_member_who_signed_in_is_in_the_admin(
     page = browser.open(f"{site.url}/admin/")
     assert page.status == 200
     assert "Site administration" in page.text
+
+
+def test_the_admins_own_login_page_can_be_left_out(
+    site: RunningSite, browser: FormBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/django.md has it."""
+    to_keyfob = RedirectView.as_view(pattern_name="keyfob:login", query_string=True)
+    patterns = [path("admin/login/", to_keyfob), *urls.urlpatterns]
+    monkeypatch.setattr(urls, "urlpatterns", patterns)
+    clear_url_caches()
+    page = browser.open(f"{site.url}/admin/")
+    assert page.status == 403  # and no circle: they are nobody's staff
+    User.objects.update(is_staff=True, is_superuser=True)
+    with FormBrowser() as fresh:
+        page = fresh.open(f"{site.url}/admin/auth/user/?q=a")
+        assert page.url == f"{site.url}/admin/auth/user/?q=a"
+        assert page.status == 200
+    clear_url_caches()
 
 
 def test_accounts_can_be_looked_at_and_found() -> None:
@@ -55,8 +78,6 @@ def test_a_user_can_be_deleted_with_their_account() -> None:
 
 
 def test_tokens_are_not_in_the_admin() -> None:
-    from django.contrib import admin
-
     assert not admin.site.is_registered(TokenRecord)
 
 

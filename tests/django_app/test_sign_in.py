@@ -63,6 +63,15 @@ def test_a_person_is_a_user_of_djangos(site: RunningSite, browser: FormBrowser) 
     assert TokenRecord.objects.filter(expires_at__gt=0).count() == 2  # session, used attempt
 
 
+def test_microsofts_people_are_known_by_tenant_and_object(browser: FormBrowser) -> None:
+    with Provider(entra=True) as provider, running_site(provider.settings()) as site:
+        page = browser.open(f"{site.url}/private")
+        assert who(page) == "Hello Ada Keyring"
+        account = KeyfobAccount.objects.get()
+        assert (account.issuer, account.subject) == (provider.person.tid, provider.person.oid)
+        assert not site.errors
+
+
 def test_the_session_id_changes_and_what_it_held_stays(
     site: RunningSite, browser: FormBrowser
 ) -> None:
