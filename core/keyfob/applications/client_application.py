@@ -69,8 +69,11 @@ class ClientApplication:
         clock: Callable[[], float] = time.time,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
-        if not client_id:
-            raise ConfigurationError("client_id is missing", setting="CLIENT_ID")
+        _judge_client_id(client_id)
+        if isinstance(allowed_tenants, str):
+            raise ConfigurationError(
+                "allowed_tenants is a list of tenants", setting="ALLOWED_TENANTS"
+            )
         self._client = Client(
             client_id=client_id,
             provider=Provider(_authority(authority, oidc_authority)),
@@ -79,8 +82,8 @@ class ClientApplication:
             leeway=leeway,
             allowed_tenants=allowed_tenants,
             excluded_scopes=_excluded(exclude_scopes),
-            app_name=app_name,
-            app_version=app_version,
+            app_name=_header_text(app_name, "app_name"),
+            app_version=_header_text(app_version, "app_version"),
             clock=clock,
             random_bytes=random_bytes,
         )
@@ -253,6 +256,11 @@ class ClientApplication:
         return run(flow, self._transport)
 
 
+def _judge_client_id(client_id: object) -> None:
+    if not isinstance(client_id, str) or not client_id:
+        raise ConfigurationError("client_id is missing, or not a text", setting="CLIENT_ID")
+
+
 def _authority(authority: str | None, oidc: str | None) -> Authority:
     if authority is not None and oidc is not None:
         raise ConfigurationError(
@@ -273,6 +281,13 @@ def _secret(client_id: str, credential: object) -> ClientSecret | None:
             setting="CLIENT_CREDENTIAL",
         )
     return ClientSecret(client_id, credential)
+
+
+def _header_text(text: str | None, name: str) -> str | None:
+    """It is sent in a header, where not everything fits (RFC 9110 §5.5)."""
+    if text is not None and not all(" " <= character <= "~" for character in text):
+        raise ConfigurationError(f"{name} can only have ASCII's visible characters and spaces")
+    return text
 
 
 def _excluded(scopes: Collection[str] | None) -> frozenset[str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, TypedDict
 
-from keyfob.errors import AuthorizationResponseError, StateMismatchError, TokenResponseError
+from keyfob.errors import (
+    AuthorizationResponseError,
+    ConfigurationError,
+    StateMismatchError,
+    TokenResponseError,
+)
 from keyfob.flows import Flow
 from keyfob.flows.client import Client
 from keyfob.protocol.authorization import (
@@ -14,6 +19,7 @@ from keyfob.protocol.authorization import (
     build_authorization_url,
     judge_authorization_response,
 )
+from keyfob.protocol.client_info import home_account_id_in
 from keyfob.protocol.id_token import Expectations
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.pkce import (
@@ -23,7 +29,7 @@ from keyfob.protocol.pkce import (
     new_nonce,
     new_state,
 )
-from keyfob.protocol.scopes import checked_scopes, scope_text
+from keyfob.protocol.scopes import OPENID_SCOPES, checked_scopes, scope_names, scope_text
 from keyfob.protocol.token_endpoint import parse_token_response
 from keyfob.protocol.userinfo import build_userinfo_request, lacks_profile, merge_userinfo
 
@@ -59,6 +65,8 @@ def initiate(
 ) -> Flow[AuthCodeFlow]:
     """Begin an attempt: its secrets, and the address the browser is sent to."""
     asked = checked_scopes(scopes)
+    if max_age is not None and (type(max_age) is not int or max_age < 0):
+        raise ConfigurationError("max_age is a whole number of seconds, 0 or more")
     metadata = yield from client.metadata()
     scope = sorted(client.sign_in_scopes(asked, metadata))
     verifier = new_code_verifier(client.random_bytes)
@@ -117,8 +125,10 @@ def redeem(
     answer = judge_authorization_response(response, state=state, metadata=metadata)
     if isinstance(answer, AuthorizationRefusal):
         return _refusal(answer)
-    asked = frozenset(scopes) if scopes is not None else frozenset(flow["scope"])
-    if not asked <= set(flow["scope"]):
+    begun = frozenset(flow["scope"])
+    # Without openid among them, Microsoft's answer would name nobody.
+    asked = scope_names(scopes) | (OPENID_SCOPES & begun) if scopes else begun
+    if not asked <= begun:
         raise AuthorizationResponseError(
             "The scopes must be among those the attempt began with", code="scopes"
         )
@@ -132,14 +142,13 @@ def redeem(
             "redirect_uri": flow.get("redirect_uri"),
             "scope": scope_text(asked),
         },
+        client.anchor(home_account_id_in(answer.client_info)),
     )
     tokens = parse_token_response(http)
     if "error" in tokens:
         return tokens
     tokens["id_token_claims"] = yield from _proven_claims(client, metadata, flow, answer, tokens)
-    remember(client, metadata, tokens, asked, grant_type="authorization_code")
-    tokens["token_source"] = "identity_provider"
-    return tokens
+    return remember(client, metadata, tokens, asked, grant_type="authorization_code")
 
 
 def _proven_claims(
@@ -180,24 +189,38 @@ def remember(
     scopes: Collection[str],
     *,
     grant_type: str,
-    skip_account_creation: bool = False,
-) -> None:
-    """Put a judged token response into the cache."""
-    client.cache.add(
-        {
-            "client_id": client.client_id,
-            "scope": sorted(scopes),
-            "token_endpoint": metadata.token_endpoint,
-            "realm": metadata.realm,
-            "environment": client.environment,
-            "grant_type": grant_type,
-            "response": dict(tokens),
-            "data": {},
-            "params": {},
-            "skip_account_creation": skip_account_creation,
-        },
-        now=client.clock(),
-    )
+    refreshed: str | None = None,
+) -> dict[str, Any]:
+    """Put a judged token response into the cache, and return it as MSAL hands it over.
+
+    :param scopes: what was asked for; what was granted, where the response does not say.
+    :param refreshed: at a refresh, the `home_account_id` of the account it was for: the response
+        need not name it again, and must not bring one back that was removed meanwhile.
+    """
+    now = client.clock()
+    response = dict(tokens)
+    if not client.is_microsoft:
+        # It is Microsoft's; what another provider may call so says nothing about the account.
+        response.pop("client_info", None)
+    event: dict[str, Any] = {
+        "client_id": client.client_id,
+        "scope": sorted((tokens.get("scope") or "").split() or scopes),
+        "token_endpoint": metadata.token_endpoint,
+        "realm": metadata.realm,
+        "environment": client.environment,
+        "grant_type": grant_type,
+        "response": response,
+        "data": {},
+        "params": {},
+    }
+    if refreshed is not None:
+        event |= {"home_account_id": refreshed, "skip_account_creation": True}
+    client.cache.add(event, now=now)
+    result = dict(tokens)
+    if result.get("refresh_in") is not None:
+        result["refresh_on"] = int(now + result.pop("refresh_in"))
+    result["token_source"] = "identity_provider"
+    return result
 
 
 def _refusal(answer: AuthorizationRefusal) -> dict[str, Any]:

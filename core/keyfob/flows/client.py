@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 import time
@@ -19,6 +20,9 @@ from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.scopes import sign_in_scopes
 from keyfob.protocol.token_endpoint import build_token_request
+
+#: What fits into a header; whoever names an account may name it anything.
+_UID_UTID = re.compile(r"[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9_-]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,17 @@ class Client:
             metadata, self.client_id, self.secret, grant, {**self._headers(), **(headers or {})}
         )
 
+    def anchor(self, home_account_id: str | None) -> dict[str, str]:
+        """Microsoft's routing hint (its backup authentication service finds the tenant by it)."""
+        if not self.is_microsoft or not home_account_id or not _UID_UTID.fullmatch(home_account_id):
+            return {}
+        return {"X-AnchorMailbox": f"Oid:{home_account_id.replace('.', '@')}"}
+
     def _headers(self) -> dict[str, str]:
         """How Microsoft's support finds this request again; other providers get nothing."""
         if not self.is_microsoft:
             return {}
-        from keyfob import __version__
+        from keyfob._version import __version__
 
         named = {"x-app-name": self.app_name, "x-app-ver": self.app_version}
         return {

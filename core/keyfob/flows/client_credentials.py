@@ -10,7 +10,7 @@ from keyfob.flows import Flow
 from keyfob.flows.auth_code import remember
 from keyfob.flows.client import Client
 from keyfob.flows.silent import cache_hit, is_aging, is_fresh
-from keyfob.protocol.scopes import scope_text
+from keyfob.protocol.scopes import scope_names, scope_text
 from keyfob.protocol.token_endpoint import parse_token_response
 
 
@@ -21,7 +21,8 @@ def acquire(
 
     :returns: a dict with `access_token`, or one with `error`.
     """
-    if not isinstance(scopes, (list, tuple, set, frozenset)) or not scopes:
+    asked = scope_names(scopes)
+    if not asked:
         raise ConfigurationError("acquire_token_for_client needs a list of at least one scope")
     metadata = yield from client.metadata()
     now = client.clock()
@@ -30,8 +31,9 @@ def acquire(
         environment=client.environment,
         client_id=client.client_id,
         realm=metadata.realm,
-        scopes=scopes,
+        scopes=asked,
         now=now,
+        ignore_case=client.is_microsoft,
     )
     usable = held is not None and is_fresh(held, now) and not claims_challenge
     if held is not None and usable and not is_aging(held, now):
@@ -41,7 +43,7 @@ def acquire(
             metadata,
             {
                 "grant_type": "client_credentials",
-                "scope": scope_text(scopes),
+                "scope": scope_text(asked),
                 "claims": claims_challenge,
             },
         )
@@ -55,6 +57,4 @@ def acquire(
     # RFC 6749 §4.4.3: no refresh token here; and nobody is signed in by an application's token.
     for name in ("refresh_token", "id_token", "client_info"):
         tokens.pop(name, None)
-    remember(client, metadata, tokens, scopes, grant_type="client_credentials")
-    tokens["token_source"] = "identity_provider"
-    return tokens
+    return remember(client, metadata, tokens, asked, grant_type="client_credentials")

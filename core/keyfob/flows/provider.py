@@ -36,6 +36,7 @@ _MAY_BE_CURED_BY_NEW_KEYS = frozenset({"unknown_key", "signature"})
 class _Fetched:
     value: Any
     at: float
+    url: str
 
 
 class Provider:
@@ -78,10 +79,7 @@ class Provider:
             return known
         response = yield build_metadata_request(self.authority)
         metadata = parse_metadata(self.authority, response)
-        before = self._metadata
-        self._metadata = _Fetched(metadata, now)
-        if before is not None and before.value.jwks_uri != metadata.jwks_uri:
-            self._keys = None
+        self._metadata = _Fetched(metadata, now, self.authority.metadata_url)
         return metadata
 
     def verified_claims(self, token: object, expected: Expectations) -> Flow[dict[str, Any]]:
@@ -113,7 +111,12 @@ class Provider:
 
     def _signing_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
         held = self._keys
-        if held is not None and 0 <= now - held.at < self._keys_max_age:
+        # Keys from an address that the metadata no longer names prove nothing any more.
+        if (
+            held is not None
+            and held.url == metadata.jwks_uri
+            and 0 <= now - held.at < self._keys_max_age
+        ):
             keys: KeySet = held.value
             return keys
         return (yield from self._fetch_keys(metadata, now))
@@ -121,7 +124,7 @@ class Provider:
     def _fetch_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
         response = yield build_key_set_request(metadata.jwks_uri)
         keys = parse_key_set(response)
-        self._keys = _Fetched(keys, now)
+        self._keys = _Fetched(keys, now, metadata.jwks_uri)
         return keys
 
     def _may_refetch(self, now: float) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from keyfob.cache import AccessTokenEntry
-from keyfob.errors import ConfigurationError, KeyfobError, SubjectChangedError
+from keyfob.errors import ConfigurationError, IdTokenError, KeyfobError, SubjectChangedError
 from keyfob.flows import Flow
 from keyfob.flows.auth_code import remember
 from keyfob.flows.client import Client
+from keyfob.protocol.client_info import home_account_id_in
+from keyfob.protocol.http import strict_json
 from keyfob.protocol.id_token import Expectations, unverified_claims
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.scopes import checked_scopes, refresh_scopes, scope_text
@@ -61,6 +62,8 @@ def acquire(
         realm=metadata.realm,
         scopes=asked,
         now=now,
+        # Elsewhere scopes are case-sensitive (RFC 6749 §3.3).
+        ignore_case=client.is_microsoft,
     )
     usable = held is not None and is_fresh(held, now) and not force_refresh and not claims_challenge
     if held is not None and usable and not is_aging(held, now):
@@ -81,8 +84,11 @@ def acquire(
 
 def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
     expires = float(entry["expires_on"])
-    life = expires - float(entry.get("cached_at") or now)
-    return expires - now >= min(EXPIRY_MARGIN, max(0.0, life) * EXPIRY_MARGIN_SHARE)
+    margin = float(EXPIRY_MARGIN)
+    if entry.get("cached_at"):
+        life = max(0.0, expires - float(entry["cached_at"]))
+        margin = min(margin, life * EXPIRY_MARGIN_SHARE)
+    return expires - now >= margin
 
 
 def is_aging(entry: AccessTokenEntry, now: float) -> bool:
@@ -114,11 +120,7 @@ def _renew(
         environment=client.environment,
         client_id=client.client_id,
     )
-    previous = client.cache.find_id_token(
-        home_account_id=home_account_id,
-        environment=client.environment,
-        client_id=client.client_id,
-    )
+    previous = _previous_claims(client, metadata, home_account_id)
     refused: dict[str, Any] | None = None
     for entry in entries:
         granted = (entry.get("target") or "").split()
@@ -130,10 +132,9 @@ def _renew(
             metadata,
             entry["secret"],
             asked,
-            previous=unverified_claims(previous) if previous else None,
+            home_account_id=home_account_id,
+            previous=previous,
             claims_challenge=claims_challenge,
-            headers=_anchor(client, home_account_id),
-            skip_account_creation=True,
         )
         if "error" not in result:
             return result
@@ -147,12 +148,15 @@ def redeem_refresh_token(
     refresh_token: str,
     scopes: Collection[str],
     *,
+    home_account_id: str | None = None,
     previous: Mapping[str, Any] | None = None,
     claims_challenge: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    skip_account_creation: bool = False,
 ) -> Flow[dict[str, Any]]:
-    """One refresh. Its ID token, where it has one, must name who it named before (§12.2)."""
+    """One refresh. Its ID token, where it has one, must name who it named before (§12.2).
+
+    :param home_account_id: the account it is for; None where only the answer will tell.
+    :param previous: the claims of that account's last ID token.
+    """
     http = yield client.token_request(
         metadata,
         {
@@ -161,7 +165,7 @@ def redeem_refresh_token(
             "scope": scope_text(scopes),
             "claims": claims_challenge,
         },
-        headers,
+        client.anchor(home_account_id),
     )
     tokens = parse_token_response(http)
     if "error" in tokens:
@@ -179,27 +183,51 @@ def redeem_refresh_token(
                 previous=previous,
             ),
         )
-    remembered = dict(tokens)
-    if previous is not None and not tokens.get("id_token"):
-        # The cache names the account by the response; an answer without names keeps the old one.
-        remembered["id_token_claims"] = dict(previous)
-    remember(
-        client,
-        metadata,
-        remembered,
-        scopes,
-        grant_type="refresh_token",
-        skip_account_creation=skip_account_creation,
+    if home_account_id is not None:
+        _judge_account(client, tokens, home_account_id, previous)
+    return remember(
+        client, metadata, tokens, scopes, grant_type="refresh_token", refreshed=home_account_id
     )
-    tokens["token_source"] = "identity_provider"
-    return tokens
 
 
-def _anchor(client: Client, home_account_id: str) -> dict[str, str]:
-    """Microsoft's routing hint (its backup authentication service finds the tenant by it)."""
-    if not client.is_microsoft or home_account_id.count(".") != 1:
-        return {}
-    return {"X-AnchorMailbox": f"Oid:{home_account_id.replace('.', '@')}"}
+def _previous_claims(
+    client: Client, metadata: ProviderMetadata, home_account_id: str
+) -> dict[str, Any] | None:
+    """What the account's last ID token said, or None where there is none that can be read.
+
+    At Microsoft that of this tenant: another tenant's names the same person by another subject.
+    """
+    token = client.cache.find_id_token(
+        home_account_id=home_account_id,
+        environment=client.environment,
+        client_id=client.client_id,
+        realm=metadata.realm if client.is_microsoft else None,
+    )
+    try:
+        return (unverified_claims(token) or None) if token else None
+    except IdTokenError:
+        return None
+
+
+def _judge_account(
+    client: Client,
+    tokens: Mapping[str, Any],
+    home_account_id: str,
+    previous: Mapping[str, Any] | None,
+) -> None:
+    """Refuse an answer about another account than the one that was asked for.
+
+    :raises SubjectChangedError: it is.
+    """
+    if client.is_microsoft:
+        named = home_account_id_in(tokens.get("client_info"))
+        same = named is None or named.lower() == home_account_id.lower()
+    else:
+        # Where an earlier ID token was at hand, this one was compared with it.
+        unseen = previous is None and bool(tokens.get("id_token"))
+        same = not unseen or tokens["id_token_claims"]["sub"] == home_account_id
+    if not same:
+        raise SubjectChangedError("The refreshed tokens are another account's")
 
 
 def _classified(error: dict[str, Any]) -> dict[str, Any]:
@@ -209,12 +237,13 @@ def _classified(error: dict[str, Any]) -> dict[str, Any]:
     return error
 
 
-def merged_claims(challenge: str | None) -> str | None:
+def merged_claims(challenge: object) -> str | None:
     """A claims challenge, checked to be a JSON object (OpenID Connect Core §5.5)."""
     if challenge is None:
         return None
     try:
-        if isinstance(json.loads(challenge), dict):
+        # An API's words: they may be anything.
+        if isinstance(challenge, str) and isinstance(strict_json(challenge.encode()), dict):
             return challenge
     except ValueError:
         pass
@@ -229,8 +258,11 @@ def migrate_refresh_token(
         raise ConfigurationError("The refresh token is missing")
     asked = checked_scopes(scopes)
     metadata = yield from client.metadata()
-    return (
-        yield from redeem_refresh_token(
-            client, metadata, refresh_token, client.sign_in_scopes(asked, metadata)
-        )
-    )
+    if client.is_microsoft:
+        asked = client.sign_in_scopes(asked, metadata)
+    elif asked:
+        # What was granted is not known here. RFC 6749 §6: ask for nothing beyond, so for no more
+        # than is named, and openid, without which nobody would have signed in; where nothing is
+        # named, for all there was.
+        asked |= {"openid"}
+    return (yield from redeem_refresh_token(client, metadata, refresh_token, asked))
