@@ -1,7 +1,7 @@
 """Test what is shipped: build the wheel, install it outside the checkout, run the tests there.
 
-    python3 scripts/installed_tests.py wheel    everything, with every extra
-    python3 scripts/installed_tests.py core     the core's tests, with neither Flask nor Django
+python3 scripts/installed_tests.py wheel    everything, with every extra
+python3 scripts/installed_tests.py core     the core's tests, with neither Flask nor Django
 """
 
 import os

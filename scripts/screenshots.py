@@ -9,8 +9,8 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.demo import Demo, running_demo
-from support.programs import require_program
+from support.demo import Demo, running_demo  # noqa: E402
+from support.programs import require_program  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 
@@ -25,18 +25,16 @@ def main() -> None:
         chromium = playwright.chromium.launch(
             executable_path=require_program("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        page = chromium.new_page(viewport={"width": 1000, "height": 560})
+        page = chromium.new_page(viewport={"width": 1000, "height": 640})
         visit(page, demo)
         chromium.close()
 
 
 def visit(page: Page, demo: Demo) -> None:
     page.goto(demo.flask)
-    shoot(page, "flask-home")
     page.goto(f"{demo.flask}/me")
     shoot(page, "account-picker")
     page.get_by_role("button", name="ada@contoso.example").click()
-    shoot(page, "password")
     page.get_by_label("Password").fill("open-sesame")
     page.get_by_role("button", name="Sign in", exact=True).click()
     shoot(page, "consent")
@@ -46,7 +44,6 @@ def visit(page: Page, demo: Demo) -> None:
     page.get_by_role("button", name="Accept").click()
     shoot(page, "django-me")
     page.goto(f"{demo.flask}/claims")
-    shoot(page, "flask-claims")
     page.get_by_role("button", name="Sign out").click()
     shoot(page, "signed-out")
     page.goto(f"{demo.django}/auth/callback?state=x&code=y")
@@ -57,7 +54,7 @@ def visit(page: Page, demo: Demo) -> None:
 
 def shoot(page: Page, name: str) -> None:
     page.wait_for_load_state()
-    page.screenshot(path=IMAGES / f"{name}.png")
+    page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
     print(f"docs/images/{name}.png", flush=True)
 
 

@@ -98,8 +98,8 @@ _TABLE = (
     SettingInfo(
         "TOKEN_STORE",
         "Where tokens are kept, on the server: `memory://`, `sqlite:///file` (relative to the "
-        "instance folder), `sqlite:////absolute/file`; in Django also `django-db` and "
-        "`django-cache:ALIAS`.",
+        "instance folder), `sqlite:////absolute/file`; in Django also "
+        "`django-db`, the site's own database.",
         "Flask: a SQLite file in the instance folder; Django: `django-db`",
         "`sqlite:////var/lib/site/keyfob.sqlite3`",
     ),
