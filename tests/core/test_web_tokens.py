@@ -377,8 +377,12 @@ def test_losses_that_are_far_apart_are_no_loop(site: BareSite, provider: Provide
         site.store.close()
 
 
-def test_a_browser_that_keeps_no_session_is_told_so(site: BareSite, provider: Provider) -> None:
+@pytest.mark.parametrize("came_from", ["none", "cross-site", "same-site"])
+def test_a_browser_that_keeps_no_session_is_told_so(
+    site: BareSite, provider: Provider, came_from: str
+) -> None:
     site.keeps_session = False
+    site.headers = {"sec-fetch-site": came_from, "sec-fetch-dest": "document"}
     answer = site.browse("/orders")
 
     assert answer is not None
@@ -386,15 +390,29 @@ def test_a_browser_that_keeps_no_session_is_told_so(site: BareSite, provider: Pr
     assert answer.page is not None
     assert answer.page.code == "session_not_kept"
     assert answer.page.retry_url == "/auth/login?next=%2Forders"
-    assert len(provider.requests_to("authorize")) == 2
+    assert len(provider.requests_to("authorize")) == 1
     site.keeps_session = True
     assert site.browse("/orders") is None
 
 
-def test_signing_in_and_out_often_is_no_loop(site: BareSite) -> None:
+@pytest.mark.parametrize("came_from", ["none", "cross-site", "same-origin", ""])
+def test_signing_in_and_out_often_is_no_loop(site: BareSite, came_from: str) -> None:
+    site.headers = {"sec-fetch-site": came_from} if came_from else {}
     for _ in range(5):
         assert site.browse("/orders") is None
         site.logout()
+
+
+def test_a_link_of_ours_is_no_loop(site: BareSite) -> None:
+    """Whatever became of the session: somebody has pressed it."""
+    for _ in range(3):
+        site.headers = {"sec-fetch-site": "none"}
+        site.sign_in()
+        site.session.clear()
+        site.headers = {"sec-fetch-site": "same-origin"}
+        assert site.sign_in().location == "/"
+        site.cookies.clear()
+        site.session.clear()
 
 
 # Several APIs

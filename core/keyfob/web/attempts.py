@@ -36,12 +36,14 @@ class Attempt:
     :param flow: the authorization-code flow, with state, nonce and verifier.
     :param next: the local path to go to afterwards.
     :param api: the downstream API it is for, "" for none.
+    :param sent: whether the browser may have been redirected here, as `rounds.is_sent` has it.
     """
 
     flow: Mapping[str, Any] = field(repr=False)
     next: str
     api: str = ""
     started: float = 0.0
+    sent: bool = False
 
     @property
     def state(self) -> str:
@@ -119,6 +121,8 @@ class Attempts:
     def _pack(self, attempt: Attempt) -> bytes:
         kept = {k: v for k, v in attempt.flow.items() if k != "auth_uri" and v is not None}
         packed = {"f": kept, "n": attempt.next, "a": attempt.api, "t": int(self._now)}
+        if attempt.sent:
+            packed["s"] = 1
         return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _read(self, sealed: str) -> Attempt | None:
@@ -128,7 +132,7 @@ class Attempts:
         if packed is None:
             return None
         content = json.loads(packed)
-        return Attempt(content["f"], content["n"], content["a"], content["t"])
+        return Attempt(content["f"], content["n"], content["a"], content["t"], "s" in content)
 
 
 def use_once(store: SealedStore, attempt: Attempt, now: float) -> bool:

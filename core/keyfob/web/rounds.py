@@ -2,7 +2,8 @@
 
 Two kinds. A signed-in person is sent there for a token, comes back, and it is missing still: the
 session counts those. And a browser that does not keep the session (a Secure cookie over http, a
-cookie that is Strict or too large) looks signed out after each sign-in: a cookie counts those.
+cookie that is Strict or too large) looks signed out right after it signed in: a cookie of our own,
+which it does keep, tells.
 """
 
 from __future__ import annotations
@@ -53,21 +54,22 @@ def _made(rounds: object, now: float) -> int:
     return 0
 
 
-def arrivals(cookies: Mapping[str, str], site: str) -> int:
-    """Sign-ins in a row, just now, of a browser that then had no session."""
-    value = cookies.get(_name(site), "")
-    return int(value) if value in ("1", "2") else 0
+def is_sent(headers: Mapping[str, str]) -> bool:
+    """Whether a browser may have been redirected here, rather than have followed a link of ours:
+    only then can it be going in circles (Fetch Metadata). Other clients do not say."""
+    return headers.get("sec-fetch-site", "same-origin").lower() != "same-origin"
 
 
-def arrival(site: str, number: int, *, path: str, secure: bool) -> Cookie:
-    return Cookie(_name(site), str(min(number, MAX_ROUNDS)), path, _ARRIVAL_LIFETIME, secure)
+def arrival(site: str, *, path: str, secure: bool) -> Cookie:
+    return Cookie(_name(site), "1", path, _ARRIVAL_LIFETIME, secure)
 
 
-def end_of_arrivals(
-    cookies: Mapping[str, str], site: str, *, path: str, secure: bool
-) -> list[Cookie]:
-    name = _name(site)
-    return [Cookie(name, "", path, 0, secure)] if name in cookies else []
+def has_just_arrived(cookies: Mapping[str, str], site: str) -> bool:
+    return _name(site) in cookies
+
+
+def end_of_arrival(site: str, *, path: str, secure: bool) -> Cookie:
+    return Cookie(_name(site), "", path, 0, secure)
 
 
 def _name(site: str) -> str:

@@ -34,7 +34,6 @@ from keyfob.web.problems import (
     refusal_page,
 )
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
-from keyfob.web.rounds import MAX_ROUNDS
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -56,7 +55,7 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     given = request.form if request.method == "POST" else request.query
     home = _home(request)
     next_path = local_path(first(given, "next"), default=home)
-    if not site.session(request.session).is_signed_in and _arrivals(site, request) >= MAX_ROUNDS:
+    if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
     try:
         if first(given, "iss") is not None:
@@ -68,20 +67,26 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
 
 
+def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
+    return (
+        rounds.is_sent(request.headers)
+        and rounds.has_just_arrived(request.cookies, site.cookie_site)
+        and not site.session(request.session).is_signed_in
+    )
+
+
 def _not_kept(site: WebApplication, request: WebRequest, retry: str) -> Answer:
     status, page = SESSION_NOT_KEPT
     answer = page_answer(status, page, retry_url=retry, home_url=_home(request))
-    return replace(answer, cookies=tuple(end_of_arrivals(site, request)))
+    return replace(answer, cookies=end_of_arrival(site, request))
 
 
-def end_of_arrivals(site: WebApplication, request: WebRequest) -> list[Cookie]:
+def end_of_arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, ...]:
     """What lets the next sign-in begin with a clean slate."""
-    return rounds.end_of_arrivals(
-        request.cookies,
-        site.cookie_site,
-        path=_cookie_path(request),
-        secure=cookie_is_secure(request, site.settings.base_url),
-    )
+    if not rounds.has_just_arrived(request.cookies, site.cookie_site):
+        return ()
+    secure = cookie_is_secure(request, site.settings.base_url)
+    return (rounds.end_of_arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
 
 
 def login_url(login: str, next_path: str, **more: str) -> str:
@@ -135,7 +140,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         claims_challenge=claims,
         response_mode="form_post" if settings.response_mode == "form_post" else None,
     )
-    attempt = Attempt(flow, next_path, api, site.clock())
+    attempt = Attempt(flow, next_path, api, site.clock(), rounds.is_sent(request.headers))
     cookies = _attempts(site, request).start(
         attempt,
         home=_home(request),
@@ -267,18 +272,16 @@ def _finish_attempt(
         identity = Identity.from_claims(
             result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
         )
-        had_session = site.session(request.session).is_signed_in
         _begin(site, request, document, identity, establish)
     except KeyfobError as error:
         status, page = page_for(error)
         return page_answer(status, page, retry_url=retry, home_url=_home(request), error=error)
-    arrived = rounds.arrival(
-        site.cookie_site,
-        1 if had_session else _arrivals(site, request) + 1,
-        path=_cookie_path(request),
-        secure=cookie_is_secure(request, site.settings.base_url),
-    )
-    return redirect(next_path, cookies=[arrived])
+    return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
+
+
+def _arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, ...]:
+    secure = cookie_is_secure(request, site.settings.base_url)
+    return (rounds.arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
 
 
 def _unambiguous(response: Pairs) -> dict[str, str]:
@@ -318,7 +321,7 @@ def _discard(site: WebApplication, document: Document) -> None:
     try:
         delete_document(site.store, document.key)
     except StoreError as error:
-        logger.warning("A sign-in could not tidy the token store: %s", error)
+        logger.warning("A sign-in could not remove a record of the token store: %s", error)
 
 
 def _refused(result: dict[str, Any], retry: str, home: str) -> Answer:
@@ -338,10 +341,6 @@ def _refused(result: dict[str, Any], retry: str, home: str) -> Answer:
 
 def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
     return Attempts(request.cookies, sealer=site.sealer, site=site.cookie_site, now=site.clock())
-
-
-def _arrivals(site: WebApplication, request: WebRequest) -> int:
-    return rounds.arrivals(request.cookies, site.cookie_site)
 
 
 def _cookie_path(request: WebRequest) -> str:

@@ -12,7 +12,7 @@ from keyfob.protocol.logout import build_end_session_url
 from keyfob.web.document import Document
 from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, first, redirect
 from keyfob.web.redirect_uri import public_url
-from keyfob.web.sign_in import end_of_arrivals
+from keyfob.web.sign_in import end_of_arrival
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -38,7 +38,7 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
         logger.warning("A sign-out could not read the token store: %s", error)
     session.forget()
     end()
-    ended = tuple(end_of_arrivals(site, request))
+    ended = end_of_arrival(site, request)
     try:
         target = _provider_target(site, request, document)
     except KeyfobError as error:
