@@ -1,0 +1,20 @@
+"""The adapter contract, held by Django."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite(
+    "adapter_contract", "support.contract_apis", "support.contract_callbacks"
+)
+
+from adapter_contract import AdapterContract, RunningSite  # noqa: E402
+from django_app.site import running_site  # noqa: E402
+
+
+class TestDjango(AdapterContract):
+    guarded_by_us = ("/me", "/call")
+
+    @pytest.fixture
+    def running_site(self) -> RunningSite:
+        return running_site
