@@ -53,6 +53,7 @@ class ApiContract(ContractBase):
         provider.expires_in = 1
         browser.open(f"{site.url}/me")
         provider.expires_in = None
+        asked = len(provider.requests_to("token"))
         time.sleep(1.1)
         cookies = browser.session.cookies.get_dict()
 
@@ -61,7 +62,7 @@ class ApiContract(ContractBase):
 
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(me, range(8))) == {200}
-        assert len(provider.requests_to("token")) == 2
+        assert len(provider.requests_to("token")) == asked + 1
 
     def test_a_refresh_that_names_somebody_else_ends_the_session(
         self, site: Site, provider: Provider, browser: FormBrowser
