@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from keyfob.errors import AnswerRefused, ProviderUnreachable
 from keyfob.protocol.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse
 from keyfob.protocol.urls import without_query
+from keyfob.transport.requests_transport import RequestHeaders
 
 
 class HttpClientTransport:
     """Sends through an object with `get(url, params=, headers=)`, `post(url, params=, data=,
     headers=)` and `close()`, whose answers have `status_code`, `text` and perhaps `headers`.
 
-    Timeouts, proxies and certificates are then the object's own affair.
+    Timeouts, proxies and certificates are then the object's own affair. It should not follow
+    redirects: with them the client's secret would go where any answer says. A `requests.Session`
+    is told so; an answer of another object that came by a redirect is refused.
     """
 
     def __init__(self, http_client: Any) -> None:
         self._http_client = http_client
 
+    def __repr__(self) -> str:
+        return f"<HttpClientTransport {type(self._http_client).__name__}>"
+
     def send(self, request: HttpRequest) -> HttpResponse:
-        call = {"params": dict(request.params), "headers": dict(request.headers)}
+        url = without_query(request.url)
+        outcome = self._exchange(request)
+        if isinstance(outcome, ProviderUnreachable):
+            raise outcome
+        if outcome is None:
+            raise AnswerRefused(
+                f"{request.what.capitalize()} at {url} answered with a redirect, and http_client "
+                "followed it; it must not",
+                url=url,
+                code="redirect_refused",
+            )
+        if len(outcome.body) > MAX_ANSWER_BYTES:
+            raise AnswerRefused(
+                f"{request.what.capitalize()} sent more than {MAX_ANSWER_BYTES:,} bytes",
+                url=url,
+                code="too_large",
+            )
+        return outcome
+
+    def close(self) -> None:
+        self._http_client.close()
+
+    def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable | None:
+        """The answer; what went wrong; or None where a redirect was followed."""
+        call: dict[str, Any] = {"params": dict(request.params)}
+        if _is_requests_session(self._http_client):
+            call |= {"auth": RequestHeaders(request.headers), "allow_redirects": False}
+        else:
+            call["headers"] = dict(request.headers)
         try:
             if request.method == "POST":
                 answer = self._http_client.post(request.url, data=dict(request.form or {}), **call)
             else:
                 answer = self._http_client.get(request.url, **call)
-        except OSError as error:
-            # requests' and the standard library's errors are OSErrors, and their texts hold URLs.
-            raise ProviderUnreachable(
+            if getattr(answer, "history", None):
+                return None
+            named = dict(getattr(answer, "headers", None) or {})
+            headers = {str(name).lower(): str(value) for name, value in named.items()}
+            body = answer.text.encode("utf-8", "replace")
+            return HttpResponse(int(answer.status_code), headers, body, request.url)
+        except Exception as error:  # noqa: BLE001 - every library has errors of its own
+            # Only their kind is told: their texts and attributes hold addresses and bodies.
+            return ProviderUnreachable(
                 f"{request.what.capitalize()} could not be reached ({type(error).__name__})",
                 url=without_query(request.url),
-            ) from None
-        body = answer.text.encode("utf-8", "replace")
-        if len(body) > MAX_ANSWER_BYTES:
-            raise AnswerRefused("The answer is too large", url=without_query(request.url))
-        headers = {str(k).lower(): str(v) for k, v in dict(getattr(answer, "headers", {})).items()}
-        return HttpResponse(int(answer.status_code), headers, body, request.url)
+            )
 
-    def close(self) -> None:
-        self._http_client.close()
+
+def _is_requests_session(http_client: object) -> bool:
+    requests = sys.modules.get("requests")
+    return requests is not None and isinstance(http_client, requests.Session)

@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import AnswerRefused, ProviderUnreachable
+from keyfob.errors import AnswerRefused, ConfigurationError, ProviderUnreachable
 from keyfob.protocol.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse
 from keyfob.protocol.urls import without_query
 
@@ -20,14 +21,19 @@ logger = logging.getLogger(__name__)
 #: Seconds for a whole exchange, from connecting to the last byte.
 DEFAULT_TIMEOUT = 10.0
 _CHUNK = 16_384
+#: Each at most makes a thousand bytes of one, so that a chunk stays a bearable size. Others, and
+#: one inside another, make millions.
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 
 class RequestsTransport:
     """Sends requests through one pooled `requests.Session`, made when first needed.
 
-    :param timeout: seconds for one whole exchange.
+    :param timeout: seconds for one whole exchange; a connection gets half of them, so that a
+        second try to connect is in time too.
     :param verify: as requests has it: False, or a CA bundle's path.
     :param proxies: as requests has it; the environment's are used as well.
+    :raises ConfigurationError: the timeout is no time, or there is no such CA bundle.
     """
 
     def __init__(
@@ -37,6 +43,10 @@ class RequestsTransport:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
+        if not _is_time(timeout):
+            raise ConfigurationError("timeout is a number of seconds, more than 0")
+        if isinstance(verify, str) and not Path(verify).exists():
+            raise ConfigurationError(f"verify names a CA bundle that is not there: {verify}")
         self._timeout = timeout
         self._verify = verify
         self._proxies = dict(proxies or {})
@@ -47,11 +57,32 @@ class RequestsTransport:
         return f"<RequestsTransport timeout={self._timeout}>"
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        import requests
+        started = time.monotonic()
+        outcome = self._exchange(request)
+        if isinstance(outcome, ProviderUnreachable):
+            # Raised only here, it has no context: requests' own error holds the whole request.
+            raise outcome
+        logger.debug(
+            "%s %s: HTTP %d, %d bytes, %.0f ms",
+            request.method,
+            without_query(request.url),
+            outcome.status,
+            len(outcome.body),
+            (time.monotonic() - started) * 1000,
+        )
+        return outcome
+
+    def close(self) -> None:
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable:
         import urllib3
 
-        url = without_query(request.url)
-        started = time.monotonic()
+        # For requests' types it is a number, or two; urllib3's own has the total as well.
+        timeout: Any = urllib3.Timeout(total=self._timeout, connect=self._timeout / 2)
         try:
             with self._open().request(
                 request.method,
@@ -59,32 +90,21 @@ class RequestsTransport:
                 params=dict(request.params),
                 data=request.form,
                 # By auth= and not headers=: a netrc entry would replace a bare header.
-                auth=_Headers(request.headers),
-                timeout=self._timeout,
+                auth=RequestHeaders(request.headers),
+                timeout=timeout,
                 verify=self._verify,
                 proxies=self._proxies,
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body = self._read(answer, request, started + self._timeout)
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _unreachable(request, error) from None
-        logger.debug(
-            "%s %s: HTTP %d, %d bytes, %.0f ms",
-            request.method,
-            url,
-            answer.status_code,
-            len(body),
-            (time.monotonic() - started) * 1000,
-        )
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return HttpResponse(answer.status_code, headers, body, request.url)
-
-    def close(self) -> None:
-        with self._lock:
-            session, self._session = self._session, None
-        if session is not None:
-            session.close()
+                body = _read(answer, request)
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return HttpResponse(answer.status_code, headers, body, request.url)
+        except AnswerRefused:
+            raise
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            # requests' errors are OSErrors, and so is what it says of a missing CA bundle.
+            return _unreachable(request, error)
 
     def _open(self) -> requests.Session:
         if self._session is None:
@@ -93,38 +113,46 @@ class RequestsTransport:
                     self._session = _new_session()
         return self._session
 
-    def _read(self, answer: requests.Response, request: HttpRequest, deadline: float) -> bytes:
-        """The body as it arrives, so that neither a flood nor a trickle holds us.
 
-        `read1` returns what is there; `iter_content` would wait until a chunk is full.
-        """
-        body = bytearray()
-        while chunk := answer.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise AnswerRefused(
-                    f"{request.what.capitalize()} sent more than {MAX_ANSWER_BYTES:,} bytes",
-                    url=without_query(request.url),
-                    code="too_large",
-                )
-            if time.monotonic() > deadline:
-                raise ProviderUnreachable(
-                    f"{request.what.capitalize()} took longer than {self._timeout:g} seconds "
-                    "to answer",
-                    url=without_query(request.url),
-                    code="timeout",
-                )
-        return bytes(body)
+def _is_time(timeout: object) -> bool:
+    return isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout > 0
+
+
+def _read(answer: requests.Response, request: HttpRequest) -> bytes:
+    """The body as it arrives, so that a flood ends early. The connection bounds the time.
+
+    `read1` returns what is there; `iter_content` would wait until a chunk is full.
+    """
+    what, url = request.what.capitalize(), without_query(request.url)
+    if answer.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+        raise AnswerRefused(
+            f"{what} answered in an encoding that was not asked for", url=url, code="encoding"
+        )
+    body = bytearray()
+    while chunk := answer.raw.read1(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise AnswerRefused(
+                f"{what} sent more than {MAX_ANSWER_BYTES:,} bytes", url=url, code="too_large"
+            )
+    return bytes(body)
 
 
 def _new_session() -> requests.Session:
+    from http.cookiejar import DefaultCookiePolicy
+
     import requests
-    from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
+    from keyfob.transport.punctual import PunctualAdapter
+
     session = requests.Session()
+    session.headers["Accept-Encoding"] = "gzip, deflate"
+    # One session serves everybody: what a provider would have us remember of one person's
+    # exchange must not go out with another's.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # One more try when no connection came about; nothing that may have been sent is sent again.
-    adapter = HTTPAdapter(
+    adapter = PunctualAdapter(
         max_retries=Retry(total=1, connect=1, read=0, status=0, other=0, redirect=0)
     )
     session.mount("https://", adapter)
@@ -132,7 +160,7 @@ def _new_session() -> requests.Session:
     return session
 
 
-class _Headers:
+class RequestHeaders:
     """Sets a request's headers as its authentication, which requests keeps from other hosts."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
@@ -161,6 +189,13 @@ def _unreachable(request: HttpRequest, error: Exception) -> ProviderUnreachable:
         )
     if isinstance(error, requests.exceptions.ProxyError):
         return ProviderUnreachable(f"The proxy before {url} failed", url=url, code="proxy")
+    if type(error) is OSError:
+        return ProviderUnreachable(
+            f"{what} at {url} cannot be trusted: there is no CA bundle where REQUESTS_CA_BUNDLE "
+            "or CURL_CA_BUNDLE says",
+            url=url,
+            code="certificate",
+        )
     return ProviderUnreachable(
         f"{what} at {url} could not be reached ({type(error).__name__})", url=url
     )

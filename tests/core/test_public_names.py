@@ -1,0 +1,69 @@
+"""What `keyfob` offers by name, and that importing it costs next to nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import keyfob
+from keyfob.errors import IdTokenError, KeyfobError
+
+HEAVY = {"requests", "urllib3", "cryptography", "joserfc", "itsdangerous", "ssl", "http.client"}
+FRAMEWORKS = {"flask", "werkzeug", "django"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The modules a fresh interpreter has loaded then."""
+    script = f"{code}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], check=True, capture_output=True, text=True
+    )
+    return set(run.stdout.split())
+
+
+def test_the_exported_names_are_these() -> None:
+    assert set(keyfob.__all__) == {
+        "ConfidentialClientApplication",
+        "IdTokenError",
+        "KeyfobError",
+        "SerializableTokenCache",
+        "TokenCache",
+        "__version__",
+    }
+    assert dir(keyfob) == sorted(keyfob.__all__)
+
+
+@pytest.mark.parametrize("name", keyfob.__all__)
+def test_every_exported_name_is_there(name: str) -> None:
+    assert getattr(keyfob, name)
+
+
+def test_a_name_that_is_not_there_is_said() -> None:
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        _ = keyfob.NoSuchName
+
+
+def test_an_id_token_error_is_msals_kind() -> None:
+    assert issubclass(IdTokenError, RuntimeError)
+    assert issubclass(IdTokenError, KeyfobError)
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    loaded = loaded_after("import keyfob")
+    assert not loaded & (HEAVY | FRAMEWORKS)
+    assert {name for name in loaded if name.startswith("keyfob.")} == {"keyfob._version"}
+
+
+def test_an_application_is_made_without_the_network_library_or_cryptography() -> None:
+    code = (
+        "import keyfob\n"
+        "keyfob.ConfidentialClientApplication('id', 'secret', token_cache=keyfob.TokenCache())"
+    )
+    loaded = loaded_after(code)
+    assert not loaded & ({"requests", "urllib3", "cryptography", "joserfc"} | FRAMEWORKS)
+
+
+def test_no_framework_is_ever_loaded() -> None:
+    assert not loaded_after("import keyfob.applications, keyfob.transport, keyfob.web") & FRAMEWORKS
