@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from keyfob.errors import InteractionRequired
 from keyfob.web.stores import MemoryStore
 from support.bare_site import BareSite, with_apis
 from support.provider import Person, Provider
@@ -87,6 +88,17 @@ def test_a_store_that_forgets_everything_does_not_loop(site: BareSite) -> None:
         answer = forgetful.browse("/orders", "api")
         assert answer is not None
         assert answer.status == 403
+
+
+def test_nor_are_those_of_a_page_that_needs_no_token(site: BareSite) -> None:
+    """Nothing tells that such a trip brought what was missing, but that time passes."""
+    site.sign_in()
+    lost = InteractionRequired("lost", code="tokens_lost")
+    for minutes in (0, 1, 15, 16, 60):
+        site.clock_offset = minutes * 60
+        assert site.app.handle(site.request("/claims"), lost).status == 302
+    assert site.app.handle(site.request("/claims"), lost).status == 302
+    assert site.app.handle(site.request("/claims"), lost).status == 403
 
 
 def test_losses_that_are_far_apart_are_no_loop(site: BareSite, provider: Provider) -> None:
