@@ -38,6 +38,8 @@ def parse_http_url(url: object) -> SplitResult:
         raise ValueError("does not start with https://")
     if not parts.hostname:
         raise ValueError("names no host")
+    if "[" in parts.netloc:
+        ipaddress.IPv6Address(parts.hostname)  # Python 3.10's urlsplit takes anything in brackets
     if parts.username is not None or parts.password is not None:
         raise ValueError("has a user name in it")
     _ = parts.port  # raises ValueError when it is not a number in range
