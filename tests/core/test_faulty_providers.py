@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
-from support.bare_site import BareSite
-from support.faults import FAULTS, REFRESH_FAULTS, VARIANTS, Fault, Variant
 
 from keyfob.errors import KeyfobError
 from keyfob.web.stores import MemoryStore
+from support.bare_site import BareSite
+from support.faults import FAULTS, REFRESH_FAULTS, VARIANTS, Fault, Variant
 
 STRICT = [fault for fault in FAULTS if not fault.debatable]
 

@@ -68,6 +68,13 @@ def test_the_least_document_is_enough() -> None:
     assert metadata.realm == "tenant"
 
 
+@pytest.mark.parametrize(
+    "name", ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"]
+)
+def test_a_provider_elsewhere_may_not_name_this_machine_by_plain_http(name: str) -> None:
+    assert refusal(**{name: "http://127.0.0.1:8400/x"}) == f"{name}_refused"
+
+
 def test_a_root_issuer_may_end_in_a_slash_on_either_side() -> None:
     assert parsed(issuer="https://idp.example/").issuer == "https://idp.example/"
     assert parsed(oidc_authority("https://idp.example/")).issuer == "https://idp.example"
@@ -199,8 +206,10 @@ def test_an_address_that_must_not_be_used_is_refused(name: str, value: str) -> N
     assert refusal(**{name: value}) == f"{name}_refused"
 
 
-def test_addresses_of_this_machine_may_be_plain_http() -> None:
-    assert parsed(jwks_uri="http://127.0.0.1:8400/keys").jwks_uri == "http://127.0.0.1:8400/keys"
+def test_addresses_of_a_provider_on_this_machine_may_be_plain_http() -> None:
+    here = "http://127.0.0.1:8400"
+    found = parsed(oidc_authority(here), issuer=here, jwks_uri="http://localhost:8401/keys")
+    assert found.jwks_uri == "http://localhost:8401/keys"
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_hints_and_prompt_travel_on(site: BareSite) -> None:
     assert query["prompt"] == "login"
 
 
+def test_a_trip_for_a_token_says_whose_and_a_plain_sign_in_does_not(provider: Provider) -> None:
+    with BareSite(with_apis(provider)) as site:
+        site.sign_in()
+        assert asked(site.login("api=api"))["login_hint"] == provider.person.preferred_username
+        assert asked(site.login("api=api&login_hint=grace"))["login_hint"] == "grace"
+        assert "login_hint" not in asked(site.login())
+        site.session.clear()
+        assert "login_hint" not in asked(site.login("api=api"))
+
+
 @pytest.mark.parametrize("prompt", ["", "LOGIN", "login consent", "admin_consent", "x" * 5000])
 def test_an_unknown_prompt_is_left_out(site: BareSite, prompt: str) -> None:
     assert "prompt" not in asked(site.login(urlencode({"prompt": prompt})))

@@ -24,20 +24,19 @@ def build_end_session_url(
     """Where the browser is sent to end the provider's session too; None where it has no such
     address.
 
-    Microsoft takes `logout_hint`, the `login_hint` claim, and then asks nothing; others know the
-    session by `id_token_hint`. An ID token proves nothing to anybody but us, yet it names the
-    person: it goes to the provider only where no lesser hint does.
+    Microsoft takes the `login_hint` claim as `logout_hint`, and then asks nothing; never a user
+    name. Everywhere else, and at Microsoft without that claim, the session is known by
+    `id_token_hint`. An ID token proves nothing to anybody but us, yet it names the person: it
+    goes to the provider only where no lesser hint does.
     """
     if metadata.end_session_endpoint is None:
         return None
     hint: dict[str, str] = {}
-    if metadata.is_microsoft:
-        login_hint = claims.get("login_hint") or claims.get("preferred_username")
-        if isinstance(login_hint, str):
-            hint["logout_hint"] = login_hint
+    if metadata.is_microsoft and isinstance(claims.get("login_hint"), str):
+        hint["logout_hint"] = claims["login_hint"]
     elif id_token and len(id_token) <= MAX_HINT_LENGTH:
         hint["id_token_hint"] = id_token
-    elif isinstance(claims.get("preferred_username"), str):
+    elif not metadata.is_microsoft and isinstance(claims.get("preferred_username"), str):
         hint["logout_hint"] = claims["preferred_username"]
     query = {
         **hint,

@@ -109,11 +109,11 @@ def parse_metadata(authority: Authority, response: HttpResponse) -> ProviderMeta
     _judge_issuer(authority, issuer)
     return ProviderMetadata(
         issuer=issuer,
-        authorization_endpoint=_address(document, "authorization_endpoint"),
-        token_endpoint=_address(document, "token_endpoint"),
-        jwks_uri=_address(document, "jwks_uri"),
-        userinfo_endpoint=_optional_address(document, "userinfo_endpoint"),
-        end_session_endpoint=_optional_address(document, "end_session_endpoint"),
+        authorization_endpoint=_address(authority, document, "authorization_endpoint"),
+        token_endpoint=_address(authority, document, "token_endpoint"),
+        jwks_uri=_address(authority, document, "jwks_uri"),
+        userinfo_endpoint=_optional_address(authority, document, "userinfo_endpoint"),
+        end_session_endpoint=_optional_address(authority, document, "end_session_endpoint"),
         signing_algorithms=_signing_algorithms(document),
         token_auth_methods=_names(document, "token_endpoint_auth_methods_supported"),
         scopes_supported=_names(document, "scopes_supported"),
@@ -130,10 +130,13 @@ def _text(document: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _address(document: Mapping[str, Any], name: str) -> str:
+def _address(authority: Authority, document: Mapping[str, Any], name: str) -> str:
     value = _text(document, name)
     try:
         parts = parse_secure_url(value)
+        if parts.scheme == "http" and authority.origin.startswith("https://"):
+            # Plain http is for a provider on this machine; one elsewhere has no business here.
+            raise ValueError("uses plain http, which the authority itself does not")
         if parts.fragment:
             raise ValueError("has a fragment")
     except ValueError as reason:
@@ -143,8 +146,8 @@ def _address(document: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _optional_address(document: Mapping[str, Any], name: str) -> str | None:
-    return _address(document, name) if document.get(name) is not None else None
+def _optional_address(authority: Authority, document: Mapping[str, Any], name: str) -> str | None:
+    return _address(authority, document, name) if document.get(name) is not None else None
 
 
 def _names(document: Mapping[str, Any], name: str) -> frozenset[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from keyfob.web import challenge, sign_in, sign_out
 from keyfob.web.csrf import csrf_token, is_csrf_token
 from keyfob.web.exchange import Answer, WebRequest
 from keyfob.web.identity import Identity
+from keyfob.web.locks import KeyedLocks
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import SESSION_KEY, WebSession
 from keyfob.web.settings import DownstreamApi, Settings
@@ -21,8 +21,6 @@ from keyfob.web.stores import SealedStore, TokenStore
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
-
-_LOCKS = 64
 
 
 class WebApplication:
@@ -61,7 +59,7 @@ class WebApplication:
             KeyRing.derive(keys, f"cookies {settings.client_id}").newest()[1].hex()[:6]
         )
         self._session_lifetime = session_lifetime
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._locks = KeyedLocks()
         self._adapter: Any = None
 
     def __repr__(self) -> str:
@@ -141,8 +139,8 @@ class WebApplication:
         return self.clock() + self._session_lifetime()
 
     def lock(self, key: str) -> AbstractContextManager[object]:
-        """One refresh per session at a time in this process; sessions share few locks."""
-        return self._locks[hash(key) % _LOCKS]
+        """One refresh per session at a time in this process."""
+        return self._locks.hold(key)
 
     def api_settings(self, name: str) -> DownstreamApi:
         api = self.settings.downstream_apis.get(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import posixpath
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         scopes,
         redirect_uri=redirect_uri,
         prompt=prompt if prompt in _PROMPTS else None,
-        login_hint=_hint(given, "login_hint"),
+        login_hint=_hint(given, "login_hint") or _known_name(site, request, given),
         domain_hint=_hint(given, "domain_hint"),
         claims_challenge=claims,
         response_mode="form_post" if settings.response_mode == "form_post" else None,
@@ -227,7 +228,8 @@ def _bounce(site: WebApplication, request: WebRequest) -> Answer:
         error = AuthorizationResponseError("The posted response is too large", code="too_large")
         status, page = page_for(error)
         return page_answer(status, page, retry_url=request.routes.login, error=error)
-    sealed = site.sealer.seal_text(content, context=_BOUNCE, now=site.clock())
+    # Compressed, since what is sealed grows by a third: some servers take no address over 4 kB.
+    sealed = site.sealer.seal_text(zlib.compress(content), context=_BOUNCE, now=site.clock())
     return redirect(f"{request.routes.callback}?{urlencode({'posted': sealed})}", status=303)
 
 
@@ -238,7 +240,8 @@ def _response(site: WebApplication, request: WebRequest) -> Pairs:
     content = site.sealer.unseal_text(
         posted, context=_BOUNCE, max_age=_BOUNCE_LIFETIME, now=site.clock()
     )
-    return [(name, value) for name, value in json.loads(content)] if content else []
+    pairs = json.loads(zlib.decompress(content)) if content else []
+    return [(name, value) for name, value in pairs]
 
 
 def _no_attempt(site: WebApplication, request: WebRequest, next_path: str = "") -> Answer:
@@ -350,6 +353,17 @@ def _cookie_path(request: WebRequest) -> str:
 
 def _home(request: WebRequest) -> str:
     return f"{request.root_path}/"
+
+
+def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str | None:
+    """Whose token this trip is for, so that the provider need not ask which account it is.
+
+    A plain sign-in names nobody: it may be meant for another account.
+    """
+    if first(given, "api") is None and first(given, "ask") is None:
+        return None
+    name = site.session(request.session).user.username
+    return name if 0 < len(name) <= _MAX_HINT and name.isprintable() else None
 
 
 def _hint(given: Pairs, name: str) -> str | None:
