@@ -22,7 +22,7 @@ demo: demo-env ## the local identity provider, a Flask site and a Django site
 	@exec $(BIN)/python demo_sites/run.py
 
 test: dev-env ## the whole suite
-	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
 check: dev-env ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

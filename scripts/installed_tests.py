@@ -58,7 +58,8 @@ def test(kind: str, folder: Path) -> int:
         shutil.rmtree(place / "demo_sites" / package, ignore_errors=True)
     check_origins(kind, python, venv, place)
     say(f"Running {' '.join(run)}")
-    command = [python, "-m", "pytest", "-n", os.environ.get("WORKERS", "auto"), "-q", *run]
+    workers = os.environ.get("WORKERS", "auto")
+    command = [python, "-m", "pytest", "-n", workers, "--dist", "loadscope", "-q", *run]
     return subprocess.run(command, cwd=place, check=False).returncode
 
 

@@ -62,7 +62,18 @@ def run(python: str, version: str, django: str) -> bool:
     if subprocess.run(set_up, cwd=ROOT, check=False).returncode != 0:
         return False
     workers = os.environ.get("WORKERS", "auto")
-    tests = [f"{venv}/bin/python", "-m", "pytest", "-n", workers, "-q", "-m", "not browser"]
+    tests = [
+        f"{venv}/bin/python",
+        "-m",
+        "pytest",
+        "-n",
+        workers,
+        "--dist",
+        "loadscope",
+        "-q",
+        "-m",
+        "not browser",
+    ]
     return subprocess.run(tests, cwd=ROOT, check=False).returncode == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Request, expect
 
 from browser.test_sign_in import both_sites, sign_in
 from support.demo import Demo, running_demo
@@ -35,17 +35,12 @@ def test_a_cross_site_post_signs_in_with_lax_cookies_and_no_code_in_an_address(
 
     page.goto(f"{base}/claims")
     sign_in(page)
-    continue_if_asked(page)
+    if not scripts:
+        # The page that sends the form has a button for those whose browser does not.
+        page.get_by_role("button", name="Continue").click()
 
     expect(page).to_have_url(f"{base}/claims")
     expect(page.get_by_role("main")).to_contain_text("ada@contoso.example")
     assert [request.method for request in callbacks] == ["POST", "GET"]
     assert not any("code=" in request.url for request in callbacks)
     context.close()
-
-
-def continue_if_asked(page: Page) -> None:
-    """Without scripts a person presses the button that sends the form."""
-    button = page.get_by_role("button", name="Continue")
-    if button.count():
-        button.click()
