@@ -128,6 +128,51 @@ class TestFromTheCache:
         assert (entra.silent("user.read") or {})["token_source"] == "cache"
 
 
+class TestAtHand:
+    def test_it_is_what_a_silent_call_gives_from_the_cache(self, site: Site) -> None:
+        site.clock.offset = 10
+        found = site.app.token_at_hand(["email"], site.account)
+        assert found is not None
+        assert found["access_token"] == (site.silent() or {})["access_token"]
+        assert found["token_source"] == "cache"
+
+    def test_nobody_is_asked_for_what_is_not_there(self, site: Site) -> None:
+        assert site.app.token_at_hand(["calendar"], site.account) is None
+        assert site.app.token_at_hand(["email"], {"home_account_id": "stranger"}) is None
+        assert site.app.token_at_hand(["email"], None) is None
+        site.clock.offset = 3310
+        assert site.app.token_at_hand(["email"], site.account) is None
+        assert site.provider.requests == []
+
+    def test_a_token_to_be_renewed_is_not_at_hand(self) -> None:
+        with Provider() as provider:
+            provider.mutate_token_response = lambda document: document.update(refresh_in=100)
+            site = Site(provider)
+            assert site.app.token_at_hand(["email"], site.account)
+            site.clock.offset = 101
+            assert site.app.token_at_hand(["email"], site.account) is None
+            site.app.close()
+
+    def test_before_anything_is_known_of_the_provider_nothing_is(self, site: Site) -> None:
+        fresh = application(site.provider, clock=site.clock, token_cache=site.cache)
+        assert fresh.token_at_hand(["email"], site.account) is None
+        assert site.provider.requests == []
+
+    @pytest.mark.parametrize("account", [{}, {"home_account_id": None}, {"home_account_id": 1}])
+    def test_an_account_that_is_none_is_refused(self, site: Site, account: Any) -> None:
+        with pytest.raises(ConfigurationError):
+            site.app.token_at_hand(["email"], account)
+
+    def test_metadata_that_are_old_serve_for_a_token_that_is_there(self) -> None:
+        with Provider(expires_in=3 * 24 * 3600) as provider:
+            site = Site(provider)
+            site.clock.offset = 2 * 24 * 3600
+            assert site.app.token_at_hand(["email"], site.account)
+            assert (site.silent() or {})["token_source"] == "cache"
+            assert provider.requests == []
+            site.app.close()
+
+
 class TestRefresh:
     def test_the_result_has_msals_keys_and_takes_the_old_tokens_place(self, site: Site) -> None:
         before = site.silent()

@@ -149,6 +149,18 @@ class ClientApplication:
             home, [self._client.environment], self.client_id
         )
 
+    def token_at_hand(
+        self, scopes: Collection[str], account: Mapping[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """A token for an account, from the cache only, never from the network.
+
+        :param scopes: what the token must be good for.
+        :param account: one of `get_accounts()`.
+        :returns: a dict with `access_token`; None where there is no such token, or one that should
+            be renewed: then `acquire_token_silent` is to be asked.
+        """
+        return silent.at_hand(self._client, scopes, account)
+
     def acquire_token_silent(
         self,
         scopes: Collection[str],

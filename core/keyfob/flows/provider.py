@@ -73,6 +73,12 @@ class Provider:
             return metadata
         return None
 
+    @property
+    def last_metadata(self) -> ProviderMetadata | None:
+        """What was fetched last, however long ago."""
+        held = self._metadata
+        return None if held is None else held.value
+
     def metadata(self, now: float) -> Flow[ProviderMetadata]:
         known = self.known_metadata(now)
         if known is not None:

@@ -49,22 +49,14 @@ def acquire(
     """
     if account is None:
         return None
-    home = account.get("home_account_id")
-    if not isinstance(home, str) or not home:
-        raise ConfigurationError("The account has no home_account_id; take it from get_accounts()")
-    asked = checked_scopes(scopes)
+    home, asked = _home_account_id(account), checked_scopes(scopes)
+    if not force_refresh and not claims_challenge:
+        found = at_hand(client, asked, account)
+        if found is not None:
+            return found
     metadata = yield from client.metadata()
     now = client.clock()
-    held = client.cache.find_access_token(
-        home_account_id=home,
-        environment=client.environment,
-        client_id=client.client_id,
-        realm=metadata.realm,
-        scopes=asked,
-        now=now,
-        # Elsewhere scopes are case-sensitive (RFC 6749 §3.3).
-        ignore_case=client.is_microsoft,
-    )
+    held = _held(client, metadata, home, asked, now)
     usable = held is not None and is_fresh(held, now) and not force_refresh and not claims_challenge
     if held is not None and usable and not is_aging(held, now):
         return cache_hit(held, now)
@@ -80,6 +72,28 @@ def acquire(
     if held is not None and usable and (renewed is None or "error" in renewed):
         return cache_hit(held, now)
     return renewed
+
+
+def at_hand(
+    client: Client, scopes: Collection[str], account: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """The account's token for `scopes` where the cache has it and nothing is to be done for it.
+
+    Never from the network: what was last known of the provider serves, however old it is.
+
+    :returns: a dict with `access_token`; None where nothing is known of the provider yet, or the
+        cache has no such token, or one that is about to expire or to be renewed.
+    """
+    if account is None:
+        return None
+    home, asked = _home_account_id(account), checked_scopes(scopes)
+    metadata, now = client.provider.last_metadata, client.clock()
+    if metadata is None:
+        return None
+    held = _held(client, metadata, home, asked, now)
+    if held is None or not is_fresh(held, now) or is_aging(held, now):
+        return None
+    return cache_hit(held, now)
 
 
 def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
@@ -106,6 +120,32 @@ def cache_hit(entry: AccessTokenEntry, now: float) -> dict[str, Any]:
     if entry.get("refresh_on"):
         found["refresh_on"] = int(float(entry["refresh_on"]))
     return found
+
+
+def _home_account_id(account: Mapping[str, Any]) -> str:
+    home = account.get("home_account_id")
+    if not isinstance(home, str) or not home:
+        raise ConfigurationError("The account has no home_account_id; take it from get_accounts()")
+    return home
+
+
+def _held(
+    client: Client,
+    metadata: ProviderMetadata,
+    home_account_id: str,
+    scopes: Collection[str],
+    now: float,
+) -> AccessTokenEntry | None:
+    return client.cache.find_access_token(
+        home_account_id=home_account_id,
+        environment=client.environment,
+        client_id=client.client_id,
+        realm=metadata.realm,
+        scopes=scopes,
+        now=now,
+        # Elsewhere scopes are case-sensitive (RFC 6749 §3.3).
+        ignore_case=client.is_microsoft,
+    )
 
 
 def _renew(
