@@ -48,13 +48,15 @@ def _guarded(view: View, api: str | None, scopes: Collection[str] | None) -> Vie
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        # A CORS preflight carries no cookies, and changes nothing (Fetch standard).
-        if request.method != "OPTIONS":
-            site = current_site()
-            if api is not None:
-                site.api_settings(api)  # a mistake of the developer's: loud, and no page
-            if answer := site.require(web_request(), api=api, scopes=scopes):
-                return response_for(answer)
+        site = current_site()
+        if api is not None:
+            site.api_settings(api)  # a mistake of the developer's: loud, and no page
+        if answer := site.require(web_request(), api=api, scopes=scopes):
+            if request.method == "OPTIONS":
+                # A CORS preflight carries no cookies (Fetch standard): it learns which methods
+                # there are, from Flask. The view itself may list OPTIONS, and is not run.
+                return current_app.make_default_options_response()
+            return response_for(answer)
         return current_app.ensure_sync(view)(*args, **kwargs)
 
     return cast("View", guarded)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, g, render_template_string, request, session
-from flask.views import MethodView
+from flask.views import MethodView, View
 
 from flask_ext.site import RunningSite, running_site
 from flask_ext.support import GRACE, configured, get, settings_for, who
@@ -270,8 +270,53 @@ def test_a_guarded_view_is_not_run_for_strangers() -> None:
     assert client.get("/a").location == "/auth/login?next=%2Fa"
     assert client.head("/a").status_code == 302
     assert client.post("/a").status_code == 303
+    preflight = client.options("/a")
+    assert (preflight.status_code, preflight.text) == (200, ""), "a preflight carries no cookies"
+    assert set(preflight.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
     assert not ran
-    assert client.options("/a").text == "seen", "a preflight carries no cookies"
+
+
+@pytest.mark.parametrize("kind", ["method view", "view", "blueprint"])
+def test_a_preflight_runs_no_guarded_view_however_it_is_guarded(kind: str) -> None:
+    app, ran = guarded_app(), []
+
+    class Method(MethodView):
+        decorators = [login_required]
+
+        def get(self) -> str:
+            return "seen"
+
+        def options(self) -> str:
+            ran.append("method view")
+            return "seen"
+
+    class Whole(View):
+        decorators = [login_required]
+        methods = ["GET", "OPTIONS"]
+        provide_automatic_options = False
+
+        def dispatch_request(self) -> str:
+            ran.append("view")
+            return "seen"
+
+    blueprint = Blueprint("guarded", __name__)
+    if kind == "blueprint":
+        blueprint.before_request(login_required(lambda: None))
+
+        @blueprint.route("/a", methods=["GET", "OPTIONS"], provide_automatic_options=False)
+        def view() -> str:
+            ran.append("blueprint")
+            return "seen"
+
+    else:
+        each: type[View] = Method if kind == "method view" else Whole
+        blueprint.add_url_rule("/a", view_func=each.as_view("a"))
+    app.register_blueprint(blueprint)
+
+    preflight = app.test_client().options("/a", headers={"Accept": "application/json"})
+    assert (preflight.status_code, preflight.text) == (200, "")
+    assert set(preflight.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert not ran
 
 
 def test_an_async_view(provider: Provider, browser: FormBrowser) -> None:
