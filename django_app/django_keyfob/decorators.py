@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest
 
-from django_keyfob.gate import refusal
+from django_keyfob.gate import check_wanted, refusal
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -31,8 +31,11 @@ def login_required(
         asked for consent on the way in, if it is missing; or
     :param scopes: for these scopes.
     """
+    check_wanted(api, scopes)
 
     def decorate(view: V) -> V:
+        if not callable(view):
+            raise TypeError(f"login_required takes names for what it is given: api={view!r}")
         wrap = _asynchronous if _is_async(view) else _plain
         return wrap(view, api, scopes)  # type: ignore[return-value]  # as `view` in all that counts
 

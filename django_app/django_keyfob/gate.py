@@ -10,6 +10,17 @@ from django_keyfob.conf import current_site
 from django_keyfob.exchange import to_response, web_request
 
 
+def check_wanted(api: object, scopes: object) -> None:
+    """What a decorator, or a mixin, was given.
+
+    :raises TypeError: both, or one text in the place of a list.
+    """
+    if api is not None and scopes is not None:
+        raise TypeError("login_required takes either api= or scopes=, not both")
+    if isinstance(scopes, str):
+        raise TypeError(f"login_required takes a list of scopes: scopes=[{scopes!r}]")
+
+
 def refusal(
     request: HttpRequest, *, api: str | None, scopes: Collection[str] | None
 ) -> HttpResponse | None:
@@ -17,8 +28,13 @@ def refusal(
 
     Without `api` or `scopes` every user of the site is let in, by whichever backend they came, as
     with the stock decorator. A token needs a sign-in of ours.
+
+    :raises ConfigurationError: there is no such API: the developer's mistake, and no page.
     """
     if api is None and scopes is None and request.user.is_authenticated:
         return None
-    answer = current_site().require(web_request(request), api=api, scopes=scopes)
+    site = current_site()
+    if api is not None:
+        site.api_settings(api)
+    answer = site.require(web_request(request), api=api, scopes=scopes)
     return None if answer is None else to_response(request, answer)

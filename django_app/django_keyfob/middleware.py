@@ -64,12 +64,14 @@ class KeyfobMiddleware:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
-        """Answer for a view that needed a sign-in, a consent, a token, or the provider."""
-        if not isinstance(exception, KeyfobError):
+        """Answer for a view that needed a sign-in, a consent, a token, or the provider.
+
+        A ConfigurationError is the developer's, and stays what it is: loud in the log, a traceback
+        in debug mode, the site's own 500 page for people.
+        """
+        if not isinstance(exception, KeyfobError) or isinstance(exception, ConfigurationError):
             return None
-        if settings.DEBUG and (
-            isinstance(exception, ConfigurationError) or exception.code == "no_table"
-        ):
+        if settings.DEBUG and exception.code == "no_table":
             # Django's debug page tells the developer more than a page for visitors would.
             return None
         return to_response(request, current_site().handle(web_request(request), exception))

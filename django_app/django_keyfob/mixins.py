@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
-from django_keyfob.gate import refusal
+from django_keyfob.gate import check_wanted, refusal
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
     from django.views import View
 
     _Base = View
@@ -25,6 +26,11 @@ class LoginRequiredMixin(_Base):
     api: str | None = None
     #: what a token must be good for.
     scopes: Collection[str] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        check_wanted(initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes))
+        return super().as_view(**initkwargs)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if self.view_is_async:

@@ -11,10 +11,14 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.views import View
 
 from django_app.site import RunningSite, running_site
+from django_keyfob.decorators import login_required
 from django_keyfob.middleware import KeyfobMiddleware
+from django_keyfob.mixins import LoginRequiredMixin
 from django_keyfob.session import KeyfobSession
+from keyfob.errors import ConfigurationError
 from support.form_browser import FormBrowser
 
 SCRIPT = {"Accept": "application/json"}
@@ -134,18 +138,41 @@ def test_a_wrong_setting_stops_the_server_and_is_named() -> None:
     assert "CLIENT_SECRET" in str(caught.value)
 
 
-def test_a_developers_mistake_is_loud_in_debug_and_a_page_otherwise(
-    keyfob_settings: dict[str, Any],
+@pytest.mark.parametrize("path", ["/call", "/me", "/class-based", "/async-me", "/async-call"])
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_developers_mistake_is_loud_and_no_page_for_visitors(
+    keyfob_settings: dict[str, Any], path: str, debug: bool
 ) -> None:
-    from keyfob.errors import ConfigurationError
-
     settings = {**keyfob_settings, "DOWNSTREAM_APIS": {}}
-    with override_settings(KEYFOB=settings):
-        response = Client().get("/call", headers={"Accept": "text/html"})
-        assert response.status_code == 503
-        assert b"DOWNSTREAM_APIS" in response.content
-        with override_settings(DEBUG=True), pytest.raises(ConfigurationError):
-            Client().get("/call")
+    with override_settings(KEYFOB=settings, DEBUG=debug):
+        with pytest.raises(ConfigurationError, match="no downstream API 'api'"):
+            Client().get(path, headers={"Accept": "text/html"})
+        if not debug:
+            response = Client(raise_request_exception=False).get(path)
+            assert response.status_code == 500
+            assert b"DOWNSTREAM_APIS" not in response.content
+
+
+def test_misused_decorators_and_mixins_say_so_at_once() -> None:
+    with pytest.raises(TypeError, match="not both"):
+        login_required(api="a", scopes=["b"])
+    with pytest.raises(TypeError, match=r"scopes=\['User.Read'\]"):
+        login_required(scopes="User.Read")
+    with pytest.raises(TypeError, match="api='graph'"):
+        login_required("graph")  # type: ignore[call-overload]
+
+    class Both(LoginRequiredMixin, View):
+        api = "a"
+        scopes = ("b",)
+
+    class One(LoginRequiredMixin, View):
+        api = "a"
+
+    with pytest.raises(TypeError, match="not both"):
+        Both.as_view()
+    with pytest.raises(TypeError, match="not both"):
+        One.as_view(scopes=["b"])
+    assert One.as_view(api="b")
 
 
 def test_every_request_has_its_own_object() -> None:
