@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
-from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
+from keyfob.errors import ConfigurationError, KeyfobError
 from keyfob.web import challenge, sign_in, sign_out
-from keyfob.web.csrf import csrf_token, is_csrf_token
+from keyfob.web.csrf import FormTokens
 from keyfob.web.exchange import Answer, WebRequest
 from keyfob.web.identity import Identity
 from keyfob.web.locks import KeyedLocks
@@ -52,12 +54,13 @@ class WebApplication:
         self.settings = settings
         self.clock = clock
         self.client = settings_client(settings, clock)
+        # Sites may share a key, a host, and a store: what is sealed for one is for no other.
+        name = f"{settings.client_id} {settings.authority.url}"
         self.store = SealedStore(store, Sealer(KeyRing.derive(keys, "token store")))
-        self.sealer = Sealer(KeyRing.derive(keys, "browser"))
-        self._csrf_secret = KeyRing.derive(keys, "csrf").newest()[1]
-        self.cookie_site = (
-            KeyRing.derive(keys, f"cookies {settings.client_id}").newest()[1].hex()[:6]
-        )
+        self.sealer = Sealer(KeyRing.derive(keys, f"browser {name}"))
+        self._form_tokens = FormTokens(keys, name)
+        self.cookie_site = hashlib.sha256(name.encode()).hexdigest()[:6]
+        self.tag = _tag(name, settings)
         self._session_lifetime = session_lifetime
         self._locks = KeyedLocks()
         self._adapter: Any = None
@@ -102,14 +105,10 @@ class WebApplication:
 
         :returns: None when the view may run, else what to answer in its place.
         """
-        session = self.session(request.session)
         try:
-            if not session.is_signed_in:
-                raise InteractionRequired(
-                    "Nobody is signed in", api=api or "", code="not_signed_in"
-                )
-            if api is not None or scopes is not None:
-                session.token(api=api, scopes=scopes)
+            self.session(request.session).require(api=api, scopes=scopes)
+        except ConfigurationError:
+            raise
         except KeyfobError as error:
             return self.handle(request, error)
         return None
@@ -120,11 +119,11 @@ class WebApplication:
 
     def csrf_token(self, session: Mapping[str, Any]) -> str:
         """For the sign-out form, in frameworks without a protection of their own."""
-        return csrf_token(self._csrf_secret, self._session_key(session))
+        return self._form_tokens.token(self._session_key(session))
 
     def is_csrf_token(self, value: str | None, session: Mapping[str, Any]) -> bool:
         key = self._session_key(session)
-        return bool(key) and is_csrf_token(value, self._csrf_secret, key)
+        return bool(key) and self._form_tokens.is_token(value, key)
 
     def close(self) -> None:
         """Close the connections to the provider, the APIs and the store."""
@@ -171,6 +170,15 @@ class WebApplication:
         entry = session.get(SESSION_KEY)
         key = entry.get("k") if isinstance(entry, dict) else None
         return key if isinstance(key, str) else ""
+
+
+def _tag(name: str, settings: Settings) -> str:
+    """What the sessions of this site, as it is set up now, have in their keys. A tenant that is
+    taken out of ALLOWED_TENANTS ends all sessions: nobody could tell whose were of that tenant."""
+    tenants = settings.allowed_tenants
+    listed = " ".join(sorted(tenants)) if isinstance(tenants, frozenset) else ""
+    digest = hashlib.sha256(f"{name}\n{listed}".encode()).digest()
+    return base64.urlsafe_b64encode(digest[:6]).decode()
 
 
 def settings_client(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,8 @@ ATTEMPT_LIFETIME = 600
 #: Attempts kept in one browser, and the bytes they may take: servers refuse larger headers.
 MAX_ATTEMPTS = 10
 MAX_COOKIE_BYTES = 6000
+#: Cookies ended in one response.
+MAX_ENDED = 12
 #: Of one cookie. Browsers silently drop those of more than 4096 with name and attributes.
 MAX_VALUE_BYTES = 3800
 
@@ -63,7 +66,9 @@ class Attempts:
         self._sealer = sealer
         self._prefix = f"keyfob_{site}_"
         self._now = now
-        self._cookies = {k: v for k, v in cookies.items() if k.startswith(self._prefix)}
+        # Only names that we could have made: any other cannot be set, so it cannot be ended.
+        ours = re.compile(re.escape(self._prefix) + "[0-9a-f]{12}")
+        self._cookies = {k: v for k, v in cookies.items() if ours.fullmatch(k)}
 
     def find(self, state: str) -> Attempt | None:
         """The attempt with this state, if it began in this browser less than ten minutes ago."""
@@ -99,18 +104,21 @@ class Attempts:
 
     def _without_room(self, new: Cookie) -> list[str]:
         """The names of the oldest and the unreadable."""
-        read = {name: self._read(sealed) for name, sealed in self._cookies.items()}
-        newest_first = sorted(
-            (name for name, attempt in read.items() if attempt is not None and name != new.name),
-            key=lambda name: -(read[name] or Attempt({}, "")).started,
-        )
+        started = {
+            name: attempt.started
+            for name, sealed in self._cookies.items()
+            if name != new.name and (attempt := self._read(sealed)) is not None
+        }
+        newest_first = sorted(started, key=lambda name: -started[name])
         room, kept = MAX_COOKIE_BYTES - len(new.value), set()
         for name in newest_first[: MAX_ATTEMPTS - 1]:
             room -= len(self._cookies[name])
             if room < 0:
                 break
             kept.add(name)
-        return [name for name in self._cookies if name not in kept and name != new.name]
+        ended = [name for name in self._cookies if name not in kept and name != new.name]
+        # Somebody may have planted any number; a response has room for so many headers.
+        return ended[:MAX_ENDED]
 
     def _name(self, state: str) -> str:
         return self._prefix + hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()[:12]
@@ -120,7 +128,7 @@ class Attempts:
 
     def _pack(self, attempt: Attempt) -> bytes:
         kept = {k: v for k, v in attempt.flow.items() if k != "auth_uri" and v is not None}
-        packed = {"f": kept, "n": attempt.next, "a": attempt.api, "t": int(self._now)}
+        packed = {"f": kept, "n": attempt.next, "a": attempt.api, "t": int(attempt.started)}
         if attempt.sent:
             packed["s"] = 1
         return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()

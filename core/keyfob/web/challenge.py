@@ -28,7 +28,7 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
         return _interaction(site, request, error)
     status, page = page_for(error)
     found = page_answer(
-        status, page, retry_url=_here(site, request), home_url=_home(request), error=error
+        status, page, retry_url=_here(site, request), home_url=request.home, error=error
     )
     if wants_page(request):
         return found
@@ -43,7 +43,7 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     if session.is_signed_in and not session.count_round(rounds.want(error.scopes, error.claims)):
         status, page = page_for(error)
         retry = _login(site, request, error, _here(site, request))
-        return page_answer(status, page, retry_url=retry, home_url=_home(request), error=error)
+        return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     return redirect(
         _login(site, request, error, _here(site, request)),
         status=302 if request.method in ("GET", "HEAD") else 303,
@@ -79,7 +79,7 @@ def _as_problem(found: Answer, title: str, code: str, **more: Any) -> Answer:
 def _here(site: WebApplication, request: WebRequest) -> str:
     """The page to come back to. What was posted cannot be asked for again by its address."""
     if request.method in ("GET", "HEAD"):
-        return local_path(request.full_path, default=_home(request))
+        return local_path(request.full_path, default=request.home)
     return _shown_page(site, request)
 
 
@@ -87,9 +87,5 @@ def _shown_page(site: WebApplication, request: WebRequest) -> str:
     """The page of ours that a form or a script is in."""
     base = site.settings.base_url or request.origin
     return same_site_path(
-        request.headers.get("referer"), origins=[base, request.origin], default=_home(request)
+        request.headers.get("referer"), origins=[base, request.origin], default=request.home
     )
-
-
-def _home(request: WebRequest) -> str:
-    return f"{request.root_path}/"

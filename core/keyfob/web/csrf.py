@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
+from collections.abc import Sequence
+
+from itsdangerous import Signer
 
 #: The name of the form's field.
 FIELD = "keyfob_csrf"
 
 
-def csrf_token(secret: bytes, session_key: str) -> str:
-    """What a form of this session carries. It tells nothing about the session's key."""
-    return hmac.new(secret, f"csrf {session_key}".encode(), hashlib.sha256).hexdigest()
+class FormTokens:
+    """Signs a session's key for the session's forms, which then tell nothing of the key.
 
+    :param keys: oldest to newest: a form made before a new key came is still good.
+    :param site: sets the forms of sites apart that share a key.
+    """
 
-def is_csrf_token(value: str | None, secret: bytes, session_key: str) -> bool:
-    if not value:
-        return False
-    expected = csrf_token(secret, session_key)
-    return hmac.compare_digest(value.encode("utf-8", "replace"), expected.encode())
+    def __init__(self, keys: Sequence[str | bytes], site: str) -> None:
+        # Named, because itsdangerous' own are one salt for all purposes, and SHA-1.
+        self._signer = Signer(
+            [key.encode() if isinstance(key, str) else key for key in keys],
+            salt=f"keyfob form {site}",
+            key_derivation="hmac",
+            digest_method=hashlib.sha256,
+        )
+
+    def __repr__(self) -> str:
+        return "<FormTokens>"
+
+    def token(self, session_key: str) -> str:
+        return self._signer.get_signature(session_key).decode()
+
+    def is_token(self, value: str | None, session_key: str) -> bool:
+        return bool(value) and self._signer.verify_signature(session_key, value or "")

@@ -54,9 +54,26 @@ class Document:
         ).encode()
 
 
-def new_key() -> str:
-    """128 bits: nobody guesses it."""
-    return secrets.token_urlsafe(16)
+def new_key(tag: str) -> str:
+    """128 bits that nobody guesses, behind the tag of the site that they are for."""
+    return tag + secrets.token_urlsafe(16)
+
+
+def is_key_of(tag: str, key: object) -> bool:
+    """Whether a browser's session names a record of this very site.
+
+    Two sites may share a secret key, a host's cookies, even a store. Whoever signed in to the one
+    has not signed in to the other.
+    """
+    return isinstance(key, str) and key.startswith(tag)
+
+
+def holds_document(store: SealedStore, key: str) -> bool:
+    """Whether the session's record is still there: a sign-out, on any machine, removes it.
+
+    :raises StoreUnavailable: the store cannot be reached.
+    """
+    return store.holds(_record_key(key))
 
 
 def load_document(store: SealedStore, key: str) -> Document | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from keyfob.web.next_url import local_path
+
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -46,6 +48,12 @@ class WebRequest:
     @property
     def origin(self) -> str:
         return f"{self.scheme}://{self.host}"
+
+    @property
+    def home(self) -> str:
+        """The site's front page. A proxy may pass on anything as mount point: checked as any
+        other path."""
+        return local_path(f"{self.root_path}/")
 
     @property
     def full_path(self) -> str:
@@ -94,6 +102,26 @@ class Answer:
 
 def redirect(location: str, *, cookies: Sequence[Cookie] = (), status: int = 302) -> Answer:
     return Answer(status, location=location, cookies=tuple(cookies), headers=NO_STORE)
+
+
+def page_headers(nonce: str, *, own_template: bool) -> dict[str, str]:
+    """What a browser may do with one of our pages: show it, in no frame, and no more.
+
+    :param nonce: of the page's style sheet, new for each page.
+    :param own_template: whether the page is made by the site's own template, whose style sheets,
+        scripts and images are its own affair.
+    """
+    policy = "frame-ancestors 'none'; base-uri 'none'"
+    if not own_template:
+        policy = (
+            f"default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; form-action 'self'; "
+            + policy
+        )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
 
 
 #: No answer of ours is the same for two people, or twice.

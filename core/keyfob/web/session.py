@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import (
     ConfigurationError,
+    IdTokenError,
     InteractionRequired,
     ProviderUnavailable,
     StoreError,
+    StoreUnavailable,
     SubjectChangedError,
     TokenResponseError,
 )
@@ -21,6 +23,8 @@ from keyfob.web import rounds
 from keyfob.web.document import (
     Document,
     delete_document,
+    holds_document,
+    is_key_of,
     load_document,
     replace_document,
 )
@@ -50,6 +54,9 @@ _CURED_BY_THE_PERSON = frozenset(
 )
 #: Errors that go away by themselves (RFC 6749 §4.1.2.1; some send them from the token endpoint).
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
+#: What a refreshed ID token may say that leaves nobody signed in: it is somebody else, or of a
+#: tenant that is not let in any more.
+_ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 #: Characters of a claims challenge: it travels in an address and in an attempt's cookie.
 _MAX_CHALLENGE = 1000
 
@@ -63,6 +70,8 @@ class Site(Protocol):
     def store(self) -> SealedStore: ...
     @property
     def clock(self) -> Callable[[], float]: ...
+    @property
+    def tag(self) -> str: ...
     def document_expiry(self) -> float: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
@@ -103,6 +112,25 @@ class WebSession:
     def is_signed_in(self) -> bool:
         return self._entry() is not None
 
+    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+        """What a guarded view asks before it runs. Returns where it may.
+
+        :param api: a downstream API whose token must be at hand, or to be had without the person.
+        :param scopes: the same for scopes of no API of the settings.
+        :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
+            the token needs the person.
+        :raises KeyfobError: whatever `token` raises.
+        """
+        key = self._key()
+        if api is not None or scopes is not None:
+            self.token(api=api, scopes=scopes)
+        elif key is None:
+            raise InteractionRequired("Nobody is signed in", code="not_signed_in")
+        elif not self._is_recorded(key):
+            raise _lost((), "")
+        else:
+            self._end_round(rounds.want(()))
+
     def token(
         self,
         *,
@@ -118,6 +146,9 @@ class WebSession:
         :param force_refresh: a new one from the provider, whatever is at hand.
         :param claims: an API's claims challenge, as JSON text.
         :raises InteractionRequired: only the person can get it, by signing in or consenting.
+        :raises SubjectChangedError: the provider answered about somebody else; the sign-in is over.
+        :raises TokenResponseError: the provider refused, for a reason that is the site's.
+        :raises ConfigurationError: there is no such API, or no such scope.
         :raises StoreUnavailable: the token store cannot be reached.
         :raises TransportError: the provider cannot be reached.
         """
@@ -127,13 +158,10 @@ class WebSession:
             raise InteractionRequired(
                 "Nobody is signed in", scopes=wanted, api=api or "", code="not_signed_in"
             )
-        with self._site.lock(key):
-            document = self._load(key, wanted, api)
-            result = self._acquire(document, wanted, force_refresh, claims)
-            if "access_token" not in (result or {}) and self._has_changed(document):
-                # Another process refreshed meanwhile, and the provider ended the token we had.
-                document = self._load(key, wanted, api)
-                result = self._acquire(document, wanted, force_refresh, claims)
+        result = None if force_refresh or claims else self._at_hand(wanted)
+        if result is None:
+            with self._site.lock(key):
+                result = self._renewed(key, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
             self._end_round(rounds.want(wanted, claims or ""))
             token: str = result["access_token"]
@@ -208,7 +236,9 @@ class WebSession:
 
     def _entry(self) -> Mapping[str, Any] | None:
         entry = self._session.get(SESSION_KEY)
-        return entry if isinstance(entry, dict) and isinstance(entry.get("k"), str) else None
+        if not isinstance(entry, dict) or not is_key_of(self._site.tag, entry.get("k")):
+            return None
+        return entry
 
     def _key(self) -> str | None:
         entry = self._entry()
@@ -229,18 +259,50 @@ class WebSession:
             raise ConfigurationError("scopes is a list of texts")
         return tuple(scopes or ())
 
-    def _load(self, key: str, wanted: tuple[str, ...], api: str | None) -> Document:
-        """The document as it is now. What this request read earlier, outside the lock, may hold a
-        refresh token that has been used since."""
-        self._document = None
-        document = self.document()
-        if document is None or document.key != key:
-            raise _lost(wanted, api or "")
-        return document
+    def _is_recorded(self, key: str) -> bool:
+        """Whether the token store still knows this sign-in. The browser's session alone does not
+        tell: Flask's is a cookie, and a copy of it, or a slow answer, outlives the sign-out."""
+        if self._document is not None:
+            return True
+        try:
+            return holds_document(self._site.store, key)
+        except StoreUnavailable as error:
+            # A page that needs no token works without the store.
+            logger.warning("Nobody can tell whether a sign-in was ended elsewhere: %s", error)
+            return True
 
-    def _has_changed(self, document: Document) -> bool:
-        newer = load_document(self._site.store, document.key)
-        return newer is not None and newer.version != document.version
+    def _at_hand(self, wanted: tuple[str, ...]) -> dict[str, Any] | None:
+        """A token that needs neither the provider nor a lock: the usual case."""
+        document = self.document()
+        if document is None:
+            return None
+        client = self._site.client.with_cache(document.cache)
+        return client.token_at_hand(wanted, document.account(client.authority.environment))
+
+    def _renewed(
+        self,
+        key: str,
+        wanted: tuple[str, ...],
+        api: str | None,
+        force_refresh: bool,
+        claims: str | None,
+    ) -> dict[str, Any] | None:
+        """A token by the provider, unless somebody else has just got one. Held by the lock.
+
+        What this request read earlier may hold a refresh token that was used since.
+        """
+        document = self._document = load_document(self._site.store, key)
+        if document is None:
+            raise _lost(wanted, api or "")
+        result = self._acquire(document, wanted, force_refresh, claims)
+        if "access_token" in (result or {}):
+            return result
+        newer = load_document(self._site.store, key)
+        if newer is None or newer.version == document.version:
+            return result
+        # Another process refreshed meanwhile, and the provider ended the token we had.
+        self._document = newer
+        return self._acquire(newer, wanted, force_refresh, claims)
 
     def _acquire(
         self, document: Document, scopes: Collection[str], force_refresh: bool, claims: str | None
@@ -253,8 +315,9 @@ class WebSession:
                 force_refresh=force_refresh,
                 claims_challenge=claims,
             )
-        except SubjectChangedError:
-            self.forget()
+        except IdTokenError as error:
+            if error.code in _ENDS_THE_SIGN_IN:
+                self.forget()
             raise
         if document.cache.has_state_changed:
             self._save(document)

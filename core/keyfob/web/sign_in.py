@@ -54,7 +54,7 @@ _ASKED = "asked scopes"
 def start(site: WebApplication, request: WebRequest) -> Answer:
     """Send the browser to the provider, with an attempt in a cookie."""
     given = request.form if request.method == "POST" else request.query
-    home = _home(request)
+    home = request.home
     next_path = local_path(first(given, "next"), default=home)
     if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
@@ -78,7 +78,7 @@ def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
 
 def _not_kept(site: WebApplication, request: WebRequest, retry: str) -> Answer:
     status, page = SESSION_NOT_KEPT
-    answer = page_answer(status, page, retry_url=retry, home_url=_home(request))
+    answer = page_answer(status, page, retry_url=retry, home_url=request.home)
     return replace(answer, cookies=end_of_arrival(site, request))
 
 
@@ -114,7 +114,7 @@ def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs)
         )
     base = site.settings.base_url or request.origin
     target = first(given, "target_link_uri")
-    return same_site_path(target, origins=[base], default=_home(request))
+    return same_site_path(target, origins=[base], default=request.home)
 
 
 def _is_own_issuer(issuer: str, metadata: ProviderMetadata) -> bool:
@@ -144,7 +144,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     attempt = Attempt(flow, next_path, api, site.clock(), rounds.is_sent(request.headers))
     cookies = _attempts(site, request).start(
         attempt,
-        home=_home(request),
+        home=request.home,
         path=_cookie_path(request),
         secure=cookie_is_secure(request, settings.base_url),
     )
@@ -247,10 +247,10 @@ def _response(site: WebApplication, request: WebRequest) -> Pairs:
 def _no_attempt(site: WebApplication, request: WebRequest, next_path: str = "") -> Answer:
     """A callback that answers nothing we know of: the back button, a restored tab, a forgery."""
     if site.session(request.session).is_signed_in:
-        return redirect(next_path or _home(request))
+        return redirect(next_path or request.home)
     status, page = NO_ATTEMPT
     return page_answer(
-        status, page, retry_url=request.routes.login, home_url=_home(request), detail="no attempt"
+        status, page, retry_url=request.routes.login, home_url=request.home, detail="no attempt"
     )
 
 
@@ -261,24 +261,24 @@ def _finish_attempt(
     response: Pairs,
     establish: Callable[[Identity], None],
 ) -> Answer:
-    next_path = local_path(attempt.next, default=_home(request))
+    next_path = local_path(attempt.next, default=request.home)
     retry = login_url(request.routes.login, next_path, api=attempt.api)
     try:
         if not use_once(site.store, attempt, site.clock()):
             return _no_attempt(site, request, next_path)
-        document = Document(new_key(), {}, SerializableTokenCache())
+        document = Document(new_key(site.tag), {}, SerializableTokenCache())
         result = site.client.with_cache(document.cache).acquire_token_by_auth_code_flow(
             attempt.flow, _unambiguous(response), scopes=_redeemed(site, attempt)
         )
         if "error" in result:
-            return _refused(result, retry, _home(request))
+            return _refused(result, retry, request.home)
         identity = Identity.from_claims(
             result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
         )
         _begin(site, request, document, identity, establish)
     except KeyfobError as error:
         status, page = page_for(error)
-        return page_answer(status, page, retry_url=retry, home_url=_home(request), error=error)
+        return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
 
 
@@ -349,10 +349,6 @@ def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
 def _cookie_path(request: WebRequest) -> str:
     """Our views' own folder: the attempts burden no other page of the site."""
     return posixpath.dirname(request.routes.callback.rstrip("/")) or "/"
-
-
-def _home(request: WebRequest) -> str:
-    return f"{request.root_path}/"
 
 
 def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str | None:

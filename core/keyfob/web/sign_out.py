@@ -49,7 +49,7 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
 
 def finish(site: WebApplication, request: WebRequest, next_url: str | None) -> Answer:
     """The page after a sign-out, or the site's own, where it has one."""
-    home = f"{request.root_path}/"
+    home = request.home
     if site.session(request.session).is_signed_in:
         # Signed in again meanwhile, or the address was typed: there is nothing to confirm.
         return redirect(home)
@@ -99,6 +99,6 @@ def _only_here(request: WebRequest) -> Answer:
         "On a shared computer, close the browser as well.",
         retry_url=request.routes.login,
         retry_label="Sign in again",
-        home_url=f"{request.root_path}/",
+        home_url=request.home,
     )
     return Answer(200, page=page, headers=NO_STORE)

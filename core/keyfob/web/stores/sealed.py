@@ -53,6 +53,10 @@ class SealedStore:
             return None
         return Record(value, record.version)
 
+    def holds(self, key: str) -> bool:
+        """Whether there is a record, which may yet prove unreadable. Cheaper than `load`."""
+        return self._store.load(_hashed(key)) is not None
+
     def create(self, key: str, value: bytes, expires_at: float) -> bool:
         """As every store's; raises `StoreError` for a value of more than 1 MiB."""
         hashed = _hashed(key)
