@@ -169,3 +169,45 @@ def test_only_this_machine_is_loopback(host: str | None, is_loopback: bool) -> N
 def test_an_address_longer_than_any_is_refused_unread() -> None:
     with pytest.raises(ValueError, match="too long"):
         parse_http_url("https://idp.example/" + "a" * 9000)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *["a..b", ".example", "..", ".", "a.example..", f"{'a' * 64}.example", "a." * 130 + "b"],
+        *[
+            "a\u2028b",
+            "a\u3002b",
+            "a\u200bb",
+            "a\xadb",
+            "\ud800",
+            "a%2eb",
+            "a<b",
+            "\u0627a.example",
+        ],
+        f"{'ü' * 60}.example",
+    ],
+)
+def test_a_host_that_cannot_be_one_is_refused(host: str) -> None:
+    """Whoever wrote it into a `Location` header would fail."""
+    for url in (f"https://{host}/x", f"https://{host}:8443/x"):
+        with pytest.raises(ValueError) as caught:
+            parse_http_url(url)
+        assert not isinstance(caught.value, UnicodeError)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *["a.example", "a.example.", "bücher.example", "xn--bcher-kva.example", "my_service"],
+        *["10.0.0.1", f"{'a' * 63}.example", "[::1]"],
+    ],
+)
+def test_a_host_that_can_be_one_is_accepted(host: str) -> None:
+    assert parse_http_url(f"https://{host}:8443/x").hostname == host.strip("[]")
+
+
+@pytest.mark.parametrize("path", ["a\u2028b", "\ud800", "a\xa0b", "\u202e"])
+def test_an_address_has_only_what_prints(path: str) -> None:
+    with pytest.raises(ValueError, match="does not print"):
+        parse_http_url(f"https://idp.example/{path}")

@@ -1287,6 +1287,15 @@ def key_faults() -> None:
         )
 
 
+#: Hosts that no resolver and no `Location` header takes.
+UNENCODABLE_HOSTS = {
+    "with an empty label": "https://a..b/x",
+    "with an empty first label": "https://.example/x",
+    "with a label too long": f"https://{'a' * 64}.example/x",
+    "with a line separator": "https://a\u2028b/x",
+}
+
+
 def discovery_faults() -> None:
     def add(name: str, description: str, arrange: Arrange, **more: Any) -> None:
         fault("discovery", "discovery", name, description, arrange, **more)
@@ -1441,6 +1450,7 @@ def discovery_faults() -> None:
         "with a backslash": "http://127.0.0.1\\@evil.example/x",
         "port out of range": "http://127.0.0.1:99999/x",
         "loopback in disguise": "http://127.0.0.1.evil.example/x",
+        **UNENCODABLE_HOSTS,
     }
     for member in ("token_endpoint", "authorization_endpoint"):
         for name, value in bad_addresses.items():
@@ -1492,6 +1502,13 @@ def discovery_faults() -> None:
         metadata("scopes_supported", 1),
         debatable=malformed,
     )
+    for name, value in UNENCODABLE_HOSTS.items():
+        add(
+            f"end_session_endpoint {name}",
+            "not needed for a sign-in",
+            metadata("end_session_endpoint", value),
+            debatable="it need not be used",
+        )
     for member in ("end_session_endpoint", "userinfo_endpoint"):
         add(
             f"{member} javascript",
