@@ -81,6 +81,16 @@ def test_another_providers_tid_and_oid_are_anybodys_words(provider: Provider) ->
         assert (identity.issuer, identity.subject) == (provider.issuer, "attacker")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("tid", "Contoso"), ("oid", "Ada"), ("oid", f"{VICTIM.oid}x"), ("oid", "")]
+)
+def test_what_is_no_guid_at_microsoft_names_nobody(name: str, value: str) -> None:
+    """As AD FS or a custom policy of B2C may have it, where case may tell people apart."""
+    claims = {"iss": "https://i", "sub": "s", "tid": HOME_TENANT, "oid": VICTIM.oid, name: value}
+    identity = Identity.from_claims(claims, is_microsoft=True)
+    assert (identity.issuer, identity.subject) == ("https://i", "s")
+
+
 @pytest.mark.parametrize("missing", ["tid", "oid"])
 def test_half_a_pair_is_none(missing: str) -> None:
     claims = {"iss": "https://i", "sub": "s", "tid": HOME_TENANT, "oid": VICTIM.oid}

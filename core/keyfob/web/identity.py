@@ -7,9 +7,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from keyfob.errors import InteractionRequired, StoreError
+from keyfob.protocol.authority import GUID
 
 #: Bytes of JSON that the identity may take in the browser's session. Flask's default session is
 #: a cookie: with our keys, signature and encoding this stays below 500 bytes.
@@ -23,8 +24,8 @@ _SESSION_CLAIMS = ("name", "preferred_username", "oid", "tid", "sub", "email")
 class Identity:
     """A person whom the provider has proven.
 
-    :param issuer: `tid` for Microsoft's accounts, the issuer for others.
-    :param subject: `oid` for Microsoft's accounts, `sub` for others.
+    :param issuer: `tid` for Microsoft's accounts, in lower case; the issuer for others.
+    :param subject: `oid` for Microsoft's accounts, in lower case; `sub` for others.
     """
 
     issuer: str
@@ -36,10 +37,11 @@ class Identity:
         """Known by `tid` and `oid`, or by `iss` and `sub`; never by an e-mail address or a user
         name, which their owner, or their administrator, can change into somebody else's.
 
-        Only Microsoft's `tid` and `oid` are such a pair: elsewhere they are anybody's words.
+        Only Microsoft's `tid` and `oid` are such a pair, and only where both are GUIDs: elsewhere
+        they are anybody's words, and what AD FS and a B2C custom policy call so may be anything.
         """
         tenant, object_id = claims.get("tid"), claims.get("oid")
-        if is_microsoft and isinstance(tenant, str) and isinstance(object_id, str):
+        if is_microsoft and _is_guid(tenant) and _is_guid(object_id):
             return cls(tenant.lower(), object_id.lower(), claims)
         return cls(claims["iss"], claims["sub"], claims)
 
@@ -48,6 +50,10 @@ class Identity:
         """A short name for this person that tells nobody who they are."""
         raw = hashlib.sha256(f"{self.issuer}\n{self.subject}".encode()).digest()
         return base64.urlsafe_b64encode(raw[:16]).rstrip(b"=").decode()
+
+
+def _is_guid(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and GUID.fullmatch(value) is not None
 
 
 def session_claims(claims: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
