@@ -158,6 +158,11 @@ def test_no_other_address_gets_a_request(given: str | bytes) -> None:
         "/users/..\\..\\admin",
         "/users/%5c..%5cadmin",
         "/./me",
+        "/users/..;/admin",
+        "/users/..;x=1/admin",
+        "/users/..;x",
+        "/users/%2e%2e%3bx/admin",
+        "/.;/me",
     ],
 )
 def test_no_path_leads_out_of_the_base_address(given: str) -> None:
@@ -170,7 +175,8 @@ def test_no_path_leads_out_of_the_base_address(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["/a..b", "/...", "/.well-known/x", "/v1.0/x", "/a?q=../..", "/%2525"]
+    "given",
+    ["/a..b", "/...", "/.well-known/x", "/v1.0/x", "/a?q=../..", "/%2525", "/a;x=../b", "/;x"],
 )
 def test_dots_that_lead_nowhere_are_fine(given: str) -> None:
     session, sent = sends()

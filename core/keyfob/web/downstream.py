@@ -109,7 +109,9 @@ def _leads_out(path: str) -> bool:
     """Whether some reader of the path, however often it decodes it, finds a host or a way up."""
     for _ in range(_MAX_DECODINGS):
         tidy = path.replace("\\", "/")
-        if tidy.startswith("//") or not {".", ".."}.isdisjoint(tidy.split("/")):
+        # Some servers drop a segment's parameters (RFC 3986 §3.3) before they look for dots.
+        segments = {segment.split(";", 1)[0] for segment in tidy.split("/")}
+        if tidy.startswith("//") or not {".", ".."}.isdisjoint(segments):
             return True
         decoded = unquote(path)
         if decoded == path:
