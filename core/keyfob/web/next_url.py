@@ -87,10 +87,13 @@ def _stays_local(path: str) -> bool:
 def _without_dot_segments(path: str) -> str:
     """RFC 3986 §5.2.4. Unlike `posixpath.normpath` it keeps empty segments, as browsers do."""
     kept: list[str] = []
-    for segment in path[1:].split("/"):
+    segments = path[1:].split("/")
+    for segment in segments:
         if segment == "..":
             if kept:
                 kept.pop()
         elif segment != ".":
             kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")  # `/a/.` is `/a/`
     return "/" + "/".join(kept)
