@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import to_response, web_request
+from django_keyfob.session import keyfob_of
+from keyfob.errors import ConfigurationError, KeyfobError
 
 
 def check_wanted(api: object, scopes: object) -> None:
@@ -33,8 +35,10 @@ def refusal(
     """
     if api is None and scopes is None and request.user.is_authenticated:
         return None
-    site = current_site()
-    if api is not None:
-        site.api_settings(api)
-    answer = site.require(web_request(request), api=api, scopes=scopes)
-    return None if answer is None else to_response(request, answer)
+    try:
+        keyfob_of(request).require(api=api, scopes=scopes)
+    except ConfigurationError:
+        raise
+    except KeyfobError as error:
+        return to_response(request, current_site().handle(web_request(request), error))
+    return None

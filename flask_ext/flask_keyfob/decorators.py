@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast, overload
 
 from flask import current_app, request
 
-from flask_keyfob.proxies import current_site
+from flask_keyfob.proxies import current_site, web_session
 from flask_keyfob.translate import response_for, web_request
+from keyfob.errors import ConfigurationError, KeyfobError
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -48,15 +49,16 @@ def _guarded(view: View, api: str | None, scopes: Collection[str] | None) -> Vie
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        site = current_site()
-        if api is not None:
-            site.api_settings(api)  # a mistake of the developer's: loud, and no page
-        if answer := site.require(web_request(), api=api, scopes=scopes):
+        try:
+            web_session().require(api=api, scopes=scopes)
+        except ConfigurationError:
+            raise  # a mistake of the developer's: loud, and no page
+        except KeyfobError as error:
             if request.method == "OPTIONS":
                 # A CORS preflight carries no cookies (Fetch standard): it learns which methods
                 # there are, from Flask. The view itself may list OPTIONS, and is not run.
                 return current_app.make_default_options_response()
-            return response_for(answer)
+            return response_for(current_site().handle(web_request(), error))
         return current_app.ensure_sync(view)(*args, **kwargs)
 
     return cast("View", guarded)

@@ -54,6 +54,20 @@ def test_a_page_reads_user_and_session_once_and_no_token_store(
     assert tables == ["django_session", "auth_user"]
 
 
+def test_the_guard_shares_what_it_loaded_with_the_view(
+    site: RunningSite, browser: FormBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.open(f"{site.url}/me")
+    client = Client()
+    client.cookies["sessionid"] = browser.session.cookies["sessionid"]
+    # What an answer would need is not made for a view that may run.
+    monkeypatch.delattr("django_keyfob.gate.web_request")
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get("/shared").content == b"Ada Keyring"
+    tables = [query["sql"].split('FROM "')[1].split('"')[0] for query in queries]
+    assert tables == ["django_session", "auth_user", "django_keyfob_tokenrecord"]
+
+
 @pytest.mark.parametrize("path", ["/private", "/me", "/call", "/class-based", "/async-me"])
 def test_a_script_gets_a_problem_and_no_page(path: str) -> None:
     response = Client().get(path, headers=SCRIPT)

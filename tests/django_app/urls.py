@@ -96,6 +96,11 @@ def refreshed(request: Any) -> HttpResponse:
     return HttpResponse("yes" if request.keyfob.token(api="api", force_refresh=True) else "no")
 
 
+@login_required(api="api")
+def shared(request: Any) -> HttpResponse:
+    return HttpResponse(request.keyfob.user.claims["name"])
+
+
 def broken(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("the view's own mistake")
 
@@ -142,6 +147,7 @@ urlpatterns = [
     path("needs-permission", needs_permission),
     path("stock-logout", stock_logout),
     path("refreshed", refreshed),
+    path("shared", shared),
     path("broken", broken),
     path("class-based", ClassBased.as_view()),
     path("async-class-based", AsyncClassBased.as_view()),

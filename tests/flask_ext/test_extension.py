@@ -232,11 +232,27 @@ def test_a_page_with_the_persons_name_reads_no_store(
     browser.open(f"{site.url}/private")
     keyfob = site.app.extensions["keyfob"]
     keyfob.store = store = Counting(keyfob.store)
-    page = browser.open(f"{site.url}/private")
+    page = browser.open(f"{site.url}/")
     assert who(page) == "Hello Ada Keyring"
     assert page.response.headers["Vary"] == "Cookie"
     assert "Set-Cookie" not in page.response.headers
     assert store.calls == 0
+
+
+def test_a_guarded_view_asks_the_store_once_and_shares_what_the_guard_loaded(
+    site: RunningSite, browser: FormBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.app.add_url_rule(
+        "/shared", "shared", login_required(api="api")(lambda: current_user.claims["name"])
+    )
+    browser.open(f"{site.url}/me")
+    keyfob = site.app.extensions["keyfob"]
+    # What an answer would need is not made for a view that may run.
+    monkeypatch.delattr("flask_keyfob.decorators.web_request")
+    for path, text in (("/private", "Ada"), ("/shared", "Ada")):
+        keyfob.store = store = Counting(keyfob.store)
+        assert text in browser.open(f"{site.url}{path}").text
+        assert store.calls == 1, path
 
 
 # Decorators

@@ -164,3 +164,17 @@ def test_base_url_needs_no_proxy_headers(provider: Provider) -> None:
         )
         assert "shop.example%2Fauth%2Fcallback" in answer.headers["Location"]
         assert "; Secure" in answer.headers["Set-Cookie"]
+
+
+def test_a_copied_cookie_of_a_signed_out_session_opens_no_guarded_view(
+    site: RunningSite, browser: FormBrowser
+) -> None:
+    page = browser.open(f"{site.url}/private")
+    copied = browser.session.cookies["session"]
+    page.submit(button="Sign out")
+    thief = site.app.test_client()
+    thief.set_cookie("session", copied)
+    assert thief.get("/private").location == "/auth/login?next=%2Fprivate"
+    assert thief.get("/me").status_code == 302
+    assert thief.get("/private", headers={"Accept": "application/json"}).status_code == 401
+    assert "Hello Ada Keyring" in thief.get("/").text, "the cookie itself still has the name"
