@@ -14,16 +14,13 @@ from django.utils.encoding import iri_to_uri
 from django_keyfob.session import keyfob_of
 from keyfob.errors import ConfigurationError
 from keyfob.web import Answer, Page, Routes, WebRequest
-from keyfob.web.exchange import Pairs
+from keyfob.web.exchange import Pairs, page_headers
 
 #: The namespace of our addresses.
 NAMESPACE = "keyfob"
 PAGE_TEMPLATE = "django_keyfob/page.html"
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# A site's own page may bring its own styles and scripts; ours needs one style.
-_POLICY = "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
-_OUR_POLICY = f"default-src 'none'; style-src 'nonce-%s'; form-action 'self'; {_POLICY}"
 _ANSWER_MARK = "_keyfob_answer"
 
 
@@ -89,7 +86,6 @@ def to_response(request: HttpRequest, answer: Answer) -> HttpResponse:
             # sign-in with many scopes, or a posted response on its way, may be longer.
             response.headers["Location"] = iri_to_uri(answer.location)
     response.status_code = answer.status
-    response.headers["X-Content-Type-Options"] = "nosniff"
     for name, value in answer.headers.items():
         response.headers[name] = value
     for cookie in answer.cookies:
@@ -113,19 +109,18 @@ def is_answer(response: Any) -> bool:
 
 def _page_response(request: HttpRequest, page: Page) -> HttpResponse:
     nonce = secrets.token_urlsafe(16)
-    policy = _OUR_POLICY % nonce
     context = {"page": page, "keyfob_nonce": nonce}
+    is_ours = True
     try:
         template = loader.get_template(PAGE_TEMPLATE)
         origin = getattr(template, "origin", None)
-        if not Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES):
-            policy = _POLICY
+        is_ours = Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES)
         body = template.render(context, request)
     except TemplateDoesNotExist:
         # A project whose TEMPLATES look into no app.
         engine = Engine(dirs=[str(_TEMPLATES)])
         body = engine.get_template(PAGE_TEMPLATE).render(Context(context))
     response = HttpResponse(body, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = policy
-    response.headers["X-Frame-Options"] = "DENY"
+    for name, value in page_headers(nonce, own_template=not is_ours).items():
+        response.headers[name] = value
     return response

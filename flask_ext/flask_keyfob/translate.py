@@ -13,6 +13,7 @@ from werkzeug.urls import iri_to_uri
 
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
+from keyfob.web.exchange import page_headers
 
 _TEMPLATE = "keyfob/page.html"
 _OUR_TEMPLATE = Path(__file__).parent / "templates" / _TEMPLATE
@@ -97,22 +98,13 @@ def response_for(answer: Answer) -> Response:
 
 
 def _page(page: Page) -> Response:
-    """The page, and what it may do: nothing but show itself. A site's own template has its own
-    style sheets and images, so that only the framing is forbidden there.
-    """
     nonce = secrets.token_urlsafe(16)
     template = current_app.jinja_env.get_template(_TEMPLATE)
-    context: dict[str, object] = {"page": page, "nonce": nonce}
+    context: dict[str, object] = {"page": page, "keyfob_nonce": nonce}
     current_app.update_template_context(context)
     response = Response(template.render(context), mimetype="text/html")
-    policy = "frame-ancestors 'none'"
-    if template.filename is not None and Path(template.filename) == _OUR_TEMPLATE:
-        policy = (
-            f"default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; "
-            f"base-uri 'none'; form-action 'self'; {policy}"
-        )
-    response.headers["Content-Security-Policy"] = policy
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    is_ours = template.filename is not None and Path(template.filename) == _OUR_TEMPLATE
+    response.headers.update(page_headers(nonce, own_template=not is_ours))
     return response
 
 

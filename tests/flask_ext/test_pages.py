@@ -12,6 +12,7 @@ from jinja2 import ChoiceLoader, DictLoader
 from flask_ext.site import RunningSite, running_site
 from flask_ext.support import configured, get, settings_for
 from flask_keyfob import Keyfob, login_url, logout_form
+from keyfob.web.document import new_key
 from support.form_browser import FormBrowser
 from support.provider import Provider
 
@@ -32,6 +33,7 @@ def test_a_page_is_whole_and_allows_itself_nothing(app: Flask) -> None:
     assert "<script" not in answer.text
     assert 'lang="en"' in answer.text
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Frame-Options"] == "DENY"
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -75,7 +77,10 @@ def test_a_site_has_its_own_page() -> None:
     answer = get(app, "/auth/callback?state=x&code=secret")
     assert "This sign-in cannot be completed|" in answer.text
     assert "secret" not in answer.text, "the address of a callback is nothing to come back to"
-    assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src" not in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
 
 
 def test_login_links_and_the_logout_form(app: Flask) -> None:
@@ -89,7 +94,8 @@ def test_login_links_and_the_logout_form(app: Flask) -> None:
     with app.test_request_context("/form", method="POST"):
         assert login_url() == "/auth/login?next=%2F"
     with app.test_request_context("/") as context:
-        context.session["_keyfob"] = {"k": "key", "a": "somebody", "c": {}}
+        key = f"{app.extensions['keyfob'].tag}of-the-session"
+            context.session["_keyfob"] = {"k": key, "a": "somebody", "c": {}}
         form = logout_form("<Out>", class_='x" onclick="y')
         assert '<button type="submit">&lt;Out&gt;</button>' in form
         assert 'class="x&#34; onclick=&#34;y"' in form
