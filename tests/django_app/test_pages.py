@@ -66,7 +66,9 @@ def test_flask_shows_the_same_page_with_the_same_headers(
         theirs = response_for(Answer(400, page=page))
 
     # The engines write a quotation mark in two ways, and only one keeps the last line's end.
-    assert unescape(ours.content.decode()).strip() == unescape(theirs.get_data(as_text=True)).strip()
+    assert (
+        unescape(ours.content.decode()).strip() == unescape(theirs.get_data(as_text=True)).strip()
+    )
     for name in ("Content-Type", *page_headers("", own_template=False)):
         assert ours.headers[name] == theirs.headers[name]
 

@@ -12,7 +12,6 @@ from jinja2 import ChoiceLoader, DictLoader
 from flask_ext.site import RunningSite, running_site
 from flask_ext.support import configured, get, settings_for
 from flask_keyfob import Keyfob, login_url, logout_form
-from keyfob.web.document import new_key
 from support.form_browser import FormBrowser
 from support.provider import Provider
 
@@ -95,7 +94,7 @@ def test_login_links_and_the_logout_form(app: Flask) -> None:
         assert login_url() == "/auth/login?next=%2F"
     with app.test_request_context("/") as context:
         key = f"{app.extensions['keyfob'].tag}of-the-session"
-            context.session["_keyfob"] = {"k": key, "a": "somebody", "c": {}}
+        context.session["_keyfob"] = {"k": key, "a": "somebody", "c": {}}
         form = logout_form("<Out>", class_='x" onclick="y')
         assert '<button type="submit">&lt;Out&gt;</button>' in form
         assert 'class="x&#34; onclick=&#34;y"' in form
