@@ -93,7 +93,9 @@ class TestTenantRule:
             ([OTHER], False),
             ([], False),
             (lambda tid: tid == TENANT, True),
-            (lambda _: "yes", False),
+            (lambda _: "yes", True),
+            (lambda _: None, False),
+            (lambda _: 0, False),
             (lambda _: False, False),
         ],
     )
@@ -104,6 +106,12 @@ class TestTenantRule:
         else:
             code = refused(entra(), about=about, allowed_tenants=rule)
             assert code == "tenant_not_allowed"
+
+    def test_a_function_is_given_the_tenant_in_lower_case(self) -> None:
+        asked: list[str] = []
+        assert not tenant_is_allowed(TENANT.upper(), asked.append)
+        assert asked == [TENANT]
+        assert TENANT == TENANT.lower() != TENANT.upper()
 
     def test_who_has_no_tenant_is_in_no_allowed_one(self) -> None:
         assert refused(claims(), allowed_tenants=[TENANT]) == "tenant_not_allowed"

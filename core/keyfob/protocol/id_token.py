@@ -32,7 +32,9 @@ _FOREIGN_TYPES = ("at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "entity-st
 #: base64url without padding, thrice (RFC 7515 §2, §7.1): nothing that a decoder might overlook.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
-TenantRule = Collection[str] | Callable[[str], bool]
+#: Tenants by their id, or a function that is given one in lower case and says whether its people
+#: may come in.
+TenantRule = Collection[str] | Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def tenant_is_allowed(tenant: str | None, rule: TenantRule) -> bool:
     if tenant is None:
         return False
     if callable(rule):
-        return rule(tenant) is True
+        return bool(rule(tenant.lower()))
     return tenant.lower() in {allowed.lower() for allowed in rule}
 
 

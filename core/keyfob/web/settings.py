@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Literal, TypeAlias, cast
 
@@ -21,6 +22,7 @@ from keyfob.protocol.authority import (
     oidc_authority,
     tenant_authority,
 )
+from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.scopes import OPENID_SCOPES
 from keyfob.web import settings_values as values
 from keyfob.web.settings_table import KEYS
@@ -29,8 +31,6 @@ from keyfob.web.stores.urls import parse_store_url
 
 #: MSAL's shapes of a credential. So far only text (a secret) gets through `load_settings`.
 ClientCredential: TypeAlias = "str | Mapping[str, object] | Sequence[object] | Callable[[], object]"
-#: Whether a tenant, by its `tid` in lower case, may sign in.
-TenantRule: TypeAlias = Callable[[str], bool]
 ResponseMode: TypeAlias = Literal["query", "form_post"]
 
 DEFAULT_LEEWAY = 60
@@ -73,7 +73,7 @@ class Settings:
     :ivar client_credential: its secret. Not in the repr.
     :ivar authority: who signs people in.
     :ivar allowed_tenants: tenant ids in lower case, a rule, or None for every tenant that the
-        authority serves. Ask `allows_tenant`.
+        authority serves.
     :ivar scopes: asked for at sign-in beyond `openid profile offline_access`.
     :ivar base_url: the site's public address without a trailing slash, or None.
     :ivar response_mode: how the answer to a sign-in arrives.
@@ -87,7 +87,7 @@ class Settings:
     client_id: str
     client_credential: ClientCredential = field(repr=False)
     authority: Authority
-    allowed_tenants: frozenset[str] | TenantRule | None = None
+    allowed_tenants: TenantRule | None = None
     scopes: tuple[str, ...] = ()
     base_url: str | None = None
     response_mode: ResponseMode = "query"
@@ -104,15 +104,6 @@ class Settings:
             for each in fields(self)
         )
         return f"Settings({', '.join(shown)})"
-
-    def allows_tenant(self, tenant_id: str) -> bool:
-        """Whether people of this tenant (an ID token's `tid`) may sign in."""
-        if self.allowed_tenants is None:
-            return True
-        tenant_id = tenant_id.lower()
-        if isinstance(self.allowed_tenants, frozenset):
-            return tenant_id in self.allowed_tenants
-        return bool(self.allowed_tenants(tenant_id))
 
 
 def load_settings(
@@ -217,9 +208,7 @@ def _authority(reader: Reader) -> Authority | None:
     return reader.converted(found, convert, None)
 
 
-def _allowed_tenants(
-    reader: Reader, authority: Authority | None
-) -> frozenset[str] | TenantRule | None:
+def _allowed_tenants(reader: Reader, authority: Authority | None) -> TenantRule | None:
     found = reader.find("ALLOWED_TENANTS")
     if found is None:
         # Not "everybody", as no setting at all would mean: whoever wrote it meant to keep some out.
@@ -227,7 +216,9 @@ def _allowed_tenants(
             _nobody_allowed(reader, empty)
         return None
     if callable(found.value):
-        return cast("TenantRule", found.value)
+        if iscoroutinefunction(found.value):
+            reader.problem(found.key, "is an async function, whose answer would be true for all")
+        return found.value
     tenants = reader.converted(found, lambda value: frozenset(values.items(value)), None)
     if tenants is None:
         return None
