@@ -12,6 +12,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.validators import validate_email
 from django.db import models
 
+from django_keyfob.conf import current_site
 from keyfob.web import Identity
 
 #: What Django's own user names may have in them.
@@ -23,16 +24,15 @@ _NO_MAIL_DOMAIN = "no-mail.invalid"
 def proven_email(claims: Mapping[str, Any]) -> str:
     """The e-mail address, where the provider says that it is the person's; otherwise "".
 
-    Microsoft says so in `xms_edov` (the domain's owner was verified), others in `email_verified`.
-    Without that, an address is what anybody's administrator typed ("nOAuth").
+    Entra says so in `xms_edov` (the domain's owner was verified), and only there: what it calls
+    `email_verified` is what anybody's administrator typed ("nOAuth"), as is an address without
+    either. Other providers say it in `email_verified`.
     """
     email = claims.get("email")
-    proven = claims.get("email_verified") is True or claims.get("xms_edov") in (
-        True,
-        "1",
-        "true",
-        "True",
-    )
+    if current_site().settings.authority.kind == "entra":
+        proven = claims.get("xms_edov") in (True, "1", "true", "True")
+    else:
+        proven = claims.get("email_verified") is True
     if not proven or not isinstance(email, str):
         return ""
     try:

@@ -33,6 +33,7 @@ settings.configure(
     AUTH_USER_MODEL="people.Person",
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     AUTHENTICATION_BACKENDS=["django_keyfob.backends.KeyfobBackend"],
+    KEYFOB={"OIDC_AUTHORITY": "http://127.0.0.1:1", "CLIENT_ID": "c", "CLIENT_SECRET": "a-secret"},
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
 )
 django.setup()
