@@ -3,6 +3,7 @@
 Called by `make demo`. Ends everything it started on Ctrl-C, on SIGTERM, and when one of them ends.
 """
 
+import errno
 import os
 import secrets
 import signal
@@ -20,6 +21,10 @@ from keyfob_emulator import sample
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("DEMO_DATA", HERE.parent / ".demo"))
+#: Ctrl-C, a supervisor, and a terminal that is closed.
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP"):
+    SIGNALS.append(signal.SIGHUP)
 #: Seconds a part may take to answer, and to end when asked.
 PATIENCE = 60
 GRACE = 5
@@ -54,7 +59,7 @@ class Stop(Exception):
 
 
 def main() -> int:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, stop)
     parts: list[Part] = []
     try:
@@ -139,16 +144,26 @@ def check_ports(parts: list[Part]) -> None:
             other = seen[part.port]
             fail(f"{part.variable} and {other.variable} are both {part.port}; they must differ")
         seen[part.port] = part
-        with socket.socket() as probe:
+        # A browser that is told localhost may try either.
+        if is_taken(socket.AF_INET, "127.0.0.1", part.port) or (
+            socket.has_ipv6 and is_taken(socket.AF_INET6, "::1", part.port)
+        ):
+            fail(
+                f"Port {part.port}, for {part.name}, is taken. Choose another: "
+                f"make demo {part.variable}={part.port + 1}"
+            )
+
+
+def is_taken(family: socket.AddressFamily, host: str, port: int) -> bool:
+    try:
+        with socket.socket(family) as probe:
             # As the servers themselves do: a port that only waits after a close is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", part.port))
-            except OSError:
-                fail(
-                    f"Port {part.port}, for {part.name}, is taken. Choose another: "
-                    f"make demo {part.variable}={part.port + 1}"
-                )
+            probe.bind((host, port))
+    except OSError as error:
+        # This machine may have no such address at all.
+        return error.errno == errno.EADDRINUSE
+    return False
 
 
 def prepare_django(part: Part) -> None:
@@ -248,7 +263,7 @@ def shown(path: Path) -> str:
 
 def stop(_number: int, _frame: FrameType | None) -> None:
     # A second signal must not interrupt the ending.
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise Stop(0)
 

@@ -5,7 +5,8 @@
     ├── TransportError (OSError)               no usable answer came back; worth another try
     │   ├── ProviderUnreachable                refused, reset, timed out, certificate refused
     │   ├── ProviderUnavailable                answered 5xx or 429
-    │   └── AnswerRefused                      a redirect, or more bytes than are sensible
+    │   ├── AnswerRefused                      a redirect, or more bytes than are sensible
+    │   └── ApiUnreachable                     a downstream API did not answer
     ├── ProtocolError (ValueError)             an answer came, and it breaks the protocol
     │   ├── MetadataError                      the discovery document
     │   ├── KeySetError                        the signing keys
@@ -33,6 +34,7 @@ from typing import Any
 
 __all__ = [
     "AnswerRefused",
+    "ApiUnreachable",
     "AuthorizationResponseError",
     "ConfigurationError",
     "DownstreamError",
@@ -146,6 +148,16 @@ class AnswerRefused(TransportError):
     """The answer was a redirect, or larger than anything sensible, and was not read."""
 
     code = "answer_refused"
+
+
+class ApiUnreachable(TransportError):
+    """A downstream API refused the connection, reset it, or did not answer in time.
+
+    What is raised is also the exception of requests that belongs there, without its request and
+    its frames: those hold the token.
+    """
+
+    code = "api_unreachable"
 
 
 class ProtocolError(KeyfobError, ValueError):

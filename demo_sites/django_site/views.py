@@ -15,7 +15,8 @@ def home(request: HttpRequest) -> HttpResponse:
 def me(request: HttpRequest) -> HttpResponse:
     graph = request.keyfob.api("graph")
     profile = graph.get("/me")
-    profile.raise_for_status()
+    if not profile.ok:
+        return render(request, "unavailable.html", {"status": profile.status_code}, status=502)
     photo = graph.get("/me/photo/$value")
     return render(
         request,

@@ -18,10 +18,11 @@ def create_app() -> Flask:
 
     @app.get("/me")
     @login_required(api="graph")
-    def me() -> str:
+    def me() -> str | tuple[str, int]:
         graph = downstream_api("graph")
         profile = graph.get("/me")
-        profile.raise_for_status()
+        if not profile.ok:
+            return render_template("unavailable.html", status=profile.status_code), 502
         photo = graph.get("/me/photo/$value")
         return render_template(
             "me.html", profile=profile.json(), photo=as_data_url(photo) if photo.ok else None

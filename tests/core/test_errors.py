@@ -62,7 +62,7 @@ def test_only_what_may_pass_is_worth_another_try() -> None:
     retryable = {kind.__name__ for kind in CLASSES if kind.retryable}
     assert retryable == {
         "TransportError", "ProviderUnreachable", "ProviderUnavailable", "AnswerRefused",
-        "StoreUnavailable",
+        "StoreUnavailable", "ApiUnreachable",
     }  # fmt: skip
 
 

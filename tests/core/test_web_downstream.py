@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pytest
 import requests
 
-from keyfob.errors import ConfigurationError, DownstreamError, InteractionRequired
+from keyfob.errors import ApiUnreachable, ConfigurationError, DownstreamError, InteractionRequired
 from keyfob.web.downstream import DEFAULT_TIMEOUT, ApiSession, new_adapter
 from support.bare_site import BareSite, with_apis
 from support.provider import Person, Provider
-from support.provider_http import HttpServer, Reply, Request
+from support.provider_http import HttpServer, Reply, Request, hang
 
 BASE = "https://api.example/v1"
 
@@ -49,7 +51,7 @@ def elsewhere() -> Iterator[Api]:
 @pytest.fixture
 def session(api: Api) -> Iterator[ApiSession]:
     adapter = new_adapter()
-    yield ApiSession(f"{api.base}/v1", lambda: "token-1", adapter)
+    yield ApiSession(f"{api.base}/v1", lambda *, new: "token-2" if new else "token-1", adapter)
     adapter.close()
 
 
@@ -66,7 +68,7 @@ def sends(base: str = BASE) -> tuple[ApiSession, list[requests.PreparedRequest]]
             response.request = request
             return response
 
-    return ApiSession(base, lambda: "token-1", Nowhere()), sent
+    return ApiSession(base, lambda *, new: "token-2" if new else "token-1", Nowhere()), sent
 
 
 # Addresses
@@ -340,3 +342,63 @@ def test_two_peoples_calls_at_once_have_their_own_tokens(provider: Provider) -> 
         with ThreadPoolExecutor(8) as pool:
             subjects = list(pool.map(call, range(40)))
     assert subjects == [f"person-{number % 4}" for number in range(40)]
+
+
+def test_an_api_that_is_away_is_an_error_of_both_kinds_that_shows_no_token(
+    session: ApiSession, api: Api
+) -> None:
+    api.server.close()
+    with pytest.raises(ApiUnreachable) as caught:
+        session.get("/orders")
+
+    assert isinstance(caught.value, requests.ConnectionError)
+    assert caught.value.retryable
+    shown = TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "token-1" not in "".join(shown.format())
+
+
+def test_an_api_that_is_slow_is_a_timeout(session: ApiSession, api: Api) -> None:
+    with closing(HttpServer(lambda request: hang(60))) as slow:
+        session._base_url = f"http://127.0.0.1:{slow.port}"
+        session._origin = session.auth._origin = session._base_url  # type: ignore[union-attr]
+        with pytest.raises(requests.Timeout) as caught:
+            session.get("/orders", timeout=0.2)
+    assert isinstance(caught.value, ApiUnreachable)
+
+
+def test_a_refused_token_is_renewed_once(provider: Provider) -> None:
+    """The provider may have ended it before its time."""
+    with BareSite(with_apis(provider)) as site:
+        site.sign_in("api=api")
+        first = site.keyfob.token(api="api")
+        provider._access.clear()
+
+        answer = site.keyfob.api("api").get("/me")
+
+        assert answer.status_code == 200
+        assert [each.status_code for each in answer.history] == [401]
+        assert site.keyfob.token(api="api") != first
+
+
+def test_an_api_that_refuses_every_token_is_asked_twice_and_no_more(api: Api) -> None:
+    api.replies["/v1/orders"] = Reply(401, {}, b"no")
+    adapter = new_adapter()
+    asked: list[bool] = []
+
+    def token(*, new: bool) -> str:
+        asked.append(new)
+        return f"token-{len(asked)}"
+
+    session = ApiSession(f"{api.base}/v1", token, adapter)
+    assert session.post("/orders", json={"a": 1}).status_code == 401
+    assert session.post("/orders", json={"a": 1}).status_code == 401
+    adapter.close()
+
+    assert asked == [False, True, False]
+    assert [request.body for request in api.requests] == [b'{"a": 1}'] * 3
+
+
+def test_what_cannot_be_sent_twice_is_not(session: ApiSession, api: Api) -> None:
+    api.replies["/v1/orders"] = Reply(401, {}, b"no")
+    assert session.post("/orders", data=iter([b"a", b"b"])).status_code == 401
+    assert len(api.requests) == 1

@@ -63,7 +63,7 @@ def test_a_plain_http_client_signs_in_reads_its_profile_and_signs_out(
         assert browser.open(f"{base}/me").url.startswith(demo.emulator)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything_it_started(tmp_path: Path, number: int) -> None:
     with running_demo(tmp_path) as demo:
         ports = [int(url.rpartition(":")[2]) for url in (demo.flask, demo.django, demo.emulator)]
@@ -76,9 +76,14 @@ def test_a_signal_ends_everything_it_started(tmp_path: Path, number: int) -> Non
 
 
 @pytest.mark.parametrize("variable", ["EMULATOR_PORT", "FLASK_PORT", "DJANGO_PORT"])
-def test_a_taken_port_is_named_in_one_line(tmp_path: Path, variable: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_taken_port_is_named_in_one_line(tmp_path: Path, variable: str, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as taken:
+        try:
+            taken.bind((host, 0))
+        except OSError:
+            pytest.skip("needs IPv6 on this machine")
         taken.listen()
         port = taken.getsockname()[1]
         free = {name: str(free_port()) for name in ("EMULATOR_PORT", "FLASK_PORT", "DJANGO_PORT")}

@@ -163,7 +163,11 @@ class WebApplication:
             )
         if self._adapter is None:
             self._adapter = new_adapter()
-        return ApiSession(base_url, lambda: session.token(api=api.name), self._adapter)
+
+        def token(*, new: bool) -> str:
+            return session.token(api=api.name, force_refresh=new)
+
+        return ApiSession(base_url, token, self._adapter)
 
     @staticmethod
     def _session_key(session: Mapping[str, Any]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from keyfob.errors import DownstreamError
+from keyfob.errors import ApiUnreachable, DownstreamError
 from keyfob.protocol.urls import origin, parse_http_url
 
 #: Seconds to connect, and seconds between two bytes, where a call names no timeout of its own.
@@ -24,18 +23,56 @@ _ABSOLUTE = re.compile(
 _MAX_DECODINGS = 4
 
 
-class TokenAuth(requests.auth.AuthBase):
-    """Attaches a token, to one origin only. requests drops it on a redirect to another host."""
+class GiveToken(Protocol):
+    """Gives an access token; a new one from the provider where it is asked for that."""
 
-    def __init__(self, token: Callable[[], str], allowed_origin: str) -> None:
+    def __call__(self, *, new: bool) -> str: ...
+
+
+class ApiConnectionError(ApiUnreachable, requests.exceptions.ConnectionError):
+    """The API could not be reached."""
+
+
+class ApiTimeout(ApiConnectionError, requests.exceptions.Timeout):
+    """The API did not answer in time."""
+
+
+class TokenAuth(requests.auth.AuthBase):
+    """Attaches a token, to one origin only. requests drops it on a redirect to another host.
+
+    An API that refuses a token knows that it was ended early: once, a new one is tried.
+    """
+
+    def __init__(self, token: GiveToken, allowed_origin: str) -> None:
         self._token = token
         self._origin = allowed_origin
+        self._has_renewed = False
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if origin(request.url or "") != self._origin:
             raise DownstreamError(f"The token is for {self._origin} only", code="foreign_origin")
-        request.headers["Authorization"] = f"Bearer {self._token()}"
+        request.headers["Authorization"] = f"Bearer {self._token(new=False)}"
+        request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]
         return request
+
+    def _renew(self, response: requests.Response, **options: Any) -> requests.Response:
+        request = response.request
+        if response.status_code != 401 or self._has_renewed or not self._can_repeat(request):
+            return response
+        self._has_renewed = True
+        _ = response.content  # read to its end, so that its connection can serve again
+        response.close()
+        again = request.copy()
+        again.headers["Authorization"] = f"Bearer {self._token(new=True)}"
+        renewed: requests.Response = response.connection.send(again, **options)
+        renewed.history.append(response)
+        renewed.request = again
+        return renewed
+
+    def _can_repeat(self, request: requests.PreparedRequest) -> bool:
+        return origin(request.url or "") == self._origin and isinstance(
+            request.body, (str, bytes, type(None))
+        )
 
 
 class ApiSession(requests.Session):
@@ -45,11 +82,11 @@ class ApiSession(requests.Session):
     that an expired one is refreshed; it goes to the API's origin only.
 
     :param base_url: the API's base address, without a slash at its end.
-    :param token: gives the access token.
+    :param token: gives the access token; it is asked for a new one after a 401, once.
     :param adapter: the connections, shared by all sessions of the program.
     """
 
-    def __init__(self, base_url: str, token: Callable[[], str], adapter: HTTPAdapter) -> None:
+    def __init__(self, base_url: str, token: GiveToken, adapter: HTTPAdapter) -> None:
         super().__init__()
         self._base_url = base_url
         self._origin = origin(base_url)
@@ -65,9 +102,25 @@ class ApiSession(requests.Session):
         """As `requests.Session.request`, with an address relative to the API's.
 
         :raises DownstreamError: (a ValueError) the address is not the API's; nothing was sent.
+        :raises ApiUnreachable: (also requests' ConnectionError, or Timeout) there is no answer.
+        :raises InteractionRequired: only the person can get the token.
         """
         kwargs.setdefault("timeout", DEFAULT_TIMEOUT)
-        return super().request(method, self.address(url), *args, **kwargs)
+        address = self.address(url)
+        try:
+            return super().request(method, address, *args, **kwargs)
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+            failed = type(error)
+        # Raised out here: the error itself, and what hangs on it, would show the token to whoever
+        # shows its frames, as debug pages and error mails do.
+        raise self._unreachable(failed)
+
+    def _unreachable(self, failed: type[Exception]) -> ApiUnreachable:
+        if issubclass(failed, requests.exceptions.Timeout):
+            return ApiTimeout(f"{self._base_url} did not answer in time", url=self._base_url)
+        return ApiConnectionError(
+            f"{self._base_url} could not be reached ({failed.__name__})", url=self._base_url
+        )
 
     def address(self, url: str | bytes) -> str:
         """The absolute address that is meant, always of the API's own origin.

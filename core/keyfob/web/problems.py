@@ -8,6 +8,7 @@ import uuid
 from dataclasses import replace
 
 from keyfob.errors import (
+    ApiUnreachable,
     AuthorizationResponseError,
     ConfigurationError,
     DownstreamError,
@@ -125,6 +126,12 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
     if isinstance(error, ProviderUnavailable):
         status, title = 503, "The sign-in service is not available"
         return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)
+    if isinstance(error, ApiUnreachable):
+        return 503, Page(
+            "This page is not available",
+            "A service that it needs could not be reached.",
+            _TRY_LATER,
+        )
     if isinstance(error, TransportError):
         text = "The sign-in service could not be reached, or did not answer as it should."
         return 503 if error.retryable else 502, Page(
@@ -160,7 +167,9 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
         )
     if isinstance(error, ConfigurationError):
         return 503, Page(
-            "This site is not set up to sign you in", str(error), "Whoever runs it can mend that."
+            "This site is not set up to sign you in",
+            f"{str(error).removesuffix('.')}.",
+            "Whoever runs it can mend that.",
         )
     return 503, Page("This did not work", "The site could not do this.", _TRY_LATER)
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from keyfob.cache import SerializableTokenCache
 from keyfob.errors import (
@@ -56,6 +56,8 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     given = request.form if request.method == "POST" else request.query
     home = request.home
     next_path = local_path(first(given, "next"), default=home)
+    if urlsplit(next_path).path in _own_paths(request):
+        next_path = home
     if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
     try:
@@ -66,6 +68,12 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         status, page = page_for(error)
         retry = login_url(request.routes.login, next_path)
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
+
+
+def _own_paths(request: WebRequest) -> tuple[str, ...]:
+    """Our own views are on the way to a page, and none to end on."""
+    routes = request.routes
+    return routes.login, routes.callback, routes.logout, routes.logged_out
 
 
 def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
@@ -278,6 +286,9 @@ def _finish_attempt(
         _begin(site, request, document, identity, establish)
     except KeyfobError as error:
         status, page = page_for(error)
+        if status == 403:
+            # Who may not come in as this person may as another; the provider must ask which.
+            retry = login_url(request.routes.login, next_path, prompt="select_account")
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from keyfob.errors import ConfigurationError, KeyfobError, StoreError
 from keyfob.protocol.logout import build_end_session_url
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STATE = "sign-out"
+_BOTH, _SITE_ONLY = b"both", b"site only"
+_ENDED = {
+    _BOTH: "You are signed out of this site and of the sign-in service.",
+    _SITE_ONLY: "You are signed out of this site. The sign-in service may still know you: on a "
+    "shared computer, close the browser as well.",
+}
 #: Seconds the provider may take to send the browser back.
 _STATE_LIFETIME = 3600
 
@@ -44,7 +51,7 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
     except KeyfobError as error:
         logger.warning("The provider could not be told of a sign-out: %s", error)
         return replace(_only_here(request), cookies=ended)
-    return redirect(target or request.routes.logged_out, cookies=ended, status=303)
+    return redirect(target or _untold(site, request), cookies=ended, status=303)
 
 
 def finish(site: WebApplication, request: WebRequest, next_url: str | None) -> Answer:
@@ -56,17 +63,12 @@ def finish(site: WebApplication, request: WebRequest, next_url: str | None) -> A
     if next_url:
         return redirect(next_url)
     state = first(request.query, "state")
-    known = state and site.sealer.unseal_text(
+    ended = state and site.sealer.unseal_text(
         state, context=_STATE, max_age=_STATE_LIFETIME, now=site.clock()
-    )
-    text = (
-        "You are signed out of this site and of the sign-in service."
-        if known
-        else "You are not signed in to this site."
     )
     page = Page(
         "You are signed out",
-        text,
+        _ENDED.get(ended or b"", "You are not signed in to this site."),
         retry_url=request.routes.login,
         retry_label="Sign in again",
         home_url=home,
@@ -88,8 +90,17 @@ def _provider_target(
         claims=claims,
         id_token=document.id_token(site.client.authority.environment) if document else None,
         post_logout_redirect_uri=back,
-        state=site.sealer.seal_text(b"1", context=_STATE, now=site.clock()),
+        state=_state(site, _BOTH),
     )
+
+
+def _untold(site: WebApplication, request: WebRequest) -> str:
+    """Our own page, for a provider that has no place to sign out at."""
+    return f"{request.routes.logged_out}?{urlencode({'state': _state(site, _SITE_ONLY)})}"
+
+
+def _state(site: WebApplication, ended: bytes) -> str:
+    return site.sealer.seal_text(ended, context=_STATE, now=site.clock())
 
 
 def _only_here(request: WebRequest) -> Answer:
