@@ -11,7 +11,9 @@ import pytest
 from keyfob.errors import IdTokenError, KeySetError, MetadataError, ProviderUnreachable
 from keyfob.flows.provider import (
     KEYS_MAX_AGE,
+    METADATA_GRACE,
     METADATA_MAX_AGE,
+    METADATA_RETRY,
     REFETCH_BURST,
     REFETCH_INTERVAL,
     Provider,
@@ -91,6 +93,64 @@ class TestMetadata:
         with pytest.raises((MetadataError, ProviderUnreachable)):
             site.metadata()
         assert site.metadata().issuer == ISSUER
+
+
+DOWN = [ProviderUnreachable("down"), answer({}, 503), answer({}, 429), answer({}, 302)]
+
+
+class TestOldMetadata:
+    """A provider that is down for a while costs nobody what was known of it before."""
+
+    @pytest.mark.parametrize("failure", DOWN)
+    def test_they_serve_while_the_provider_cannot_be_reached(self, failure: Any) -> None:
+        site = Site(**{METADATA: [answer(DOCUMENT), failure, failure]})
+        first = site.metadata()
+        for now in (NOW + METADATA_MAX_AGE, NOW + METADATA_GRACE - 1):
+            assert site.metadata(now) is first
+            assert site.provider.known_metadata(now) is None
+
+    def test_they_serve_for_a_week_and_no_longer(self) -> None:
+        down = ProviderUnreachable("down")
+        site = Site(**{METADATA: [answer(DOCUMENT), down, down]})
+        site.metadata()
+        assert site.metadata(NOW + METADATA_GRACE - 1)
+        with pytest.raises(ProviderUnreachable):
+            site.metadata(NOW + METADATA_GRACE)
+        assert METADATA_GRACE == 7 * 24 * 3600
+
+    def test_the_provider_is_asked_again_after_a_while_only(self) -> None:
+        new = answer({**DOCUMENT, "jwks_uri": f"{ISSUER}/moved"})
+        site = Site(**{METADATA: [answer(DOCUMENT), ProviderUnreachable("down"), new]})
+        site.metadata()
+        old = NOW + METADATA_MAX_AGE
+        for now in (old, old + 1, old + METADATA_RETRY - 1):
+            assert site.metadata(now).jwks_uri == f"{ISSUER}/keys"
+        assert site.fetched(METADATA) == 2
+        assert site.metadata(old + METADATA_RETRY).jwks_uri == f"{ISSUER}/moved"
+        assert site.metadata(old + METADATA_RETRY + 1).jwks_uri == f"{ISSUER}/moved"
+        assert site.fetched(METADATA) == 3
+
+    def test_a_failure_of_last_week_does_not_keep_from_asking(self) -> None:
+        down = ProviderUnreachable("down")
+        site = Site(**{METADATA: [answer(DOCUMENT), down, answer(DOCUMENT), down]})
+        site.metadata()
+        site.metadata(NOW + METADATA_MAX_AGE)
+        site.metadata(NOW + METADATA_MAX_AGE + METADATA_RETRY)
+        site.metadata(NOW + 2 * METADATA_MAX_AGE + METADATA_RETRY)
+        assert site.fetched(METADATA) == 4
+
+    @pytest.mark.parametrize("wrong", [answer(b"<html>"), answer({}, 404), answer({"issuer": "x"})])
+    def test_an_answer_that_is_wrong_is_not_passed_over(self, wrong: Any) -> None:
+        site = Site(**{METADATA: [answer(DOCUMENT), wrong]})
+        site.metadata()
+        with pytest.raises(MetadataError):
+            site.metadata(NOW + METADATA_MAX_AGE)
+
+    def test_a_clock_set_back_far_does_not_make_them_serve(self) -> None:
+        site = Site(**{METADATA: [answer(DOCUMENT), ProviderUnreachable("down")]})
+        site.metadata()
+        with pytest.raises(ProviderUnreachable):
+            site.metadata(NOW - 1)
 
 
 class TestKeys:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from keyfob.errors import IdTokenError
+from keyfob.errors import IdTokenError, TransportError
 from keyfob.flows import Flow
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import (
@@ -22,6 +22,10 @@ from keyfob.protocol.metadata import ProviderMetadata, build_metadata_request, p
 
 #: Seconds. Providers change their metadata rarely and announce it nowhere.
 METADATA_MAX_AGE = 24 * 3600
+#: Seconds since they were fetched in which old metadata serve while the provider cannot be reached.
+METADATA_GRACE = 7 * 24 * 3600
+#: Seconds after such a failure in which they are not fetched again.
+METADATA_RETRY = 30.0
 #: Seconds. A withdrawn key is believed no longer than this.
 KEYS_MAX_AGE = 24 * 3600
 #: Refetches of the keys for a token that none of them fits: so many at once ...
@@ -42,8 +46,8 @@ class _Fetched:
 class Provider:
     """Program life: one authority with what was fetched of it. Safe to share between threads.
 
-    Nothing is fetched before a flow needs it, and a failure is not remembered: the next flow
-    tries again.
+    Nothing is fetched before a flow needs it. A failure is not remembered, and the next flow tries
+    again; but metadata that were there already go on to serve for a while.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Provider:
         self._metadata_max_age = metadata_max_age
         self._keys_max_age = keys_max_age
         self._metadata: _Fetched | None = None
+        #: When old metadata could not be fetched anew, or None.
+        self._metadata_failed_at: float | None = None
         self._keys: _Fetched | None = None
         self._lock = threading.Lock()
         self._refetches = float(REFETCH_BURST)
@@ -80,13 +86,36 @@ class Provider:
         return None if held is None else held.value
 
     def metadata(self, now: float) -> Flow[ProviderMetadata]:
+        """The metadata, fetched where those at hand are older than they may be.
+
+        Where the provider cannot be reached, the old ones serve up to METADATA_GRACE, and it is
+        not asked again for METADATA_RETRY. An answer that is wrong is not passed over so.
+
+        :raises MetadataError: the provider answered, and not with its metadata.
+        :raises TransportError: it cannot be reached, and no metadata are at hand that may serve.
+        """
         known = self.known_metadata(now)
         if known is not None:
             return known
-        response = yield build_metadata_request(self.authority)
-        metadata = parse_metadata(self.authority, response)
+        stale = self._stale_metadata(now)
+        failed_at = self._metadata_failed_at
+        if stale is not None and failed_at is not None and 0 <= now - failed_at < METADATA_RETRY:
+            return stale
+        try:
+            response = yield build_metadata_request(self.authority)
+            metadata = parse_metadata(self.authority, response)
+        except TransportError:
+            if stale is None:
+                raise
+            self._metadata_failed_at = now
+            return stale
         self._metadata = _Fetched(metadata, now, self.authority.metadata_url)
+        self._metadata_failed_at = None
         return metadata
+
+    def _stale_metadata(self, now: float) -> ProviderMetadata | None:
+        held = self._metadata
+        return held.value if held is not None and 0 <= now - held.at < METADATA_GRACE else None
 
     def verified_claims(self, token: object, expected: Expectations) -> Flow[dict[str, Any]]:
         """Judge an ID token completely (OpenID Connect Core §3.1.3.7).
