@@ -307,7 +307,38 @@ class TestProactive:
             found = call()
             assert found is not None
             assert found["token_source"] == "cache"
-        assert len(aging.refreshes) >= 2
+
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_after_that_nobody_tries_again_for_a_minute(self, aging: Site, refused: bool) -> None:
+        if refused:
+            aging.provider.revoke_refresh_tokens()
+        else:
+            aging.provider.raw["token"] = fails(Reply(503, {}, b""))
+        first = aging.silent()
+        assert first is not None
+        assert abs(first["refresh_on"] - (aging.clock() + 60)) < 5
+        tried = len(aging.refreshes)
+        assert tried >= 1
+        aging.clock.offset += 50
+        again = aging.silent()
+        assert again is not None
+        assert again["access_token"] == first["access_token"]
+        assert aging.app.token_at_hand(["email"], aging.account)
+        assert len(aging.refreshes) == tried
+        assert len(list(aging.cache.search("AccessToken"))) == 1
+        aging.clock.offset += 20
+        assert aging.app.token_at_hand(["email"], aging.account) is None
+        assert aging.silent()
+        assert len(aging.refreshes) > tried
+
+    def test_a_token_that_was_removed_meanwhile_does_not_come_back(self, aging: Site) -> None:
+        def removed(_: Any) -> Reply:
+            aging.app.remove_account(aging.account)
+            return Reply(503, {}, b"")
+
+        aging.provider.raw["token"] = removed
+        assert (aging.silent() or {})["token_source"] == "cache"
+        assert list(aging.cache.search("AccessToken")) == []
 
     def test_a_valid_token_is_served_when_that_is_refused(self, aging: Site) -> None:
         aging.provider.revoke_refresh_tokens()

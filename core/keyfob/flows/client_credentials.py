@@ -9,7 +9,7 @@ from keyfob.errors import ConfigurationError, KeyfobError
 from keyfob.flows import Flow
 from keyfob.flows.auth_code import remember
 from keyfob.flows.client import Client
-from keyfob.flows.silent import cache_hit, is_aging, is_fresh
+from keyfob.flows.silent import cache_hit, is_aging, is_fresh, put_off_renewal
 from keyfob.protocol.scopes import scope_names, scope_text
 from keyfob.protocol.token_endpoint import parse_token_response
 
@@ -50,10 +50,12 @@ def acquire(
         tokens = parse_token_response(http)
     except KeyfobError:
         if held is not None and usable:
-            return cache_hit(held, now)
+            return cache_hit(put_off_renewal(client, held, now), now)
         raise
     if "error" in tokens:
-        return cache_hit(held, now) if held is not None and usable else tokens
+        if held is not None and usable:
+            return cache_hit(put_off_renewal(client, held, now), now)
+        return tokens
     # RFC 6749 §4.4.3: no refresh token here; and nobody is signed in by an application's token.
     for name in ("refresh_token", "id_token", "client_info"):
         tokens.pop(name, None)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from keyfob.cache import AccessTokenEntry
+from keyfob.cache.entries import CredentialType
 from keyfob.errors import ConfigurationError, IdTokenError, KeyfobError, SubjectChangedError
 from keyfob.flows import Flow
 from keyfob.flows.auth_code import remember
@@ -21,6 +22,14 @@ from keyfob.protocol.token_endpoint import parse_token_response
 EXPIRY_MARGIN = 300
 #: ... but no more than this part of its life: some providers' tokens live five minutes.
 EXPIRY_MARGIN_SHARE = 0.2
+
+#: Seconds in which no other call tries to renew a valid token after that has failed.
+RENEWAL_RETRY = 60
+
+#: What tells an access token from every other.
+_WHICH_TOKEN = frozenset(
+    {"home_account_id", "environment", "client_id", "realm", "target", "ext_cache_key", "secret"}
+)
 
 #: MSAL's names for what an application may do about an error (its `classification`).
 _UNCLASSIFIED = frozenset(
@@ -67,10 +76,10 @@ def acquire(
     except KeyfobError:
         # A proactive refresh that fails, for whatever reason, costs nobody a valid token.
         if held is not None and usable:
-            return cache_hit(held, now)
+            return cache_hit(put_off_renewal(client, held, now), now)
         raise
     if held is not None and usable and (renewed is None or "error" in renewed):
-        return cache_hit(held, now)
+        return cache_hit(put_off_renewal(client, held, now), now)
     return renewed
 
 
@@ -108,6 +117,17 @@ def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
 def is_aging(entry: AccessTokenEntry, now: float) -> bool:
     refresh_on = entry.get("refresh_on")
     return bool(refresh_on) and float(refresh_on or 0) < now
+
+
+def put_off_renewal(client: Client, entry: AccessTokenEntry, now: float) -> AccessTokenEntry:
+    """The valid token, which nobody will try to renew again for RENEWAL_RETRY."""
+    later: AccessTokenEntry = {**entry, "refresh_on": str(int(now) + RENEWAL_RETRY)}
+    section = CredentialType.ACCESS_TOKEN
+    query = {name: value for name, value in entry.items() if name in _WHICH_TOKEN}
+    # Where it is gone, somebody was signed out meanwhile, or another thread has renewed it.
+    for found in client.cache.search(section, query=query, now=now):
+        client.cache.modify(section, found, {"refresh_on": later["refresh_on"]})
+    return later
 
 
 def cache_hit(entry: AccessTokenEntry, now: float) -> dict[str, Any]:
