@@ -33,6 +33,7 @@ class KeyfobConfig(AppConfig):
 
         register(checks.check_settings, Tags.security)
         register(checks.check_wiring, Tags.security)
+        register(checks.check_other_backends, Tags.security)
         register(checks.check_urls, Tags.urls)
         register(checks.check_deployment, Tags.security, deploy=True)
         user_logged_in.connect(receivers.forget_other_sign_ins, dispatch_uid="keyfob")

@@ -18,6 +18,11 @@ _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _OURS = "django_keyfob.middleware.KeyfobMiddleware"
 _BACKEND = "django_keyfob.backends.KeyfobBackend"
+# They want a password, and users of ours have none.
+_PASSWORDS = (
+    "django.contrib.auth.backends.ModelBackend",
+    "django.contrib.auth.backends.AllowAllUsersModelBackend",
+)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -61,6 +66,31 @@ def check_wiring(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def check_other_backends(**_: Any) -> list[CheckMessage]:
+    """W004: backends that may find, by a name, a user whom ours made of somebody else."""
+    from django_keyfob.backends import is_keyfob_backend
+
+    others = [
+        path
+        for path in settings.AUTHENTICATION_BACKENDS
+        if path not in _PASSWORDS and not is_keyfob_backend(path)
+    ]
+    if not others:
+        return []
+    return [
+        Warning(
+            f"AUTHENTICATION_BACKENDS has {', '.join(map(repr, others))}. A backend that finds "
+            "users by their name (RemoteUserBackend, LDAP) would give its people a user of that "
+            "name who was made by Keyfob for somebody else: at many providers people choose their "
+            "user name themselves.",
+            hint="If it does, give users of Keyfob names that it never looks for: in create_user() "
+            "of a subclass of KeyfobBackend. If it does not, put keyfob.W004 into "
+            "SILENCED_SYSTEM_CHECKS.",
+            id="keyfob.W004",
+        )
+    ]
 
 
 def check_urls(**_: Any) -> list[CheckMessage]:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.backends import ModelBackend
 from django.core.checks import run_checks
 from django.test import override_settings
 from django.urls import path
+
+from django_keyfob.backends import KeyfobBackend
 
 STOCK = "django.contrib.auth.middleware.AuthenticationMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -98,3 +101,36 @@ def test_a_store_of_one_process_on_a_public_site() -> None:
 def test_a_session_cookie_that_does_not_come_back_from_the_provider() -> None:
     with override_settings(SESSION_COOKIE_SAMESITE="Strict"):
         assert "Lax" in found(deploy=True)["keyfob.W003"].hint
+
+
+OURS_AND_PASSWORDS = [
+    "django_keyfob.backends.KeyfobBackend",
+    "django_app.test_checks.Subclass",
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+
+class Subclass(KeyfobBackend):
+    """As a site may have it."""
+
+
+class ByName(ModelBackend):
+    """Finds users by a name, as LDAP does."""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "django.contrib.auth.backends.RemoteUserBackend",
+        "django_app.test_checks.ByName",
+        "not.there",
+    ],
+)
+def test_a_backend_that_may_find_our_users_by_name(other: str) -> None:
+    with override_settings(AUTHENTICATION_BACKENDS=[*OURS_AND_PASSWORDS, other]):
+        warning = found()["keyfob.W004"]
+    assert repr(other) in warning.msg
+    assert "ModelBackend'" not in warning.msg
+    assert "create_user()" in warning.hint
+    with override_settings(AUTHENTICATION_BACKENDS=OURS_AND_PASSWORDS):
+        assert found() == {}
