@@ -57,6 +57,9 @@ class KeyfobConfig(AppConfig):
         return site
 
     def _setting_changed(self, *, setting: str, **_: Any) -> None:
+        from django_keyfob.backends import is_keyfob_backend
+
+        is_keyfob_backend.cache_clear()
         if setting in _OURS:
             with self._building:
                 site, self._site = self._site, None

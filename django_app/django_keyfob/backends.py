@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Any
 
@@ -134,6 +135,7 @@ class KeyfobBackend(ModelBackend):
             number += 1
 
 
+@functools.cache  # asked with every request; emptied where a test changes the settings
 def is_keyfob_backend(path: str) -> bool:
     """Whether an entry of AUTHENTICATION_BACKENDS is ours, or made from ours."""
     try:

@@ -6,7 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import resolve_url
 from django.template import Context, Engine, TemplateDoesNotExist, loader
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.encoding import iri_to_uri
@@ -42,6 +44,14 @@ def routes() -> Routes:
             "path('auth/', include('django_keyfob.urls')) to urlpatterns",
             setting="ROOT_URLCONF",
         ) from None
+
+
+def default_next() -> str:
+    """Where a sign-in ends that names no page: the project's place, else the site's root."""
+    # Django's own default, /accounts/profile/, is a page that hardly any site has.
+    if settings.is_overridden("LOGIN_REDIRECT_URL"):
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+    return get_script_prefix()
 
 
 def web_request(

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_keyfob.backends import is_keyfob_backend
 from django_keyfob.conf import current_site
 from django_keyfob.database_errors import database_errors
-from django_keyfob.exchange import pairs, to_response, web_request
+from django_keyfob.exchange import default_next, pairs, to_response, web_request
 from keyfob.errors import ConfigurationError, SignInRefused
 from keyfob.web import Identity
 from keyfob.web.exchange import Pairs
@@ -89,10 +89,7 @@ def _with_next(given: Pairs) -> Pairs:
     """The request's pairs, with the project's own place to go to where they name none."""
     if any(name == auth.REDIRECT_FIELD_NAME for name, _ in given):
         return given
-    # Django's own default, /accounts/profile/, is a page that hardly any site has.
-    if not settings.is_overridden("LOGIN_REDIRECT_URL"):
-        return given
-    return [*given, (auth.REDIRECT_FIELD_NAME, resolve_url(settings.LOGIN_REDIRECT_URL))]
+    return [*given, (auth.REDIRECT_FIELD_NAME, default_next())]
 
 
 def _sign_in(request: HttpRequest, identity: Identity) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
-from django.template import Context, Template
+from django.template import Context, Template, TemplateSyntaxError
 from django.test import Client, RequestFactory, override_settings
 
 from django_keyfob.exchange import to_response, web_request
@@ -142,11 +142,28 @@ def test_the_login_address_of_a_page_leads_back_to_it() -> None:
     assert _render("{% keyfob_login_url next='/x' %}", request) == "/auth/login?next=%2Fx"
     hinted = _render("{% keyfob_login_url next='/x' prompt='login' %}", request)
     assert hinted == "/auth/login?next=%2Fx&amp;prompt=login"
+    everything = _render(
+        "{% keyfob_login_url '/x' api='a' prompt='b' login_hint='c&' domain_hint='d' %}", request
+    )
+    assert everything == (
+        "/auth/login?next=%2Fx&amp;api=a&amp;prompt=b&amp;login_hint=c%26&amp;domain_hint=d"
+    )
+
+
+def test_the_login_address_takes_local_paths_and_known_names_only() -> None:
+    request = RequestFactory().get("/page")
+    for foreign in ("//evil.example", "https://evil.example/", "javascript:alert(1)", ""):
+        rendered = _render("{% keyfob_login_url next=there %}", request, there=foreign)
+        assert rendered == "/auth/login?next=%2F"
+    with pytest.raises(TemplateSyntaxError, match="promt"):
+        _render("{% keyfob_login_url promt='login' %}", request)
 
 
 @pytest.mark.parametrize("request_", [None, RequestFactory().post("/page")])
 def test_a_page_that_cannot_be_come_back_to_is_not(request_: Any) -> None:
-    assert _render("{% keyfob_login_url %}", request_) == "/auth/login"
+    assert _render("{% keyfob_login_url %}", request_) == "/auth/login?next=%2F"
+    with override_settings(LOGIN_REDIRECT_URL="/welcome"):
+        assert _render("{% keyfob_login_url %}", request_) == "/auth/login?next=%2Fwelcome"
 
 
 def test_the_login_address_on_our_own_pages_leads_to_none_of_them() -> None:
@@ -154,7 +171,7 @@ def test_the_login_address_on_our_own_pages_leads_to_none_of_them() -> None:
 
     request = RequestFactory().get("/auth/callback?code=secret")
     request.resolver_match = resolve("/auth/callback")
-    assert _render("{% keyfob_login_url %}", request) == "/auth/login"
+    assert _render("{% keyfob_login_url %}", request) == "/auth/login?next=%2F"
 
 
 def test_the_sign_out_button_is_for_who_is_signed_in() -> None:
@@ -166,6 +183,9 @@ def test_the_sign_out_button_is_for_who_is_signed_in() -> None:
     assert 'action="/auth/logout"' in form
     assert 'name="csrfmiddlewaretoken" value="t"' in form
     assert "&lt;Bye&gt;" in form
+    assert "class=" not in form
+    form = _render("{% keyfob_logout_form class_=given %}", request, given='x" onclick="y')
+    assert 'class="x&quot; onclick=&quot;y"' in form
 
 
 def test_the_callback_without_an_attempt_is_a_page() -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
+from django_keyfob.backends import KeyfobBackend, is_keyfob_backend
 from django_keyfob.conf import DjangoSite, build_site, current_site
 from django_keyfob.store import DatabaseStore
 from keyfob.errors import ConfigurationError
@@ -42,6 +43,25 @@ def test_a_changed_setting_makes_another_site_and_closes_the_old(
     assert current_site().settings.client_id == "a-client"
     with override_settings(LOGIN_URL="/elsewhere"):
         assert len(closed) == 2
+
+
+def test_what_a_backend_is_is_found_out_once_and_anew_when_a_test_changes_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def import_string(path: str) -> object:
+        asked.append(path)
+        return KeyfobBackend
+
+    with override_settings(AUTHENTICATION_BACKENDS=[]):
+        monkeypatch.setattr("django_keyfob.backends.import_string", import_string)
+        assert is_keyfob_backend("a.path")
+        assert is_keyfob_backend("a.path")
+        assert asked == ["a.path"]
+    assert is_keyfob_backend("a.path")
+    assert asked == ["a.path", "a.path"]
+    is_keyfob_backend.cache_clear()
 
 
 def test_the_environment_speaks_where_the_settings_are_silent(

@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django import template
-from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest
 from django.template import Context
 from django.urls import reverse
 
-from django_keyfob.exchange import NAMESPACE
+from django_keyfob.exchange import NAMESPACE, default_next
+from keyfob.web.next_url import local_path
+from keyfob.web.sign_in import login_url
 
 register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
-def keyfob_login_url(context: Context, next: str | None = None, **hints: str) -> str:  # noqa: A002
-    """The address that starts a sign-in, and comes back to this page, or to `next`.
+def keyfob_login_url(
+    context: Context,
+    next: str | None = None,  # noqa: A002 - as the query parameter
+    *,
+    api: str = "",
+    prompt: str = "",
+    login_hint: str = "",
+    domain_hint: str = "",
+) -> str:
+    """The address that starts a sign-in.
 
-    `login_hint`, `domain_hint` and `prompt` may be given as well.
+    :param next: the local path to come back to; default: the page that is shown now.
+    :param api: a downstream API to ask consent for at once.
+    :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
+    :param login_hint: who is probably signing in.
+    :param domain_hint: whose sign-in page to go to directly, where the provider has several.
     """
-    request = context.get("request")
-    if next is None and isinstance(request, HttpRequest):
-        next = _here(request)  # noqa: A001
-    query = {REDIRECT_FIELD_NAME: next, **hints}
-    found = urlencode({name: value for name, value in query.items() if value})
-    return f"{reverse(f'{NAMESPACE}:login')}?{found}" if found else reverse(f"{NAMESPACE}:login")
+    target = _here(context.get("request")) if next is None else next
+    return login_url(
+        reverse(f"{NAMESPACE}:login"),
+        local_path(target, default=default_next()),
+        api=api,
+        prompt=prompt,
+        login_hint=login_hint,
+        domain_hint=domain_hint,
+    )
 
 
 @register.inclusion_tag("django_keyfob/logout_form.html", takes_context=True)
-def keyfob_logout_form(context: Context, label: str = "Sign out") -> dict[str, Any]:
-    """A form with one button, which signs out; nothing where nobody is signed in."""
+def keyfob_logout_form(
+    context: Context, label: str = "Sign out", *, class_: str = ""
+) -> dict[str, Any]:
+    """A form with one button, which signs out; nothing where nobody is signed in.
+
+    :param label: the button's text.
+    :param class_: the form's class, for style sheets.
+    """
     user = getattr(context.get("request"), "user", None)
-    return {"label": label, "is_signed_in": user is not None and user.is_authenticated}
+    is_signed_in = user is not None and user.is_authenticated
+    return {"label": label, "class_": class_, "is_signed_in": is_signed_in}
 
 
-def _here(request: HttpRequest) -> str | None:
+def _here(request: object) -> str | None:
     """The shown page; but never one of ours, whose address may hold an answer of the provider."""
-    match = request.resolver_match
-    if request.method not in ("GET", "HEAD") or (match and NAMESPACE in match.app_names):
+    if not isinstance(request, HttpRequest) or request.method not in ("GET", "HEAD"):
         return None
-    return request.get_full_path()
+    match = request.resolver_match
+    return None if match and NAMESPACE in match.app_names else request.get_full_path()
