@@ -361,3 +361,9 @@ def test_any_document_is_believed_or_refused(changes: dict[str, Any], microsoft:
 def test_any_bytes_are_refused(body: bytes, status: int) -> None:
     with pytest.raises(KeyfobError):
         parse_metadata(OIDC, answer(body, status))
+
+
+def test_microsofts_many_tenants_as_a_plain_issuer_are_refused_with_the_cure() -> None:
+    authority = oidc_authority(f"{LOGIN}/common/v2.0")
+    with pytest.raises(MetadataError, match="set AUTHORITY, or TENANT_ID"):
+        parsed(authority, issuer=f"{LOGIN}/{{tenantid}}/v2.0")

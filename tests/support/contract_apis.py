@@ -14,6 +14,7 @@ from support.bare_site import with_apis
 from support.contract_base import FETCH, ContractBase, Site, once, who
 from support.form_browser import FormBrowser
 from support.provider import Person, Provider
+from support.provider_http import drop
 
 
 class ApiContract(ContractBase):
@@ -73,6 +74,28 @@ class ApiContract(ContractBase):
         time.sleep(1.1)
         assert browser.open(f"{site.url}/me").status == 502
         assert who(browser.open(f"{site.url}/")) == "Nobody"
+
+    @pytest.mark.parametrize("path", ["/me", "/call"])
+    def test_an_api_that_is_away_gets_a_page(
+        self, site: Site, provider: Provider, browser: FormBrowser, path: str
+    ) -> None:
+        browser.open(f"{site.url}/me")
+        provider.raw["api"] = lambda request: drop
+        page = browser.open(site.url + path)
+        assert page.status == 503
+        assert "Correlation id" in page.text
+        assert int(page.response.headers["Retry-After"]) > 0
+
+    def test_a_copy_of_the_session_opens_nothing_after_the_sign_out(
+        self, site: Site, provider: Provider, browser: FormBrowser
+    ) -> None:
+        browser.open(f"{site.url}/me")
+        copied = browser.session.cookies.copy()
+        browser.open(f"{site.url}/").submit(button="Sign out")
+        for path in ("/me", "/private"):
+            with FormBrowser(stop_at=(provider.base,)) as copy:
+                copy.session.cookies.update(copied)
+                assert copy.open(site.url + path).url.startswith(provider.base)
 
     # Scripts
 

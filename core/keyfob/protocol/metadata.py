@@ -197,8 +197,12 @@ def _judge_issuer(authority: Authority, issuer: str) -> None:
     else:
         accepted = _is_microsoft_issuer(authority, issuer)
     if not accepted:
+        cure = ""
+        if authority.kind == "oidc" and TENANT_PLACEHOLDER in issuer:
+            cure = ". It serves many tenants: set AUTHORITY, or TENANT_ID, and not OIDC_AUTHORITY"
         raise MetadataError(
-            f"The metadata at {authority.metadata_url} is that of another issuer: {issuer[:200]!r}",
+            f"The metadata at {authority.metadata_url} is that of another issuer: "
+            f"{issuer[:200]!r}{cure}",
             code="issuer_mismatch",
         )
 

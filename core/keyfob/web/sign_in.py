@@ -339,6 +339,8 @@ def _discard(site: WebApplication, document: Document) -> None:
 
 
 def _refused(result: dict[str, Any], retry: str, home: str) -> Answer:
+    if result["error"] in ("invalid_client", "unauthorized_client"):
+        logger.error("The provider does not accept this site: look at CLIENT_ID and CLIENT_SECRET")
     refusal = AuthorizationRefusal(
         one_line(result["error"])[:100], str(result.get("error_description", ""))
     )
