@@ -94,7 +94,7 @@ def test_a_hostile_path_of_ours_is_not_come_back_to(site: BareSite) -> None:
     for path in ("//evil.example", "/\\evil.example", "/%2e%2e//evil.example"):
         request = site.request("/x")
         request = type(request)(**{**request.__dict__, "path": path})
-        answer = site.app.require(request)
+        answer = site.guard(request)
         assert answer is not None
         assert next_of(answer.location) == "/"
 

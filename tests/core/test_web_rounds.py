@@ -203,7 +203,7 @@ def test_in_entra_a_code_is_redeemed_for_one_resource(entra: Provider) -> None:
 
 def test_scopes_of_no_api_are_asked_for_sealed(site: BareSite, provider: Provider) -> None:
     site.sign_in()
-    answer = site.app.require(site.request("/x"), scopes=["files.read"])
+    answer = site.guard(site.request("/x"), scopes=["files.read"])
     assert answer is not None
     assert "files" not in answer.location
     assert site.sign_in(answer.location.partition("?")[2]).location == "/x"
@@ -212,7 +212,7 @@ def test_scopes_of_no_api_are_asked_for_sealed(site: BareSite, provider: Provide
 
 def test_what_was_asked_for_sealed_lasts_an_hour(site: BareSite, provider: Provider) -> None:
     site.sign_in()
-    answer = site.app.require(site.request("/x"), scopes=["files.read"])
+    answer = site.guard(site.request("/x"), scopes=["files.read"])
     assert answer is not None
     site.clock_offset = 3700
     site.login(answer.location.partition("?")[2])

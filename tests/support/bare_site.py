@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from keyfob.errors import ConfigurationError, KeyfobError
 from keyfob.web import Answer, Identity, Routes, WebApplication, WebRequest, WebSession
 from keyfob.web.settings import load_settings
 from keyfob.web.stores import MemoryStore, TokenStore
@@ -167,9 +168,21 @@ class BareSite:
         named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         request = replace(request, headers={**self.headers, **named})
         for api in apis or (None,):
-            answer = self.app.require(request, api=api)
+            answer = self.guard(request, api=api)
             if answer is not None:
                 return answer
+        return None
+
+    def guard(
+        self, request: WebRequest, *, api: str | None = None, scopes: list[str] | None = None
+    ) -> Answer | None:
+        """What an adapter's decorator does."""
+        try:
+            self.keyfob.require(api=api, scopes=scopes)
+        except ConfigurationError:
+            raise
+        except KeyfobError as error:
+            return self.app.handle(request, error)
         return None
 
     def browse(self, url: str = "/private", *apis: str, rounds: int = 8) -> Answer | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -97,21 +97,6 @@ class WebApplication:
     def logged_out(self, request: WebRequest, next_url: str | None = None) -> Answer:
         """What the provider sends the browser back to after it signed out."""
         return sign_out.finish(self, request, next_url)
-
-    def require(
-        self, request: WebRequest, *, api: str | None = None, scopes: Collection[str] | None = None
-    ) -> Answer | None:
-        """Whether the request's person is signed in and, where asked, has the token at hand.
-
-        :returns: None when the view may run, else what to answer in its place.
-        """
-        try:
-            self.session(request.session).require(api=api, scopes=scopes)
-        except ConfigurationError:
-            raise
-        except KeyfobError as error:
-            return self.handle(request, error)
-        return None
 
     def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
         """What to answer where an error ended a view."""
