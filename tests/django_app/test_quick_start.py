@@ -1,10 +1,8 @@
-"""The quick start, as it is printed in the design, in a new project and with real commands."""
+"""The quick start's settings in a new project, with Django's own commands."""
 
 from __future__ import annotations
 
 import os
-import re
-import signal
 import socket
 import subprocess
 import sys
@@ -29,17 +27,9 @@ KEYFOB = {settings!r}
 """
 URLS = """
 from django.contrib import admin
-from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
 from django.urls import include, path
 
-
-@login_required
-def home(request):
-    return HttpResponse(f"Hello {request.keyfob.user.name}, {request.user.username}")
-
-
-urlpatterns = [path("admin/", admin.site.urls), path("", home)]
+urlpatterns = [path("admin/", admin.site.urls)]
 urlpatterns += [path("auth/", include("django_keyfob.urls"))]
 """
 
@@ -98,11 +88,16 @@ def running(folder: Path) -> Iterator[str]:
                 time.sleep(0.05)
         yield url
     finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
+        server.terminate()  # a background shell's children ignore SIGINT
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(10)
 
 
-def test_it_works_as_printed(project: Path, browser: FormBrowser) -> None:
+def test_djangos_own_commands_have_nothing_to_complain_about(project: Path) -> None:
+    # That people can sign in then is tests/demo_sites/test_quick_starts.py's.
     done = run(project, "manage.py", "check")
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
@@ -111,11 +106,6 @@ def test_it_works_as_printed(project: Path, browser: FormBrowser) -> None:
     done = run(project, "manage.py", "migrate")
     assert done.returncode == 0, done.stderr
     assert "django_keyfob.0001_initial" in done.stdout
-    with running(project) as url:
-        page = browser.open(f"{url}/?x=1")
-        assert page.url == f"{url}/?x=1"
-        assert re.fullmatch(r"Hello [\w ]+, [\w.@-]+", page.text), page.text
-    assert "Traceback" not in (project / "log").read_text()
 
 
 def test_without_migrate_the_log_names_the_cure(project: Path, browser: FormBrowser) -> None:
