@@ -111,6 +111,10 @@ def test_a_proactive_renewal_that_fails_costs_nothing(
         entra.raw["token"] = failure
         found = app.acquire_token_for_client(SCOPE)
         assert (found["access_token"], found["token_source"]) == ("at", "cache")
+        asked = len(entra.requests_to("token"))
+        assert app.acquire_token_for_client(SCOPE)["access_token"] == "at"
+        assert len(entra.requests_to("token")) == asked, "not again within a minute"
+        clock.offset += 70
     with pytest.raises(ProviderUnavailable):
         app.acquire_token_for_client(SCOPE, claims_challenge="{}")
     entra.raw["token"] = answers({**TOKEN, "access_token": "new"})
