@@ -274,6 +274,25 @@ def test_no_issuer_is_made_for_what_is_no_tenant(tenant: str | None) -> None:
     metadata = parsed(tenant_authority("common"), issuer=f"{LOGIN}/{{tenantid}}/v2.0")
     assert metadata.issuer_for(tenant) is None
     assert metadata.issuer_for(TENANT) == f"{LOGIN}/{TENANT}/v2.0"
+    assert not metadata.is_issuer(f"{LOGIN}/{tenant}/v2.0")
+
+
+def test_an_issuer_is_theirs_word_for_word_whatever_the_tenant() -> None:
+    template = parsed(tenant_authority("common"), issuer=f"{LOGIN}/{{tenantid}}/v2.0")
+    assert template.is_issuer(f"{LOGIN}/{TENANT}/v2.0")
+    for other in (
+        "",
+        template.issuer,
+        f"{LOGIN}/{TENANT}/v2.0/",
+        f"{LOGIN}/{TENANT}",
+        f"https://evil.example/{TENANT}/v2.0",
+        f"{LOGIN}//v2.0",
+    ):
+        assert not template.is_issuer(other)
+    one = parsed()
+    assert one.is_issuer(one.issuer)
+    assert not one.is_issuer(f"{one.issuer}/")
+    assert not one.is_issuer("")
 
 
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 404, 410])

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from keyfob.errors import AuthorizationResponseError, StateMismatchError
-from keyfob.protocol.authority import GUID
-from keyfob.protocol.metadata import TENANT_PLACEHOLDER, ProviderMetadata
+from keyfob.protocol.metadata import ProviderMetadata
 
 #: Entra's codes are some 1,500 characters; nothing sensible is longer than this.
 MAX_PARAMETER_LENGTH = 8192
@@ -83,16 +82,8 @@ def _judge_issuer(issuer: object, metadata: ProviderMetadata) -> None:
                 "The response does not name its issuer, as this provider's do", code="iss_missing"
             )
         return
-    if not isinstance(issuer, str) or not _is_issuer(issuer, metadata):
+    if not isinstance(issuer, str) or not metadata.is_issuer(issuer):
         raise AuthorizationResponseError("The response is by another issuer", code="iss_mismatch")
-
-
-def _is_issuer(issuer: str, metadata: ProviderMetadata) -> bool:
-    if not metadata.issuer_is_template:
-        return issuer == metadata.issuer
-    before, _, after = metadata.issuer.partition(TENANT_PLACEHOLDER)
-    tenant = issuer[len(before) : len(issuer) - len(after)]
-    return issuer == f"{before}{tenant}{after}" and GUID.fullmatch(tenant) is not None
 
 
 def _is_code(text: str) -> bool:

@@ -66,6 +66,14 @@ class ProviderMetadata:
             return None
         return self.issuer.replace(TENANT_PLACEHOLDER, tenant)
 
+    def is_issuer(self, text: str) -> bool:
+        """Whether `text` is the issuer of these metadata: where that is a template, of any tenant.
+
+        Compared word for word (RFC 9207 §2.4).
+        """
+        before, _, after = self.issuer.partition(TENANT_PLACEHOLDER)
+        return text == self.issuer_for(text.removeprefix(before).removesuffix(after))
+
     @property
     def realm(self) -> str:
         """The first segment of the token endpoint's path: MSAL's `realm` in the token cache."""
