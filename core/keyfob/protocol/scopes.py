@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from keyfob.errors import ConfigurationError
 from keyfob.protocol.metadata import ProviderMetadata
 
 OPENID_SCOPES = frozenset({"openid", "profile", "offline_access"})
+
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 def checked_scopes(scopes: object) -> frozenset[str]:
@@ -32,7 +35,7 @@ def scope_names(scopes: object) -> frozenset[str]:
     if not isinstance(scopes, (list, tuple, set, frozenset)):
         raise ConfigurationError(f"Scopes are a list of texts, not a {type(scopes).__name__}")
     for scope in scopes:
-        if not isinstance(scope, str) or not scope or not _is_scope_token(scope):
+        if not isinstance(scope, str) or not is_scope(scope):
             raise ConfigurationError("A scope is a text without spaces")
     return frozenset(scopes)
 
@@ -93,5 +96,6 @@ def scope_text(scopes: Collection[str]) -> str:
     return " ".join(sorted(scopes))
 
 
-def _is_scope_token(scope: str) -> bool:
-    return all("!" <= character <= "~" and character not in '"\\' for character in scope)
+def is_scope(text: str) -> bool:
+    """Whether this is one scope, in RFC 6749 §3.3's grammar."""
+    return _SCOPE.fullmatch(text) is not None

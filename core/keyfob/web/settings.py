@@ -23,7 +23,7 @@ from keyfob.protocol.authority import (
     tenant_authority,
 )
 from keyfob.protocol.id_token import TenantRule
-from keyfob.protocol.scopes import OPENID_SCOPES
+from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
 from keyfob.web import settings_values as values
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
@@ -46,8 +46,6 @@ _AUTHORITIES: dict[str, Callable[[str], Authority]] = {
 }
 _CREDENTIALS = ("CLIENT_SECRET", "CLIENT_CREDENTIAL")
 _API_KEYS = ("base_url", "scopes")
-# RFC 6749 §3.3
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _NEW_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
@@ -270,7 +268,7 @@ _NAMES_OF_MANY = frozenset({"common", "organizations", "consumers"})
 def _scopes(value: object) -> tuple[str, ...]:
     scopes = values.items(value)
     for scope in scopes:
-        if not _SCOPE.fullmatch(scope):
+        if not is_scope(scope):
             raise UnfitValue(
                 f"has {values.shown(scope)} in it, which is not one scope: a scope has no white "
                 "space, quotes, backslashes or letters beyond ASCII"
