@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -11,6 +9,8 @@ from urllib.parse import urlsplit
 from keyfob.cache.entries import AuthorityType, CredentialType, Entry, epoch, scope_set
 from keyfob.cache.ext_key import compute_ext_cache_key
 from keyfob.errors import ConfigurationError, TokenResponseError
+from keyfob.protocol import unverified
+from keyfob.protocol.client_info import home_account_id_of
 
 #: Grants by which an account comes to be; it records which. ("broker" is no grant on the wire.)
 _SOURCES = frozenset(
@@ -91,8 +91,7 @@ def unverified_claims(jwt: object) -> dict[str, Any]:
 
     :raises TokenResponseError: it is no JWT.
     """
-    parts = jwt.split(".") if isinstance(jwt, str) else []
-    claims = _decoded(parts[1]) if len(parts) > 1 else None
+    claims = unverified.unverified_claims(jwt)
     if claims is None:
         raise TokenResponseError("The ID token cannot be read", code="id_token_unreadable")
     return claims
@@ -205,11 +204,10 @@ def _client_info(response: Mapping[str, Any]) -> str | None:
     """The person's id in their home tenant, which only Microsoft sends, and not always."""
     if not response.get("client_info"):
         return None
-    info = _decoded(response["client_info"])
+    info = unverified.json_object_in(response["client_info"])
     if info is None:
         raise TokenResponseError("client_info cannot be read", code="client_info_unreadable")
-    uid, utid = _string(info.get("uid")), _string(info.get("utid"))
-    return f"{uid}.{utid}" if uid and utid else None
+    return home_account_id_of(info)
 
 
 def _where(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -235,17 +233,6 @@ def _endpoint(url: object) -> tuple[str, str]:
     if not segment and host.endswith(_CIAM_SUFFIX):
         segment = f"{host.removesuffix(_CIAM_SUFFIX)}.onmicrosoft.com"
     return host, segment
-
-
-def _decoded(part: object) -> dict[str, Any] | None:
-    """The JSON object in a piece of base64url (RFC 7515 §2), or None."""
-    if not isinstance(part, str):
-        return None
-    try:
-        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:

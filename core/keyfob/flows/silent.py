@@ -7,16 +7,17 @@ from typing import Any
 
 from keyfob.cache import AccessTokenEntry
 from keyfob.cache.entries import CredentialType
-from keyfob.errors import ConfigurationError, IdTokenError, KeyfobError, SubjectChangedError
+from keyfob.errors import ConfigurationError, KeyfobError, SubjectChangedError
 from keyfob.flows import Flow
 from keyfob.flows.auth_code import remember
 from keyfob.flows.client import Client
 from keyfob.protocol.client_info import home_account_id_in
 from keyfob.protocol.http import strict_json
-from keyfob.protocol.id_token import Expectations, unverified_claims
+from keyfob.protocol.id_token import Expectations
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.scopes import checked_scopes, refresh_scopes, scope_text
 from keyfob.protocol.token_endpoint import parse_token_response
+from keyfob.protocol.unverified import unverified_claims
 
 #: Seconds before its end at which a token counts as expired, so that a call still gets through.
 EXPIRY_MARGIN = 300
@@ -263,10 +264,7 @@ def _previous_claims(
         client_id=client.client_id,
         realm=metadata.realm if client.is_microsoft else None,
     )
-    try:
-        return (unverified_claims(token) or None) if token else None
-    except IdTokenError:
-        return None
+    return unverified_claims(token) or None
 
 
 def _judge_account(

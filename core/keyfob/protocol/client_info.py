@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import re
+from collections.abc import Mapping
+from typing import Any
 
-from keyfob.protocol.http import strict_json
-
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]+={0,2}")
+from keyfob.protocol.unverified import json_object_in
 
 
 def home_account_id_in(client_info: object) -> str | None:
@@ -15,14 +13,11 @@ def home_account_id_in(client_info: object) -> str | None:
 
     It is not signed: whoever sent it said so, and no more.
     """
-    if not isinstance(client_info, str) or not _BASE64URL.fullmatch(client_info):
-        return None
-    try:
-        info = strict_json(base64.urlsafe_b64decode(client_info + "=" * (-len(client_info) % 4)))
-    except ValueError:
-        return None
-    if not isinstance(info, dict):
-        return None
+    return home_account_id_of(json_object_in(client_info) or {})
+
+
+def home_account_id_of(info: Mapping[str, Any]) -> str | None:
+    """As `home_account_id_in`, of what the text was decoded to."""
     uid, utid = info.get("uid"), info.get("utid")
     if not isinstance(uid, str) or not isinstance(utid, str) or not uid or not utid:
         return None

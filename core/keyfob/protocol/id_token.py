@@ -7,7 +7,6 @@ apart, `verify_signature` accepts what came out, and `judge_claims` accepts what
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -22,6 +21,7 @@ from keyfob.protocol.http import strict_json
 from keyfob.protocol.keys import KeySet, SigningKey
 from keyfob.protocol.metadata import TENANT_PLACEHOLDER, ProviderMetadata
 from keyfob.protocol.signing import hash_name
+from keyfob.protocol.unverified import json_object_in
 
 MAX_TOKEN_LENGTH = 200_000
 MAX_SUBJECT_LENGTH = 255
@@ -87,7 +87,9 @@ def read_id_token(token: object) -> UnverifiedIdToken:
         raise _refusal("malformed", "The provider's ID token is not a signed token")
     if not _COMPACT.fullmatch(token):
         raise _refusal("malformed", "The provider's ID token is not three parts of base64url")
-    header = _json_segment(token.split(".", 1)[0], "header")
+    header = json_object_in(token.split(".", 1)[0])
+    if header is None:
+        raise _refusal("malformed", "The ID token's header is not a JSON object")
     if "crit" in header or "b64" in header:
         raise _refusal("unsupported_header", "The provider's ID token asks for an extension of JWS")
     token_type = header.get("typ")
@@ -142,12 +144,6 @@ def judge_claims(token: SignedIdToken, expected: Expectations) -> dict[str, Any]
     _judge_hash(token, "at_hash", expected.access_token)
     _judge_hash(token, "c_hash", expected.code)
     return dict(claims)
-
-
-def unverified_claims(token: str) -> dict[str, Any]:
-    """The claims of a token that was verified before, such as one from our own cache."""
-    parts = token.split(".")
-    return _json_segment(parts[1], "payload") if len(parts) == 3 else {}
 
 
 def _payload_signed_by(key: SigningKey, token: UnverifiedIdToken) -> bytes | None:
@@ -317,17 +313,6 @@ def _claims(payload: bytes) -> dict[str, Any]:
     if not isinstance(claims, dict):
         raise _refusal("malformed", "The ID token's content is not a JSON object")
     return claims
-
-
-def _json_segment(segment: str, name: str) -> dict[str, Any]:
-    try:
-        raw = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-        document = strict_json(raw)
-    except (binascii.Error, ValueError):
-        raise _refusal("malformed", f"The ID token's {name} cannot be read") from None
-    if not isinstance(document, dict):
-        raise _refusal("malformed", f"The ID token's {name} is not a JSON object")
-    return document
 
 
 def _refusal(code: str, message: str) -> IdTokenError:
