@@ -34,11 +34,15 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
+def new_private_key() -> rsa.RSAPrivateKey:
+    """A new RSA key, which takes a while."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 class SigningKey:
     """A private key, its certificate, and the public face of both."""
 
-    def __init__(self, now: float) -> None:
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    def __init__(self, private: rsa.RSAPrivateKey, now: float) -> None:
         name = x509.Name(
             [x509.NameAttribute(NameOID.COMMON_NAME, "Keyfob local identity provider")]
         )
@@ -91,17 +95,29 @@ class SigningKey:
 
 
 class KeyRings:
-    """The keys in use. The last of a ring signs; the others are still published."""
+    """The keys in use. The last of a ring signs; the others are still published.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    :param key_factory: gives a private key that no other ring has. Tests keep some at hand.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        key_factory: Callable[[], rsa.RSAPrivateKey] = new_private_key,
+    ) -> None:
         self._clock = clock
+        self._key_factory = key_factory
         self._lock = threading.Lock()
         self._rings: dict[str, list[SigningKey]] = {ORGANISATIONS: [], CONSUMERS: []}
+
+    def _new_key(self) -> SigningKey:
+        return SigningKey(self._key_factory(), self._clock())
 
     def _ring(self, name: str) -> list[SigningKey]:
         with self._lock:
             if not self._rings[name]:
-                self._rings[name] = [SigningKey(self._clock())]
+                self._rings[name] = [self._new_key()]
             return list(self._rings[name])
 
     def sign(self, claims: dict[str, Any], tenant_id: str) -> str:
@@ -112,7 +128,7 @@ class KeyRings:
     def rotate(self, *, keep_old: bool = True) -> None:
         """Make new signing keys. ``keep_old=False`` also withdraws the published old ones."""
         for name in self._rings:
-            fresh = SigningKey(self._clock())
+            fresh = self._new_key()
             kept = self._ring(name) if keep_old else []
             with self._lock:
                 self._rings[name] = [*kept, fresh]

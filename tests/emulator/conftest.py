@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from keyfob_emulator import EmulatorServer
+from keyfob_emulator.keys import KeyRings, new_private_key
 from keyfob_emulator.sample import FLASK_SITE, FLASK_SITE_SECRET, PASSWORD
 from support.form_browser import FormBrowser, Page
 
@@ -157,6 +162,38 @@ class Client:
     def graph(self, path: str, token: str | None) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.http.get(self.server.url + path, headers=headers)
+
+
+class KeyPool:
+    """RSA keys for the whole run, as making one is slow. No test gets the same one twice."""
+
+    def __init__(self) -> None:
+        self._made: list[RSAPrivateKey] = []
+        self._lock = threading.Lock()
+
+    def for_one_test(self) -> Callable[[], RSAPrivateKey]:
+        numbers = count()
+
+        def next_key() -> RSAPrivateKey:
+            with self._lock:
+                number = next(numbers)
+                while len(self._made) <= number:
+                    self._made.append(new_private_key())
+                return self._made[number]
+
+        return next_key
+
+
+@pytest.fixture(scope="session")
+def key_pool() -> KeyPool:
+    return KeyPool()
+
+
+@pytest.fixture(autouse=True)
+def pooled_keys(key_pool: KeyPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every provider that a test makes takes its keys from the pool."""
+    rings = partial(KeyRings, key_factory=key_pool.for_one_test())
+    monkeypatch.setattr("keyfob_emulator.state.KeyRings", rings)
 
 
 @pytest.fixture
