@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from keyfob.errors import ConfigurationError
 
+# "django-cache" is never returned; the Django app still asks for it.
 Kind = Literal["memory", "sqlite", "django-db", "django-cache"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(:?)")
@@ -20,12 +21,11 @@ _EXAMPLES = {
     "memory": "memory://",
     "sqlite": "sqlite:///keyfob.sqlite3",
     "django-db": "django-db",
-    "django-cache": "django-cache:default",
 }
 
 
 class StoreName(NamedTuple):
-    """A store's kind, and the `rest`: a file's path ("" for the default), a cache's alias."""
+    """A store's kind, and the `rest`: a file's path, "" for the default or where there is none."""
 
     kind: Kind
     rest: str
@@ -47,8 +47,15 @@ def parse_store_url(url: object, *, django: bool = False) -> StoreName:
         return StoreName("memory", "")
     if scheme == "sqlite" and rest:
         return StoreName("sqlite", _sqlite_path(rest))
-    if scheme in ("django-db", "django-cache"):
-        return _django_store(url, rest, django)
+    if scheme == "django-db" and django and url == scheme:
+        return StoreName("django-db", "")
+    if scheme == "django-db" and not django:
+        raise _wrong(f"TOKEN_STORE names a store that only Django sites have; {_known(django)}")
+    if scheme == "django-cache":
+        raise _wrong(
+            "TOKEN_STORE 'django-cache' is not in this version of Keyfob: Django's cache cannot "
+            f"replace a value only if it is still the one that was read; {_known(django)}"
+        )
     if scheme in _NOT_YET:
         raise _wrong(
             f"TOKEN_STORE names a {scheme} server, which this version of Keyfob cannot use yet; "
@@ -78,18 +85,6 @@ def _sqlite_path(rest: str) -> str:
     if not path or path.endswith(("/", "\\")):
         raise _wrong("TOKEN_STORE as sqlite:/// must name a file, not a folder")
     return path
-
-
-def _django_store(url: str, rest: str, django: bool) -> StoreName:
-    if not django:
-        raise _wrong(f"TOKEN_STORE names a store that only Django sites have; {_known(django)}")
-    if url == "django-db":
-        return StoreName("django-db", "")
-    if url.startswith("django-cache:") and re.fullmatch(r"[\w.-]+", rest):
-        return StoreName("django-cache", rest)
-    raise _wrong(
-        "TOKEN_STORE is written 'django-db', or 'django-cache:ALIAS' with an alias of CACHES"
-    )
 
 
 def _known(django: bool) -> str:
