@@ -1,4 +1,4 @@
-"""What each setting means, for people: docs/settings.md and the doctor commands show this table."""
+"""What each setting means, for people: docs/settings.md shows this table."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ _TABLE = (
     SettingInfo(
         "TOKEN_STORE",
         "Where tokens are kept, on the server: `memory://`, `sqlite:///file` (relative to the "
-        "instance folder), `sqlite:////absolute/file`; in Django also "
-        "`django-db`, the site's own database.",
+        "instance folder in Flask, to `BASE_DIR` in Django), `sqlite:////absolute/file`; in "
+        "Django also `django-db`, the site's own database.",
         "Flask: a SQLite file in the instance folder; Django: `django-db`",
         "`sqlite:////var/lib/site/keyfob.sqlite3`",
     ),
