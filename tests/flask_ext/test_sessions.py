@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -164,6 +165,21 @@ def test_base_url_needs_no_proxy_headers(provider: Provider) -> None:
         )
         assert "shop.example%2Fauth%2Fcallback" in answer.headers["Location"]
         assert "; Secure" in answer.headers["Set-Cookie"]
+
+
+def test_a_forged_host_does_not_get_into_the_redirect_uri(provider: Provider) -> None:
+    forged = {"Host": "evil.example"}
+    settings = settings_for(provider, BASE_URL="https://site.example")
+    with running_site(settings) as site:
+        answer = site.app.test_client().get("/auth/login", headers=forged)
+        query = dict(parse_qsl(urlsplit(answer.location).query))
+        assert query["redirect_uri"] == "https://site.example/auth/callback"
+    if "TRUSTED_HOSTS" not in Flask.default_config:
+        pytest.skip("Flask 3.0 has no TRUSTED_HOSTS")
+    with running_site(settings_for(provider), config={"TRUSTED_HOSTS": ["localhost"]}) as site:
+        for path in ("/auth/login", "/private"):
+            assert site.app.test_client().get(path, headers=forged).status_code == 400
+            assert site.app.test_client().get(path).status_code == 302
 
 
 def test_a_copied_cookie_of_a_signed_out_session_opens_no_guarded_view(
