@@ -1,7 +1,7 @@
 """Microsoft sign-in, and the API tokens that come with it: the client core.
 
-It offers the verbs of MSAL for Python, so that ``import keyfob as msal`` is a migration. The web
-layer, on which the Flask extension and the Django app stand, is ``keyfob.web``.
+``ConfidentialClientApplication`` and the token caches have the names, verbs and results of MSAL for
+Python. The web layer, on which the Flask extension and the Django app stand, is ``keyfob.web``.
 
 Nothing heavy is imported before it is used: each name loads its own module.
 """
