@@ -223,8 +223,9 @@ class SignInRefused(KeyfobError):
 class InteractionRequired(KeyfobError):
     """Only the person can get this token: by signing in, consenting, or proving more.
 
-    ``scopes`` are those that were asked for, ``claims`` a claims challenge to pass on, ``error``
-    and ``suberror`` the provider's words, where it was asked.
+    ``scopes`` are those that were asked for, ``api`` the downstream API, by its name in the
+    settings, that they are for, or "". ``claims`` is a claims challenge to pass on, ``error`` and
+    ``suberror`` are the provider's words, where it was asked.
     """
 
     code = "interaction_required"

@@ -18,7 +18,13 @@ from keyfob.protocol.client_auth import ClientSecret
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.pkce import RandomBytes
-from keyfob.transport import HttpClientTransport, RequestsTransport, Transport, run
+from keyfob.transport import (
+    DEFAULT_TIMEOUT,
+    HttpClientTransport,
+    RequestsTransport,
+    Transport,
+    run,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,11 +47,18 @@ class ClientApplication:
     :param http_client: an object that sends HTTP, with MSAL's duck type; `verify`, `proxies` and
         `timeout` are then its own affair.
     :param verify: as requests has it; likewise `proxies`.
-    :param timeout: seconds for one exchange with the provider.
+    :param timeout: seconds for one exchange with the provider; None for the transport's own limit.
+    :param app_name: what Microsoft's logs call the application; other providers are not told.
+    :param app_version: likewise its version.
     :param exclude_scopes: of `openid profile offline_access`, what is not to be asked for;
         `openid` cannot be left out.
     :param leeway: seconds of clock difference that are forgiven.
-    :param allowed_tenants: the tenants whose people may sign in, where the authority serves many.
+    :param allowed_tenants: the ids of the tenants whose people may sign in, where the authority
+        serves many; or a function that is given a tenant's id, in lower case, and whose answer is
+        true for those. None for all that the authority serves.
+    :param clock: tells the seconds since 1970, for everything that expires.
+    :param random_bytes: gives so many random bytes that nobody can guess: `state`, `nonce` and the
+        code verifier are made of them.
     :raises ConfigurationError: (a ValueError) for what cannot be.
     """
 
@@ -90,10 +103,9 @@ class ClientApplication:
         self._transport: Transport
         if http_client is not None:
             self._transport = HttpClientTransport(http_client)
-        elif timeout is not None:
-            self._transport = RequestsTransport(verify=verify, proxies=proxies, timeout=timeout)
         else:
-            self._transport = RequestsTransport(verify=verify, proxies=proxies)
+            seconds = DEFAULT_TIMEOUT if timeout is None else timeout
+            self._transport = RequestsTransport(verify=verify, proxies=proxies, timeout=seconds)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.client_id} at {self._client.provider.authority.url}>"
@@ -225,7 +237,12 @@ class ClientApplication:
         """Begin a sign-in (RFC 6749 §4.1 with PKCE, OpenID Connect Core §3.1).
 
         :param scopes: beyond `openid profile offline_access`.
+        :param redirect_uri: where the answer is to come, as it is registered.
+        :param state: what the answer must repeat: a secret that serves once; made here where None.
         :param prompt: `none`, `login`, `consent`, `select_account` or `create`.
+        :param login_hint: who is expected, such as a user name; the person may be somebody else.
+        :param domain_hint: Microsoft's: the domain whose sign-in page is to be shown at once.
+        :param claims_challenge: an API's claims challenge, a JSON object as text, to pass on.
         :param max_age: seconds since the person last proved themselves.
         :param response_mode: `query` or `form_post`; the provider's default where None.
         :returns: the attempt; send the browser to its `auth_uri`, and keep all of it, on the
