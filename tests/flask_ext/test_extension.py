@@ -292,6 +292,20 @@ def test_a_guarded_view_is_not_run_for_strangers() -> None:
     assert not ran
 
 
+def test_a_view_that_handles_options_runs_for_who_is_signed_in(
+    site: RunningSite, browser: FormBrowser
+) -> None:
+    site.app.add_url_rule(
+        "/a",
+        "a",
+        login_required(lambda: "seen"),
+        methods=["OPTIONS"],
+        provide_automatic_options=False,
+    )
+    browser.open(f"{site.url}/private")
+    assert browser.send("OPTIONS", f"{site.url}/a", []).response.text == "seen"
+
+
 @pytest.mark.parametrize("kind", ["method view", "view", "blueprint"])
 def test_a_preflight_runs_no_guarded_view_however_it_is_guarded(kind: str) -> None:
     app, ran = guarded_app(), []
