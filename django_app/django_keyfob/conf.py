@@ -68,12 +68,5 @@ def _token_store(url: str) -> TokenStore:
         from django_keyfob.store import DatabaseStore
 
         return DatabaseStore()
-    if kind == "django-cache":
-        raise ConfigurationError(
-            "TOKEN_STORE 'django-cache:...' is not in this version of Keyfob yet: Django's cache "
-            "has no way to replace a value only if it is still the one that was read. Leave "
-            "TOKEN_STORE out to use the site's database",
-            setting="TOKEN_STORE",
-        )
     base_dir = getattr(settings, "BASE_DIR", None)
     return open_store(url, base_dir=base_dir, default_path="keyfob.sqlite3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
@@ -23,6 +24,7 @@ NAMESPACE = "keyfob"
 PAGE_TEMPLATE = "django_keyfob/page.html"
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_MAX_PARAMETERS = 100
 _ANSWER_MARK = "_keyfob_answer"
 
 
@@ -72,11 +74,27 @@ def web_request(
         session=keyfob_of(request).mapping,
         root_path=get_script_prefix().removesuffix("/"),
         query_string=query_string,
-        query=pairs(request.GET) if query is None else query,
+        query=query_pairs(request) if query is None else query,
         form=form,
         cookies=request.COOKIES,
         headers={name.lower(): value for name, value in request.headers.items()},
     )
+
+
+def query_pairs(request: HttpRequest) -> Pairs:
+    """The address's pairs; none where there are more than any of our addresses has.
+
+    Not `request.GET`: for too many it raises, and then Django's debug page fails at it again.
+    """
+    try:
+        return parse_qsl(
+            request.META.get("QUERY_STRING", ""),
+            keep_blank_values=True,
+            errors="replace",
+            max_num_fields=_MAX_PARAMETERS,
+        )
+    except ValueError:
+        return ()
 
 
 def pairs(values: QueryDict) -> Pairs:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.decorators import login_not_required
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import resolve_url
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from django_keyfob.backends import is_keyfob_backend
 from django_keyfob.conf import current_site
 from django_keyfob.database_errors import database_errors
-from django_keyfob.exchange import default_next, pairs, to_response, web_request
+from django_keyfob.exchange import default_next, pairs, query_pairs, to_response, web_request
 from keyfob.errors import ConfigurationError, SignInRefused
 from keyfob.web import Identity
 from keyfob.web.exchange import Pairs
+from keyfob.web.problems import FORGED_FORM, page_answer
 
 # A session, or a user, that the database does not give is a page with advice, as a token is.
 # None of them is in a transaction of the request's (ATOMIC_REQUESTS): they talk to the provider
@@ -33,7 +37,7 @@ from keyfob.web.exchange import Pairs
 @database_errors()
 def login(request: HttpRequest) -> HttpResponse:
     """Start a sign-in."""
-    query, form = pairs(request.GET), pairs(request.POST)
+    query, form = query_pairs(request), pairs(request.POST)
     asked = web_request(request, query=_with_next(query), form=_with_next(form))
     return to_response(request, current_site().login(asked))
 
@@ -58,11 +62,16 @@ def callback(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @non_atomic_requests
 @never_cache
-@csrf_protect
+@csrf_exempt  # checked below, so that a refusal is a page of ours, with or without the middleware
 @require_POST
 @database_errors()
 def logout(request: HttpRequest) -> HttpResponse:
     """Sign out, here and at the provider."""
+    asked = web_request(request)
+    reason = _FormCheck.refusal(request)
+    if reason:
+        status, page = FORGED_FORM
+        return to_response(request, page_answer(status, page, home_url=asked.home, detail=reason))
 
     def end() -> None:
         if auth.SESSION_KEY in request.session:
@@ -70,7 +79,7 @@ def logout(request: HttpRequest) -> HttpResponse:
         else:
             request.session.flush()
 
-    return to_response(request, current_site().logout(web_request(request), end))
+    return to_response(request, current_site().logout(asked, end))
 
 
 @login_not_required
@@ -83,6 +92,21 @@ def logged_out(request: HttpRequest) -> HttpResponse:
     target = settings.LOGOUT_REDIRECT_URL
     next_url = resolve_url(target) if target else None
     return to_response(request, current_site().logged_out(web_request(request), next_url))
+
+
+class _FormCheck(CsrfViewMiddleware):
+    """Django's own check of a form, whose refusal is told and not answered."""
+
+    @classmethod
+    def refusal(cls, request: HttpRequest) -> str:
+        """Why the form is not to be believed; "" where it is."""
+        check = cls(lambda _: HttpResponse())
+        check.process_request(request)
+        reason = check.process_view(request, logged_out, (), {})
+        return str(reason) if reason is not None else ""
+
+    def _reject(self, _request: HttpRequest, reason: str) -> Any:
+        return f"CSRF: {reason}"
 
 
 def _with_next(given: Pairs) -> Pairs:

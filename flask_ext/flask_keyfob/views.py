@@ -13,18 +13,12 @@ from flask_keyfob.proxies import current_site, current_user, renew_web_session
 from flask_keyfob.signals import user_logged_in, user_logged_out
 from flask_keyfob.translate import response_for, web_request
 from keyfob.errors import AuthorizationResponseError
-from keyfob.web import Answer, Identity, Page, WebRequest
+from keyfob.web import Answer, Identity, WebRequest
 from keyfob.web.csrf import FIELD
 from keyfob.web.exchange import first
-from keyfob.web.problems import page_answer
+from keyfob.web.problems import FORGED_FORM, page_answer
 
 View = Callable[[WebRequest], Answer]
-
-_FORGED = Page(
-    "You were not signed out",
-    "The request did not come from a page of this site, or from one that was out of date.",
-    "Go back to the site and press its sign-out button again.",
-)
 
 
 def make_blueprint(url_prefix: str) -> Blueprint:
@@ -76,8 +70,8 @@ def logout(request: WebRequest) -> Answer:
         # Nothing to protect: neither a session to end nor one that a foreign form may empty.
         return site.logout(request, end=lambda: None)
     if not site.is_csrf_token(first(request.form, FIELD), session):
-        home = f"{request.root_path}/"
-        return page_answer(400, _FORGED, home_url=home, detail="no valid CSRF token")
+        status, page = FORGED_FORM
+        return page_answer(status, page, home_url=request.home, detail="no valid CSRF token")
     _send(user_logged_out)
     answer = site.logout(request, end=session.clear)
     renew_web_session()

@@ -41,7 +41,10 @@ def test_who_is_not_signed_in_is_shown_no_button(site: RunningSite, browser: For
 def test_signing_out_is_a_post_with_a_token(site: RunningSite, browser: FormBrowser) -> None:
     browser.open(f"{site.url}/private")
     assert browser.open(f"{site.url}/auth/logout").status == 405
-    assert browser.send("post", f"{site.url}/auth/logout", []).status == 403
+    refused = browser.send("post", f"{site.url}/auth/logout", [])
+    assert refused.status == 403
+    assert refused.headings == ["You were not signed out"]
+    assert "Correlation id" in refused.text
     assert who(browser.open(f"{site.url}/")) == "Hello Ada Keyring"
 
 

@@ -111,6 +111,15 @@ SESSION_NOT_KEPT = (
     ),
 )
 
+FORGED_FORM = (
+    403,
+    Page(
+        "You were not signed out",
+        "The request did not come from a page of this site, or from one that was out of date.",
+        "Go back to the site and press its sign-out button again.",
+    ),
+)
+
 _MALFORMED = (
     400,
     Page(

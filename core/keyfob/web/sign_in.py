@@ -18,8 +18,7 @@ from keyfob.errors import (
     StoreError,
 )
 from keyfob.protocol.authorization import AuthorizationRefusal
-from keyfob.protocol.metadata import TENANT_PLACEHOLDER, ProviderMetadata
-from keyfob.protocol.scopes import OPENID_SCOPES, scopes_of_one_resource
+from keyfob.protocol.scopes import OPENID_SCOPES, is_scope, scopes_of_one_resource
 from keyfob.web import rounds
 from keyfob.web.attempts import Attempt, Attempts, use_once
 from keyfob.web.document import Document, create_document, delete_document, new_key
@@ -116,19 +115,13 @@ def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs)
     Anybody can make such a request. It may name our own provider only, and lead nowhere but into
     this site.
     """
-    if not _is_own_issuer(first(given, "iss") or "", site.client.metadata()):
+    if not site.client.metadata().is_issuer(first(given, "iss") or ""):
         raise AuthorizationResponseError(
             "The sign-in was started for another provider", code="foreign_issuer"
         )
     base = site.settings.base_url or request.origin
     target = first(given, "target_link_uri")
     return same_site_path(target, origins=[base], default=request.home)
-
-
-def _is_own_issuer(issuer: str, metadata: ProviderMetadata) -> bool:
-    before, _, after = metadata.issuer.partition(TENANT_PLACEHOLDER)
-    tenant = issuer.removeprefix(before).removesuffix(after)
-    return issuer == metadata.issuer_for(tenant)
 
 
 def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_path: str) -> Answer:
@@ -189,11 +182,7 @@ def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:
     document = site.session(request.session).document()
     granted = document.granted_scopes() if document is not None else frozenset()
     # A provider may name its grants as it likes; only what a request can say is asked for.
-    return sorted(
-        s
-        for s in granted - OPENID_SCOPES
-        if s.isascii() and s.isprintable() and not {*s} & {*'"\\'}
-    )
+    return sorted(s for s in granted - OPENID_SCOPES if is_scope(s))
 
 
 def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:

@@ -38,7 +38,7 @@ def open_store(
     """The store that a TOKEN_STORE value names. Nothing is opened before its first use.
 
     `sqlite:///name` is relative and `sqlite:////name` absolute, as in SQLAlchemy; `sqlite://`
-    alone is `default_path`. The names `django-db` and `django-cache:` are not for this function:
+    alone is `default_path`. The name `django-db` is not for this function:
     the Django app opens those.
 
     :param url: the setting's value.

@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple
 
 from keyfob.errors import ConfigurationError
 
-# "django-cache" is never returned; the Django app still asks for it.
-Kind = Literal["memory", "sqlite", "django-db", "django-cache"]
+Kind = Literal["memory", "sqlite", "django-db"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(:?)")
 _NOT_YET = frozenset(
