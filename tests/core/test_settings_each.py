@@ -101,7 +101,9 @@ def test_allowed_tenants_that_are_empty_do_not_mean_everybody(value: object) -> 
         assert error.setting == "ALLOWED_TENANTS"
 
 
-@pytest.mark.parametrize("value", ["contoso.example", "common", "consumers", [TENANT, "a.example"]])
+@pytest.mark.parametrize(
+    "value", ["contoso.example", "common", "consumers", "notatenant", [TENANT, "a.example"]]
+)
 def test_tenants_by_name_are_refused_for_they_never_match(value: object) -> None:
     assert "by id (a GUID)" in refused_with(ALLOWED_TENANTS=value)
 

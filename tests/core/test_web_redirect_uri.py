@@ -78,6 +78,7 @@ def test_plain_http_on_a_public_host_is_explained(provider: Provider, host: str)
         ("x-forwarded-proto", "https"),
         ("x-forwarded-proto", "HTTPS, http"),
         ("x-forwarded-ssl", "on"),
+        ("x-forwarded-scheme", "https"),
         ("front-end-https", "On"),
         ("forwarded", 'for=1.2.3.4; proto="https"; by=x'),
     ],

@@ -62,6 +62,7 @@ def came_by_https(request: WebRequest) -> bool:
     forwarded = headers.get("forwarded", "").lower().replace('"', "").replace(" ", "")
     return (
         headers.get("x-forwarded-proto", "").split(",")[0].strip().lower() == "https"
+        or headers.get("x-forwarded-scheme", "").lower() == "https"
         or headers.get("x-forwarded-ssl", "").lower() == "on"
         or headers.get("front-end-https", "").lower() == "on"
         or "proto=https" in forwarded

@@ -241,7 +241,7 @@ def _check_tenants(
     reader: Reader, found: Found, tenants: frozenset[str], authority: Authority
 ) -> None:
     """What can never match is a mistake; better found now than by the first visitor."""
-    names = sorted(each for each in tenants if "." in each or each in _NAMES_OF_MANY)
+    names = sorted(each for each in tenants if not GUID.fullmatch(each))
     if names:
         reader.problem(
             found.key,
@@ -260,9 +260,6 @@ def _check_tenants(
             "in. Add it, leave the setting out, or set TENANT_ID to 'organizations'",
             in_environ=found.in_environ,
         )
-
-
-_NAMES_OF_MANY = frozenset({"common", "organizations", "consumers"})
 
 
 def _scopes(value: object) -> tuple[str, ...]:
