@@ -120,6 +120,19 @@ def test_a_connection_in_use_while_the_store_is_closed_is_closed_afterwards(
         connection.db.execute("SELECT 1")
 
 
+def test_many_that_open_a_new_file_at_once_all_find_it_theirs(tmp_path: Path) -> None:
+    for attempt in range(30):
+        store = SQLiteStore(tmp_path / str(attempt) / "store.sqlite3")
+        together = threading.Barrier(6)
+
+        def opened(_: int, store: SQLiteStore = store, go: threading.Barrier = together) -> bool:
+            go.wait(timeout=30)
+            return store.load("nothing") is None
+
+        assert all(at_once(6, opened))
+        store.close()
+
+
 def test_no_more_than_a_few_idle_connections_are_kept(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,7 +169,12 @@ def _use_wal(db: sqlite3.Connection, timeout: float) -> None:
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     """Give an empty file its table; refuse a file that is not ours, or newer than we know."""
-    if _is_ready(db, path):
+    # In a transaction even to read: between two questions another process may make the table, and
+    # half of one answer with half of the other looks like somebody else's database.
+    db.execute("BEGIN")
+    ready = _is_ready(db, path)
+    db.execute("COMMIT")
+    if ready:
         return
     db.execute("BEGIN IMMEDIATE")
     # Again, now that nobody else can be at it.
