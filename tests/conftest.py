@@ -1,9 +1,19 @@
-"""What all tests share: Django's settings, where Django is installed."""
+"""What all tests share: Django's settings, where Django is installed, and patience."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy with something else is no bug of ours.
+settings.register_profile(
+    "keyfob",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("keyfob")
 
 if importlib.util.find_spec("django") is not None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "django_settings"

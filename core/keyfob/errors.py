@@ -225,7 +225,8 @@ class InteractionRequired(KeyfobError):
 
     ``scopes`` are those that were asked for, ``api`` the downstream API, by its name in the
     settings, that they are for, or "". ``claims`` is a claims challenge to pass on, ``error`` and
-    ``suberror`` are the provider's words, where it was asked.
+    ``suberror`` are the provider's words, where it was asked. ``force_refresh`` says that a new
+    token was wanted, whatever was at hand.
     """
 
     code = "interaction_required"
@@ -239,9 +240,11 @@ class InteractionRequired(KeyfobError):
         claims: str = "",
         error: str = "",
         suberror: str = "",
+        force_refresh: bool = False,
         code: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
+        self.force_refresh = force_refresh
         self.scopes = scopes
         self.api = api
         self.claims = claims

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from django.db import IntegrityError, router, transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest
 
 from django_keyfob.database_errors import database_errors
 from django_keyfob.models import TokenRecord
@@ -62,6 +63,12 @@ class DatabaseStore:
             done = current.update(
                 value=value, version=F("version") + 1, expires_at=float(expires_at)
             )
+        return bool(done == 1)
+
+    def extend(self, key: str, expires_at: float) -> bool:
+        with database_errors():
+            live = self._records(key).filter(expires_at__gt=self._clock())
+            done = live.update(expires_at=Greatest(F("expires_at"), float(expires_at)))
         return bool(done == 1)
 
     def delete(self, key: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -133,3 +135,72 @@ def test_many_planted_cookies_do_not_make_a_response_too_long(site: BareSite) ->
         site.cookies[f"keyfob_{site.app.cookie_site}_{number:012x}"] = "x"
 
     assert len(site.login().cookies) <= 13
+
+
+def test_a_session_that_slides_along_keeps_its_record(provider: Provider) -> None:
+    with BareSite(with_apis(provider)) as site:
+        site.app._session_lifetime = lambda: 1800.0
+        site.sign_in()
+        for minutes in (10, 20, 29, 35, 40, 60):
+            site.clock_offset = minutes * 60
+            site.keyfob.require()
+
+
+def test_a_session_that_is_left_alone_ends(provider: Provider) -> None:
+    clock = [time.time()]
+    with BareSite(with_apis(provider), MemoryStore(clock=lambda: clock[0])) as site:
+        site.app._session_lifetime = lambda: 1800.0
+        site.sign_in()
+        clock[0] += 1900
+        site.clock_offset = 1900
+        assert code_of(site) == "tokens_lost"
+
+
+def test_an_api_that_refuses_every_token_sends_nobody_in_circles() -> None:
+    with Provider(refresh_tokens=False) as provider, BareSite(with_apis(provider)) as site:
+        site.sign_in("api=api")
+        trips = 0
+        while True:
+            site.keyfob.require(api="api")
+            with pytest.raises(InteractionRequired) as caught:
+                site.keyfob.token(api="api", force_refresh=True)
+            answer = site.app.handle(site.request("/me"), caught.value)
+            if answer.page is not None:
+                break
+            trips += 1
+            assert trips <= 3
+            site.sign_in(urlsplit(answer.location).query)
+        assert answer.status == 403
+
+
+def test_new_tokens_win_over_what_another_process_wrote_meanwhile(site: BareSite) -> None:
+    site.sign_in("api=api")
+    site.clock_offset = 3500
+    mine = site.keyfob
+    store, replace = site.app.store, site.app.store.replace
+    key = f"session {site.session['_keyfob']['k']}"
+
+    def overtaken(name: str, value: bytes, version: int, expires_at: float) -> bool:
+        store.replace = replace  # type: ignore[method-assign]
+        record = store.load(key)
+        assert record is not None
+        replace(key, record.value, record.version, expires_at)
+        return replace(name, value, version, expires_at)
+
+    store.replace = overtaken  # type: ignore[method-assign]
+    token = mine.token(api="api")
+
+    assert site.keyfob.token(api="api") == token
+
+
+def test_a_refusal_is_not_saved(site: BareSite, provider: Provider) -> None:
+    site.sign_in("api=api")
+    provider.revoke_refresh_tokens()
+    site.clock_offset = 4000
+    before = site.app.store.load(f"session {site.session['_keyfob']['k']}")
+    asked = len(provider.requests_to("token"))
+
+    assert code_of(site, api="api") == "interaction_required"
+
+    assert site.app.store.load(f"session {site.session['_keyfob']['k']}") == before
+    assert len(provider.requests_to("token")) == asked + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from traceback import TracebackException
@@ -15,7 +15,7 @@ from keyfob.errors import ApiUnreachable, ConfigurationError, DownstreamError, I
 from keyfob.web.downstream import DEFAULT_TIMEOUT, ApiSession, new_adapter
 from support.bare_site import BareSite, with_apis
 from support.provider import Person, Provider
-from support.provider_http import HttpServer, Reply, Request, hang
+from support.provider_http import HttpServer, Reply, Request, hang, raw_bytes
 
 BASE = "https://api.example/v1"
 
@@ -26,7 +26,8 @@ class Api:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.replies: dict[str, Reply] = {}
-        self.server = HttpServer(self.respond)
+        self.answer: Callable[[Request], Any] = self.respond
+        self.server = HttpServer(lambda request: self.answer(request))  # noqa: PLW0108 - may change
         self.base = f"http://127.0.0.1:{self.server.port}"
 
     def respond(self, request: Request) -> Reply:
@@ -402,3 +403,24 @@ def test_what_cannot_be_sent_twice_is_not(session: ApiSession, api: Api) -> None
     api.replies["/v1/orders"] = Reply(401, {}, b"no")
     assert session.post("/orders", data=iter([b"a", b"b"])).status_code == 401
     assert len(api.requests) == 1
+
+
+def test_a_redirect_after_a_renewal_carries_the_new_token(session: ApiSession, api: Api) -> None:
+    def respond(request: Request) -> Reply:
+        api.requests.append(request)
+        if request.headers["authorization"] != "Bearer token-2":
+            return Reply(401, {}, b"")
+        if request.path == "/v1/a":
+            return Reply(307, {"Location": "/v1/b"}, b"")
+        return Reply(200, {}, b"yes")
+
+    api.answer = respond
+    assert session.get("/a").text == "yes"
+
+
+def test_an_answer_that_breaks_off_is_no_answer(session: ApiSession, api: Api) -> None:
+    api.answer = lambda request: raw_bytes(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nhalf"
+    )
+    with pytest.raises(ApiUnreachable):
+        session.get("/a")

@@ -106,6 +106,30 @@ class StoreContract:
         assert record is not None
         assert record.value == b"two"
 
+    def test_an_extended_record_lives_longer_and_stays_as_it_is(
+        self, store: TokenStore, clock: Clock
+    ) -> None:
+        store.create("k", b"one", clock.now + 10)
+        before = store.load("k")
+        assert store.extend("k", clock.now + 100) is True
+        clock.advance(50)
+        assert store.load("k") == before
+
+    def test_extending_never_shortens(self, store: TokenStore, clock: Clock) -> None:
+        store.create("k", b"one", clock.now + 100)
+        assert store.extend("k", clock.now + 10) is True
+        clock.advance(50)
+        assert store.load("k") is not None
+
+    def test_a_missing_or_an_expired_record_is_not_extended(
+        self, store: TokenStore, clock: Clock
+    ) -> None:
+        assert store.extend("k", clock.now + 10) is False
+        store.create("k", b"one", clock.now + 10)
+        clock.advance(10)
+        assert store.extend("k", clock.now + 100) is False
+        assert store.load("k") is None
+
     def test_a_missing_record_is_not_replaced(self, store: TokenStore, in_an_hour: float) -> None:
         assert store.replace("k", b"x", 1, in_an_hour) is False
         assert store.load("k") is None

@@ -40,7 +40,7 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     if not wants_page(request):
         return _unauthorized(site, request, error)
     session = site.session(request.session)
-    if session.is_signed_in and not session.count_round(rounds.want(error.scopes, error.claims)):
+    if session.is_signed_in and not session.count_round(_wanted(error)):
         status, page = page_for(error)
         retry = _login(site, request, error, _here(site, request))
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
@@ -48,6 +48,10 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
         _login(site, request, error, _here(site, request)),
         status=302 if request.method in ("GET", "HEAD") else 303,
     )
+
+
+def _wanted(error: InteractionRequired) -> str:
+    return rounds.want(error.scopes, error.claims, new=error.force_refresh)
 
 
 def _login(

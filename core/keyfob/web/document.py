@@ -68,6 +68,11 @@ def is_key_of(tag: str, key: object) -> bool:
     return isinstance(key, str) and key.startswith(tag)
 
 
+def extend_document(store: SealedStore, key: str, expires_at: float) -> bool:
+    """Let the record live on with a browser's session that slides along."""
+    return store.extend(_record_key(key), expires_at)
+
+
 def holds_document(store: SealedStore, key: str) -> bool:
     """Whether the session's record is still there: a sign-out, on any machine, removes it.
 

@@ -29,6 +29,13 @@ class GiveToken(Protocol):
     def __call__(self, *, new: bool) -> str: ...
 
 
+_NO_ANSWER = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
+
+
 class ApiConnectionError(ApiUnreachable, requests.exceptions.ConnectionError):
     """The API could not be reached."""
 
@@ -60,10 +67,12 @@ class TokenAuth(requests.auth.AuthBase):
         if response.status_code != 401 or self._has_renewed or not self._can_repeat(request):
             return response
         self._has_renewed = True
+        header = f"Bearer {self._token(new=True)}"
         _ = response.content  # read to its end, so that its connection can serve again
         response.close()
         again = request.copy()
-        again.headers["Authorization"] = f"Bearer {self._token(new=True)}"
+        # On the first request too: it is the one that requests follows a redirect with.
+        again.headers["Authorization"] = request.headers["Authorization"] = header
         renewed: requests.Response = response.connection.send(again, **options)
         renewed.history.append(response)
         renewed.request = again
@@ -109,7 +118,7 @@ class ApiSession(requests.Session):
         address = self.address(url)
         try:
             return super().request(method, address, *args, **kwargs)
-        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+        except _NO_ANSWER as error:
             failed = type(error)
         # Raised out here: the error itself, and what hangs on it, would show the token to whoever
         # shows its frames, as debug pages and error mails do.

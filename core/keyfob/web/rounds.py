@@ -22,10 +22,10 @@ _WINDOW = 10
 _ARRIVAL_LIFETIME = 60
 
 
-def want(scopes: Collection[str], claims: str = "") -> str:
-    """A short name for what a trip is to bring. With an API's challenge it is another thing:
-    a token that does not answer it proves nothing."""
-    text = " ".join(sorted(scopes)) + ("\nclaims" if claims else "")
+def want(scopes: Collection[str], claims: str = "", *, new: bool = False) -> str:
+    """A short name for what a trip is to bring. With an API's challenge, or where a new token is
+    wanted, it is another thing: a token that was at hand proves nothing."""
+    text = " ".join(sorted(scopes)) + ("\nclaims" if claims else "\nnew" if new else "")
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:3]).decode()
 
 

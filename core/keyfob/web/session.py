@@ -23,6 +23,7 @@ from keyfob.web import rounds
 from keyfob.web.document import (
     Document,
     delete_document,
+    extend_document,
     holds_document,
     is_key_of,
     load_document,
@@ -54,6 +55,8 @@ _CURED_BY_THE_PERSON = frozenset(
 )
 #: Errors that go away by themselves (RFC 6749 §4.1.2.1; some send them from the token endpoint).
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
+#: The part of a session's life after which its record's end moves along.
+_MOVE_AFTER = 0.1
 #: What a refreshed ID token may say that leaves nobody signed in: it is somebody else, or of a
 #: tenant that is not let in any more.
 _ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
@@ -130,6 +133,7 @@ class WebSession:
             raise _lost((), "")
         else:
             self._end_round(rounds.want(()))
+            self._stay(key)
 
     def token(
         self,
@@ -163,10 +167,11 @@ class WebSession:
             with self._site.lock(key):
                 result = self._renewed(key, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
-            self._end_round(rounds.want(wanted, claims or ""))
+            self._end_round(rounds.want(wanted, claims or "", new=force_refresh))
+            self._stay(key)
             token: str = result["access_token"]
             return token
-        raise self._refused(result, wanted, api, claims)
+        raise self._refused(result, wanted, api, claims, force_refresh)
 
     def api(self, name: str) -> ApiSession:
         """A `requests.Session` for a downstream API, with its address and the person's token.
@@ -180,7 +185,12 @@ class WebSession:
         """Write a new sign-in into the browser's session."""
         counted = (self._entry() or {}).get("r")
         kept, complete = session_claims(identity.claims)
-        entry: dict[str, Any] = {"k": document_key, "a": identity.key, "c": kept}
+        entry: dict[str, Any] = {
+            "k": document_key,
+            "a": identity.key,
+            "c": kept,
+            "e": int(self._site.clock() // 60),
+        }
         if not complete:
             entry["p"] = 1
         if counted:
@@ -319,15 +329,42 @@ class WebSession:
             if error.code in _ENDS_THE_SIGN_IN:
                 self.forget()
             raise
-        if document.cache.has_state_changed:
-            self._save(document)
+        # A refusal changes nothing that is worth keeping, and must not stand in a success' way.
+        if result is not None and "access_token" in result and document.cache.has_state_changed:
+            self._save(document, renewed=result.get("token_source") == "identity_provider")
         return result
 
-    def _save(self, document: Document) -> None:
-        if not replace_document(self._site.store, document, self._site.document_expiry()):
+    def _save(self, document: Document, *, renewed: bool) -> None:
+        """Keep what changed. New tokens win over whatever another process wrote meanwhile, since
+        the provider may have ended the old ones; nothing wins over a sign-out.
+        """
+        expires_at = self._site.document_expiry()
+        saved = replace_document(self._site.store, document, expires_at)
+        if not saved and renewed:
+            newer = load_document(self._site.store, document.key)
+            if newer is not None:
+                document.version = newer.version
+                saved = replace_document(self._site.store, document, expires_at)
+        if not saved:
             logger.info("A session changed, or was signed out, while its token was refreshed")
         # Either way what the store has now is another version.
         self._document = None
+
+    def _stay(self, key: str) -> None:
+        """Let the record's end move along with the session's, now and then: a browser's session
+        may slide with each request, and a record that ended earlier would end the sign-in."""
+        now, end = self._site.clock(), self._site.document_expiry()
+        entry = self._entry()
+        moved = entry.get("e") if entry else None
+        if entry is None or (
+            isinstance(moved, int) and 0 <= now - moved * 60 < (end - now) * _MOVE_AFTER
+        ):
+            return
+        try:
+            extend_document(self._site.store, key, end)
+        except StoreUnavailable:
+            return
+        self._session[SESSION_KEY] = {**entry, "e": int(now // 60)}
 
     def _refused(
         self,
@@ -335,6 +372,7 @@ class WebSession:
         scopes: tuple[str, ...],
         api: str | None,
         claims: str | None,
+        force_refresh: bool,
     ) -> Exception:
         result = result or {}
         error = one_line(result.get("error", ""))[:100]
@@ -344,6 +382,7 @@ class WebSession:
                 scopes=scopes,
                 api=api or "",
                 claims=claims or _challenge(result),
+                force_refresh=force_refresh,
                 error=error,
                 suberror=one_line(result.get("suberror", ""))[:100],
             )

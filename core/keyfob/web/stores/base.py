@@ -41,6 +41,10 @@ class TokenStore(Protocol):
         caller read something that is no longer true, and should load again.
         """
 
+    def extend(self, key: str, expires_at: float) -> bool:
+        """Let the record live until then, whatever its version, which stays. False where there is
+        no live one. A record that lives longer already keeps its end."""
+
     def delete(self, key: str) -> None:
         """Remove the record, whatever its version. Nothing happens when there is none."""
 

@@ -67,6 +67,14 @@ class MemoryStore:
             self._put(key, Record(bytes(value), version + 1), expires_at)
             return True
 
+    def extend(self, key: str, expires_at: float) -> bool:
+        with self._lock:
+            entry = self._live(key)
+            if entry is None:
+                return False
+            self._put(key, entry.record, max(entry.expires_at, expires_at))
+            return True
+
     def delete(self, key: str) -> None:
         with self._lock:
             self._entries.pop(key, None)

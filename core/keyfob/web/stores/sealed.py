@@ -67,6 +67,9 @@ class SealedStore:
         hashed = _hashed(key)
         return self._store.replace(hashed, self._sealed(hashed, value), version, expires_at)
 
+    def extend(self, key: str, expires_at: float) -> bool:
+        return self._store.extend(_hashed(key), expires_at)
+
     def delete(self, key: str) -> None:
         self._store.delete(_hashed(key))
 

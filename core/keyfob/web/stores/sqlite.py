@@ -36,6 +36,9 @@ _REPLACE = """
     UPDATE keyfob_records SET value = ?, version = version + 1, expires_at = ?
     WHERE key = ? AND version = ? AND expires_at > ?
 """
+_EXTEND = """
+    UPDATE keyfob_records SET expires_at = max(expires_at, ?) WHERE key = ? AND expires_at > ?
+"""
 _DELETE = "DELETE FROM keyfob_records WHERE key = ?"
 _CLEAR = """
     DELETE FROM keyfob_records WHERE key IN
@@ -109,6 +112,10 @@ class SQLiteStore:
             done = db.execute(_REPLACE, (value, expires_at, key, version, now)).rowcount == 1
             self._clean_now_and_then(db)
         return done
+
+    def extend(self, key: str, expires_at: float) -> bool:
+        with self._writing() as db:
+            return db.execute(_EXTEND, (expires_at, key, self._clock())).rowcount == 1
 
     def delete(self, key: str) -> None:
         with self._writing() as db:
