@@ -169,9 +169,7 @@ def is_taken(family: socket.AddressFamily, host: str, port: int) -> bool:
 def prepare_django(part: Part) -> None:
     say("Preparing the Django site's database ...")
     command = [*part.command, "migrate", "--verbosity", "0"]
-    done = subprocess.run(
-        command, env={**os.environ, **part.environment}, capture_output=True, check=False
-    )
+    done = subprocess.run(command, env=environment(part), capture_output=True, check=False)
     if done.returncode != 0:
         sys.stderr.write(done.stderr.decode(errors="replace"))
         fail("The Django site's database could not be prepared; the lines above say why")
@@ -182,7 +180,7 @@ def start(part: Part) -> None:
     with part.log.open("wb") as log:
         part.process = subprocess.Popen(
             part.command,
-            env={**os.environ, part.variable: str(part.port), **part.environment},
+            env=environment(part),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -196,6 +194,13 @@ def start(part: Part) -> None:
             return
         time.sleep(0.1)
     fail(f"{part.name.capitalize()} did not answer within {PATIENCE} seconds; see {part.log}")
+
+
+def environment(part: Part) -> dict[str, str]:
+    """The part's own settings, and where the sites are, wherever Keyfob is installed."""
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    port = {part.variable: str(part.port)}
+    return {**os.environ, "PYTHONPATH": path, **port, **part.environment}
 
 
 def answers(part: Part) -> bool:

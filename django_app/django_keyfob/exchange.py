@@ -81,6 +81,15 @@ def web_request(
     )
 
 
+def _query_string(request: HttpRequest) -> str:
+    """As text. WSGI gives each byte as a character (PEP 3333), and some clients send UTF-8."""
+    raw = request.META.get("QUERY_STRING", "")
+    try:
+        return str(raw).encode("latin-1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return str(raw)
+
+
 def query_pairs(request: HttpRequest) -> Pairs:
     """The address's pairs; none where there are more than any of our addresses has.
 
@@ -88,7 +97,7 @@ def query_pairs(request: HttpRequest) -> Pairs:
     """
     try:
         return parse_qsl(
-            request.META.get("QUERY_STRING", ""),
+            _query_string(request),
             keep_blank_values=True,
             errors="replace",
             max_num_fields=_MAX_PARAMETERS,

@@ -12,10 +12,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
 
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import NAMESPACE, is_answer, to_response, web_request
-from django_keyfob.session import KeyfobSession
+from django_keyfob.session import KeyfobSession, is_of_another_setup
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web.audience import wants_page
 
@@ -79,6 +80,29 @@ class KeyfobMiddleware:
 
 def _open(request: HttpRequest) -> None:
     request.keyfob = KeyfobSession(current_site(), request)  # type: ignore[attr-defined]
+    if hasattr(request, "user"):
+        _leave_out_other_setups(request)
+
+
+def _leave_out_other_setups(request: HttpRequest) -> None:
+    """A tenant that was taken out of ALLOWED_TENANTS is out, for Django's own guards as well.
+
+    As lazy as what Django put there: nothing is read before somebody asks who the user is.
+    """
+    from django.contrib.auth.models import AnonymousUser
+
+    user, auser = request.user, getattr(request, "auser", None)
+
+    def current() -> Any:
+        return AnonymousUser() if is_of_another_setup(request.session) else user
+
+    async def acurrent() -> Any:
+        if auser is None or await sync_to_async(is_of_another_setup)(request.session):
+            return AnonymousUser()
+        return await auser()
+
+    request.user = SimpleLazyObject(current)  # type: ignore[assignment]
+    request.auser = acurrent
 
 
 def _leads_to_login(request: HttpRequest, response: HttpResponseBase) -> bool:

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django_keyfob.conf import DjangoSite, current_site
 from keyfob.errors import ConfigurationError
 from keyfob.web import SESSION_KEY, User, WebSession
+from keyfob.web.document import is_key_of
 
 #: Where our entry remembers Django's user that it belongs to.
 _USER = "u"
@@ -124,6 +125,20 @@ def belongs_to_session(entry: Any, session: SessionBase) -> bool:
         and isinstance(entry.get(_USER), str)
         and entry[_USER] == session.get(auth.SESSION_KEY)
         and is_keyfob_backend(session.get(auth.BACKEND_SESSION_KEY, ""))
+    )
+
+
+def is_of_another_setup(session: SessionBase) -> bool:
+    """Whether the session began under other settings: another provider, another client, or with a
+    tenant that may no longer sign in. Sessions that never were ours, such as a test's
+    `force_login`, are not."""
+    from django_keyfob.backends import is_keyfob_backend
+
+    entry = session.get(SESSION_KEY)
+    return (
+        isinstance(entry, dict)
+        and is_keyfob_backend(session.get(auth.BACKEND_SESSION_KEY, ""))
+        and not is_key_of(current_site().tag, entry.get("k"))
     )
 
 

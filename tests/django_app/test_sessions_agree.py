@@ -15,7 +15,7 @@ from django_app.pages import who
 from django_app.site import RunningSite, running_site
 from django_keyfob.models import TokenRecord
 from support.form_browser import FormBrowser
-from support.provider import Provider
+from support.provider import HOME_TENANT, OTHER_TENANT, Provider
 
 BOTH = [
     "django_keyfob.backends.KeyfobBackend",
@@ -130,3 +130,14 @@ def test_lost_tokens_are_had_again_without_a_question(
     browser.open(f"{site.url}/private")
     TokenRecord.objects.all().delete()
     assert browser.open(f"{site.url}/call").status == 200
+
+
+def test_a_tenant_that_is_taken_out_is_out_for_djangos_own_guards_too() -> None:
+    with Provider(entra=True) as provider, FormBrowser() as browser:
+        settings = {**provider.settings(), "ALLOWED_TENANTS": [HOME_TENANT, OTHER_TENANT]}
+        with running_site(settings) as site:
+            assert browser.open(f"{site.url}/private").url == f"{site.url}/private"
+            with override_settings(KEYFOB={**settings, "ALLOWED_TENANTS": [OTHER_TENANT]}):
+                assert who(browser.open(f"{site.url}/")) == "Nobody"
+                assert browser.open(f"{site.url}/private").status == 403
+            assert site.errors == []

@@ -89,7 +89,7 @@ class Provider:
         """The metadata, fetched where those at hand are older than they may be.
 
         Where the provider cannot be reached, the old ones serve up to METADATA_GRACE, and it is
-        not asked again for METADATA_RETRY. An answer that is wrong is not passed over so.
+        not asked again for METADATA_RETRY. A document that is wrong is not passed over so.
 
         :raises MetadataError: the provider answered, and not with its metadata.
         :raises TransportError: it cannot be reached, and no metadata are at hand that may serve.
