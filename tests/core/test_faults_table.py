@@ -55,7 +55,7 @@ class StrictClient:
         deadline, body = time.monotonic() + 1.0, b""
         try:
             with requests.request(
-                method, text, allow_redirects=False, timeout=0.4, stream=True, **more
+                method, text, allow_redirects=False, timeout=1.5, stream=True, **more
             ) as answer:
                 need(not 300 <= answer.status_code < 400, "redirected")
                 # iter_content(n) waits until n bytes are there, whatever the time

@@ -19,7 +19,7 @@ def test_a_faulty_provider_signs_nobody_in(fault: Fault) -> None:
     store = MemoryStore()
     with (
         fault.provider() as provider,
-        BareSite(fault.site_settings(provider), store, timeout=1.0) as site,
+        BareSite(fault.site_settings(provider), store, timeout=2.0) as site,
     ):
         answer = site.sign_in("next=/private")
 
@@ -50,7 +50,7 @@ def test_a_faulty_refresh_gives_no_token(fault: Fault) -> None:
     settings = {"DOWNSTREAM_APIS": {"api": {"base_url": "http://127.0.0.1:1", "scopes": ["email"]}}}
     with (
         fault.provider() as provider,
-        BareSite({**fault.site_settings(provider), **settings}, timeout=1.0) as site,
+        BareSite({**fault.site_settings(provider), **settings}, timeout=8.0) as site,
     ):
         assert site.sign_in("api=api").location == "/"
         before = site.keyfob.document()
@@ -68,7 +68,7 @@ def test_what_goes_wrong_is_logged_without_a_secret(caplog: pytest.LogCaptureFix
     for fault in STRICT[::10]:
         with (
             fault.provider() as provider,
-            BareSite(fault.site_settings(provider), timeout=1.0) as site,
+            BareSite(fault.site_settings(provider), timeout=2.0) as site,
         ):
             site.sign_in()
             secrets = [provider.client_secret, *provider._codes, *provider._access]
