@@ -35,6 +35,19 @@ def test_a_faulty_provider_signs_nobody_in(fault: Fault) -> None:
         assert provider.attacker_requests == []
 
 
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.debatable], ids=str)
+def test_a_provider_that_is_debatable_gets_a_session_or_a_page(fault: Fault) -> None:
+    with (
+        fault.provider() as provider,
+        BareSite(fault.site_settings(provider), timeout=2.0) as site,
+    ):
+        answer = site.sign_in("next=/private")
+
+        assert answer.status != 500
+        assert site.is_signed_in == (answer.location == "/private")
+        assert (answer.page is not None) != site.is_signed_in
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_a_provider_that_is_right_if_unusual_signs_people_in(variant: Variant) -> None:
     with variant.provider() as provider, BareSite(variant.site_settings(provider)) as site:
