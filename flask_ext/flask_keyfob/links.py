@@ -68,7 +68,6 @@ def logout_form(label: str = "Sign out", *, class_: str = "") -> Markup:
 def _here() -> str:
     """The shown page; but never one of ours, whose address may hold an answer of the provider."""
     page = web_request()
-    home = f"{page.root_path}/"
     if request.method not in ("GET", "HEAD") or request.blueprint == "keyfob":
-        return home
-    return local_path(page.full_path, default=home)
+        return page.home
+    return local_path(page.full_path, default=page.home)
