@@ -294,7 +294,7 @@ def test_a_challenge_reaches_the_provider(site: BareSite, provider: Provider) ->
     site.clock_offset = 3500
     answer = site.get("/orders", "api")
     assert answer is not None
-    assert "acrs" not in answer.location  # sealed
+    assert "access_token" not in answer.location  # sealed
     site.sign_in(answer.location.partition("?")[2])
 
     assert provider.requests_to("authorize")[-1].query["claims"] == claims
