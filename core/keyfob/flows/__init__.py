@@ -1,19 +1,10 @@
-"""Whole operations, as generators: they yield a request and receive its answer.
+"""Whole operations, as generators: they yield what is to be done and receive what came of it.
 
 A flow never does I/O, so that one body serves every driver, synchronous or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TypeVar
+from keyfob.flows.effects import Call, Effect, Flow, Pause, call, pause, send
 
-from keyfob.protocol.http import HttpRequest, HttpResponse
-
-T = TypeVar("T")
-
-#: A flow yields requests, receives answers (or has the transport's error raised at the yield),
-#: and returns its result.
-Flow = Generator[HttpRequest, HttpResponse, T]
-
-__all__ = ["Flow"]
+__all__ = ["Call", "Effect", "Flow", "Pause", "call", "pause", "send"]

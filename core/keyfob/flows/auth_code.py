@@ -11,7 +11,7 @@ from keyfob.errors import (
     StateMismatchError,
     TokenResponseError,
 )
-from keyfob.flows import Flow
+from keyfob.flows import Flow, send
 from keyfob.flows.client import Client
 from keyfob.protocol.authorization import (
     AuthorizationCode,
@@ -178,8 +178,8 @@ def _proven_claims(
     )
     if metadata.is_microsoft or not metadata.userinfo_endpoint or not lacks_profile(claims):
         return claims
-    http = yield build_userinfo_request(metadata.userinfo_endpoint, tokens["access_token"])
-    return merge_userinfo(claims, http)
+    request = build_userinfo_request(metadata.userinfo_endpoint, tokens["access_token"])
+    return merge_userinfo(claims, (yield from send(request)))
 
 
 def remember(

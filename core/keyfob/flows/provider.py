@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyfob.errors import IdTokenError, TransportError
-from keyfob.flows import Flow
+from keyfob.flows import Flow, send
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import (
     Expectations,
@@ -102,7 +102,7 @@ class Provider:
         if stale is not None and failed_at is not None and 0 <= now - failed_at < METADATA_RETRY:
             return stale
         try:
-            response = yield build_metadata_request(self.authority)
+            response = yield from send(build_metadata_request(self.authority))
             metadata = parse_metadata(self.authority, response)
         except TransportError:
             if stale is None:
@@ -157,7 +157,7 @@ class Provider:
         return (yield from self._fetch_keys(metadata, now))
 
     def _fetch_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
-        response = yield build_key_set_request(metadata.jwks_uri)
+        response = yield from send(build_key_set_request(metadata.jwks_uri))
         keys = parse_key_set(response)
         self._keys = _Fetched(keys, now, metadata.jwks_uri)
         return keys

@@ -16,7 +16,11 @@ MAX_ANSWER_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request. `what` names it in messages; `form` is sent url-encoded."""
+    """One request. `what` names it in messages.
+
+    :param form: sent url-encoded.
+    :param content: a whole body in the place of a form; its type is among the headers.
+    """
 
     method: Literal["GET", "POST"]
     url: str
@@ -24,6 +28,12 @@ class HttpRequest:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    content: str | None = field(default=None, repr=False)
+
+    @property
+    def body(self) -> Mapping[str, str] | bytes | None:
+        """What is sent, as HTTP clients take it by the name of `data`."""
+        return self.form if self.content is None else self.content.encode()
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
-"""Runs a flow to its end, sending each request it yields."""
+"""Runs a flow to its end, doing each thing it asks for."""
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-from keyfob.errors import TransportError
-from keyfob.flows import Flow
+from keyfob.errors import ConfigurationError
+from keyfob.flows import Call, Effect, Flow, Pause
 from keyfob.protocol.http import HttpRequest, HttpResponse
 
 T = TypeVar("T")
@@ -24,19 +27,41 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def run(flow: Flow[T], transport: Transport) -> T:
-    """The flow's result. Transport errors are raised inside the flow, where it may handle them."""
+def run(flow: Flow[T], transport: Transport, *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """The flow's result. What goes wrong is raised inside the flow, where it may be handled.
+
+    :param sleep: waits for so many seconds; injected by tests.
+    """
     try:
-        request = next(flow)
+        effect = next(flow)
         while True:
             try:
-                response = transport.send(request)
-            except TransportError as error:
-                request = flow.throw(error)
+                outcome = _perform(effect, transport, sleep)
+            except Exception as error:  # noqa: BLE001 - the flow decides about it
+                effect = flow.throw(error)
             else:
-                request = flow.send(response)
+                effect = flow.send(outcome)
     except StopIteration as stop:
         result: T = stop.value
         return result
     finally:
         flow.close()
+
+
+def _perform(effect: Effect, transport: Transport, sleep: Callable[[float], None]) -> Any:
+    if isinstance(effect, HttpRequest):
+        return transport.send(effect)
+    if isinstance(effect, Pause):
+        return sleep(effect.seconds)
+    return _call(effect)
+
+
+def _call(effect: Call) -> Any:
+    result = effect.function()
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise ConfigurationError(
+            "The function returned an awaitable, which only keyfob.aio's applications can await"
+        )
+    return result

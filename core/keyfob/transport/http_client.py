@@ -58,7 +58,7 @@ class HttpClientTransport:
             call["headers"] = dict(request.headers)
         try:
             if request.method == "POST":
-                answer = self._http_client.post(request.url, data=dict(request.form or {}), **call)
+                answer = self._http_client.post(request.url, data=_data(request), **call)
             else:
                 answer = self._http_client.get(request.url, **call)
             if getattr(answer, "history", None):
@@ -73,6 +73,11 @@ class HttpClientTransport:
                 f"{request.what.capitalize()} could not be reached ({type(error).__name__})",
                 url=without_query(request.url),
             )
+
+
+def _data(request: HttpRequest) -> dict[str, str] | str:
+    """MSAL's duck type takes a dict or a text, and no bytes."""
+    return dict(request.form or {}) if request.content is None else request.content
 
 
 def _is_requests_session(http_client: object) -> bool:

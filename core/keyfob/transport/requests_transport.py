@@ -88,7 +88,7 @@ class RequestsTransport:
                 request.method,
                 request.url,
                 params=dict(request.params),
-                data=request.form,
+                data=request.body,
                 # By auth= and not headers=: a netrc entry would replace a bare header.
                 auth=RequestHeaders(request.headers),
                 timeout=timeout,
