@@ -1,7 +1,7 @@
 """Microsoft sign-in, and the API tokens that come with it: the client core.
 
-``ConfidentialClientApplication`` and the token caches have the names, verbs and results of MSAL for
-Python. The web layer, on which the Flask extension and the Django app stand, is ``keyfob.web``.
+The client applications and the token caches have the names, verbs and results of MSAL for Python.
+The web layer, on which the Flask extension and the Django app stand, is ``keyfob.web``.
 
 Nothing heavy is imported before it is used: each name loads its own module.
 """
@@ -14,23 +14,31 @@ from typing import TYPE_CHECKING, Any
 from keyfob._version import __version__
 
 if TYPE_CHECKING:
-    from keyfob.applications import ConfidentialClientApplication
+    from keyfob.applications import (
+        ClientApplication,
+        ConfidentialClientApplication,
+        PublicClientApplication,
+    )
     from keyfob.cache import SerializableTokenCache, TokenCache
     from keyfob.errors import IdTokenError, KeyfobError
 
 __all__ = [
+    "ClientApplication",
     "ConfidentialClientApplication",
     "IdTokenError",
     "KeyfobError",
+    "PublicClientApplication",
     "SerializableTokenCache",
     "TokenCache",
     "__version__",
 ]
 
 _HOMES = {
+    "ClientApplication": "keyfob.applications",
     "ConfidentialClientApplication": "keyfob.applications",
     "IdTokenError": "keyfob.errors",
     "KeyfobError": "keyfob.errors",
+    "PublicClientApplication": "keyfob.applications",
     "SerializableTokenCache": "keyfob.cache",
     "TokenCache": "keyfob.cache",
 }

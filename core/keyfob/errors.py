@@ -2,6 +2,9 @@
 
     KeyfobError
     ├── ConfigurationError (ValueError)        a setting or an argument is wrong
+    │   ├── MissingKeyError (KeyError)         a dict that was handed in lacks what it must have
+    │   ├── ScopesError (AssertionError)       scopes that are no list of scopes
+    │   └── BrokerNotSupported (ImportError)   an operating system's broker was asked for
     ├── TransportError (OSError)               no usable answer came back; worth another try
     │   ├── ProviderUnreachable                refused, reset, timed out, certificate refused
     │   ├── ProviderUnavailable                answered 5xx or 429
@@ -15,6 +18,7 @@
     │   ├── TokenResponseError                 the token endpoint's answer
     │   └── UserInfoError                      the userinfo endpoint's answer
     ├── IdTokenError (RuntimeError)            an ID token that proves nothing
+    │   ├── NonceMismatchError (ValueError)    one of another sign-in attempt, in MSAL's older verb
     │   └── SubjectChangedError                a refreshed one that names somebody else
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
@@ -36,6 +40,7 @@ __all__ = [
     "AnswerRefused",
     "ApiUnreachable",
     "AuthorizationResponseError",
+    "BrokerNotSupported",
     "ConfigurationError",
     "DownstreamError",
     "IdTokenError",
@@ -43,9 +48,12 @@ __all__ = [
     "KeySetError",
     "KeyfobError",
     "MetadataError",
+    "MissingKeyError",
+    "NonceMismatchError",
     "ProtocolError",
     "ProviderUnavailable",
     "ProviderUnreachable",
+    "ScopesError",
     "SignInRefused",
     "StateMismatchError",
     "StoreError",
@@ -98,6 +106,28 @@ class ConfigurationError(KeyfobError, ValueError):
     def __init__(self, message: str, *, setting: str = "", code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.setting = setting
+
+
+class MissingKeyError(ConfigurationError, KeyError):
+    """A dict that was handed in, such as an account, lacks what it must have."""
+
+    code = "missing_key"
+
+    def __str__(self) -> str:
+        # KeyError shows its argument as if it were the key.
+        return str(self.args[0])
+
+
+class ScopesError(ConfigurationError, AssertionError):
+    """Scopes are a list, each a text without spaces, and none of them one that is reserved."""
+
+    code = "scopes"
+
+
+class BrokerNotSupported(ConfigurationError, ImportError):
+    """Keyfob signs people in with the browser, and with no operating system's broker."""
+
+    code = "broker_not_supported"
 
 
 class TransportError(KeyfobError, OSError):
@@ -206,6 +236,12 @@ class IdTokenError(KeyfobError, RuntimeError):
     """An ID token failed a check (OpenID Connect Core §3.1.3.7). ``code`` names the check."""
 
     code = "id_token"
+
+
+class NonceMismatchError(IdTokenError, ValueError):
+    """The ID token is another attempt's: `acquire_token_by_authorization_code` was told so."""
+
+    code = "nonce"
 
 
 class SubjectChangedError(IdTokenError):

@@ -8,11 +8,12 @@ from urllib.parse import unquote_plus
 import pytest
 
 from keyfob.errors import ConfigurationError
-from keyfob.protocol.client_auth import ClientSecret, secret_method
+from keyfob.protocol.client_auth import NO_PROOF, ClientSecret, secret_method
 from keyfob.protocol.token_endpoint import build_token_request
 from support.id_tokens import metadata
 
 SECRET = "p:ä s%+/&=~"
+ENDPOINT = "https://idp.example/token"
 LISTED = "token_endpoint_auth_methods_supported"
 
 
@@ -43,7 +44,8 @@ def test_a_provider_that_takes_no_secret_is_named_with_what_it_takes(listed: lis
 
 
 def test_basic_encodes_both_halves_and_does_not_repeat_them_in_the_form() -> None:
-    request = build_token_request(metadata(), "id:1", ClientSecret("id:1", SECRET), {}, {})
+    proof = ClientSecret("id:1", SECRET).proof(metadata())
+    request = build_token_request(ENDPOINT, "id:1", proof, {})
     scheme, _, pair = request.headers["Authorization"].partition(" ")
     name, _, secret = base64.b64decode(pair).decode("ascii").partition(":")
     assert scheme == "Basic"
@@ -53,20 +55,21 @@ def test_basic_encodes_both_halves_and_does_not_repeat_them_in_the_form() -> Non
 
 def test_post_puts_both_in_the_form_and_nothing_in_the_header() -> None:
     about = metadata(**{LISTED: ["client_secret_post"]})
-    request = build_token_request(about, "id", ClientSecret("id", SECRET), {}, {})
+    proof = ClientSecret("id", SECRET).proof(about)
+    request = build_token_request(ENDPOINT, "id", proof, {})
     assert request.form == {"client_id": "id", "client_secret": SECRET}
     assert "Authorization" not in request.headers
 
 
 def test_a_client_without_a_secret_names_itself() -> None:
-    request = build_token_request(metadata(), "id", None, {"grant_type": "x"}, {})
+    request = build_token_request(ENDPOINT, "id", NO_PROOF, {"grant_type": "x"})
     assert request.form == {"client_id": "id", "grant_type": "x"}
 
 
 def test_empty_parameters_are_left_out() -> None:
     grant = {"grant_type": "x", "claims": None, "scope": ""}
-    request = build_token_request(metadata(), "id", None, grant, {"X": "y"})
+    request = build_token_request(ENDPOINT, "id", NO_PROOF, grant, headers={"X": "y"})
     assert request.form == {"client_id": "id", "grant_type": "x"}
-    assert (request.method, request.url) == ("POST", metadata().token_endpoint)
+    assert (request.method, request.url) == ("POST", ENDPOINT)
     assert request.params == {}
     assert request.headers == {"Accept": "application/json", "X": "y"}

@@ -25,9 +25,11 @@ def loaded_after(code: str) -> set[str]:
 
 def test_the_exported_names_are_these() -> None:
     assert set(keyfob.__all__) == {
+        "ClientApplication",
         "ConfidentialClientApplication",
         "IdTokenError",
         "KeyfobError",
+        "PublicClientApplication",
         "SerializableTokenCache",
         "TokenCache",
         "__version__",

@@ -1,23 +1,20 @@
-"""What every kind of client application offers: silent tokens, accounts, refresh tokens."""
+"""What every kind of client application offers: sign-in, silent tokens, accounts."""
 
 from __future__ import annotations
 
-import dataclasses
-import secrets
-import time
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+import warnings
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar, cast
 
-from keyfob.cache import TokenCache
-from keyfob.errors import ConfigurationError
-from keyfob.flows import Flow, auth_code, silent
-from keyfob.flows.client import Client
-from keyfob.flows.provider import Provider
-from keyfob.protocol.authority import Authority, microsoft_authority, oidc_authority
-from keyfob.protocol.client_auth import ClientSecret
-from keyfob.protocol.id_token import TenantRule
+from keyfob.applications.arguments import (
+    refuse_auth_scheme,
+    split_options,
+    warn_of_authority,
+)
+from keyfob.applications.base import Application
+from keyfob.flows import Flow, auth_code, need, silent
 from keyfob.protocol.metadata import ProviderMetadata
-from keyfob.protocol.pkce import RandomBytes
+from keyfob.protocol.results import TokenResult
 from keyfob.transport import (
     DEFAULT_TIMEOUT,
     HttpClientTransport,
@@ -26,32 +23,43 @@ from keyfob.transport import (
     run,
 )
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 T = TypeVar("T")
 
-DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 
-
-class ClientApplication:
+class ClientApplication(Application):
     """One application, registered at one provider. Safe to share between threads.
 
     The constructor does no network I/O: metadata is fetched when first needed, and kept.
 
+    Every verb that asks the provider takes further arguments by name: `data` (more fields of the
+    form, of texts; those that no standard names keep the tokens apart in the cache), `params` (a
+    query for the token endpoint), and what the HTTP client takes for one request: with Keyfob's
+    own, `timeout`, `verify` and `proxies`.
+
     :param client_id: the application's id.
-    :param client_credential: the application's secret, for confidential clients.
+    :param client_credential: what proves a confidential client; see
+        `ConfidentialClientApplication`.
     :param authority: Microsoft's authority with its tenant; by default that of everybody.
-    :param oidc_authority: the issuer of any OpenID Connect provider, in its place.
+    :param validate_authority: False for a host that Microsoft does not know.
     :param token_cache: where tokens are kept; by default a new one in memory.
     :param http_client: an object that sends HTTP, with MSAL's duck type; `verify`, `proxies` and
         `timeout` are then its own affair.
     :param verify: as requests has it; likewise `proxies`.
     :param timeout: seconds for one exchange with the provider; None for the transport's own limit.
+    :param client_claims: claims to put into each client assertion that is signed here.
     :param app_name: what Microsoft's logs call the application; other providers are not told.
     :param app_version: likewise its version.
+    :param client_capabilities: what the application can handle, such as `["cp1"]`: claims
+        challenges.
+    :param azure_region: of Microsoft's regional token endpoints, for tokens in the application's
+        own name.
     :param exclude_scopes: of `openid profile offline_access`, what is not to be asked for;
         `openid` cannot be left out.
+    :param http_cache: a mapping that several applications, or several runs, may share.
+    :param instance_discovery: False never to ask Microsoft about a host; or another address to ask.
+    :param allow_broker: Keyfob has no broker; anything true is refused.
+    :param enable_pii_log: MSAL's, without effect: nothing personal is logged.
+    :param oidc_authority: the issuer of any OpenID Connect provider, in `authority`'s place.
     :param leeway: seconds of clock difference that are forgiven.
     :param allowed_tenants: the ids of the tenants whose people may sign in, where the authority
         serves many; or a function that is given a tenant's id, in lower case, and whose answer is
@@ -62,76 +70,21 @@ class ClientApplication:
     :raises ConfigurationError: (a ValueError) for what cannot be.
     """
 
-    def __init__(
+    _transport: Transport
+
+    def _open(
         self,
-        client_id: str,
-        client_credential: str | None = None,
-        authority: str | None = None,
-        *,
-        oidc_authority: str | None = None,
-        token_cache: TokenCache | None = None,
-        http_client: Any = None,
-        verify: bool | str = True,
-        proxies: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        app_name: str | None = None,
-        app_version: str | None = None,
-        exclude_scopes: Collection[str] | None = None,
-        leeway: int = 60,
-        allowed_tenants: TenantRule | None = None,
-        clock: Callable[[], float] = time.time,
-        random_bytes: RandomBytes = secrets.token_bytes,
+        http_client: Any,
+        verify: bool | str,
+        proxies: Mapping[str, str] | None,
+        timeout: float | None,
+        http_cache: Any,
     ) -> None:
-        _judge_client_id(client_id)
-        if isinstance(allowed_tenants, str):
-            raise ConfigurationError(
-                "allowed_tenants is a list of tenants", setting="ALLOWED_TENANTS"
-            )
-        self._client = Client(
-            client_id=client_id,
-            provider=Provider(_authority(authority, oidc_authority)),
-            cache=TokenCache() if token_cache is None else token_cache,
-            secret=_secret(client_id, client_credential),
-            leeway=leeway,
-            allowed_tenants=allowed_tenants,
-            excluded_scopes=_excluded(exclude_scopes),
-            app_name=_header_text(app_name, "app_name"),
-            app_version=_header_text(app_version, "app_version"),
-            clock=clock,
-            random_bytes=random_bytes,
-        )
-        self._transport: Transport
         if http_client is not None:
             self._transport = HttpClientTransport(http_client)
         else:
             seconds = DEFAULT_TIMEOUT if timeout is None else timeout
             self._transport = RequestsTransport(verify=verify, proxies=proxies, timeout=seconds)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.client_id} at {self._client.provider.authority.url}>"
-
-    @property
-    def client_id(self) -> str:
-        return self._client.client_id
-
-    @property
-    def authority(self) -> Authority:
-        return self._client.provider.authority
-
-    @property
-    def token_cache(self) -> TokenCache:
-        return self._client.cache
-
-    def with_cache(self, token_cache: TokenCache) -> Self:
-        """The same application with another cache, such as one person's.
-
-        What was fetched of the provider, and the connections to it, are shared: making one costs
-        next to nothing.
-        """
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._client = dataclasses.replace(self._client, cache=token_cache)
-        return twin
 
     def metadata(self) -> ProviderMetadata:
         """The provider's metadata, fetched if it is not at hand.
@@ -145,25 +98,9 @@ class ClientApplication:
         """Close the connections to the provider. The application may be used again."""
         self._transport.close()
 
-    def get_accounts(self, username: str | None = None) -> list[dict[str, Any]]:
-        """The accounts in the cache, never from the network.
-
-        :param username: only those with this user name, in any case of letters.
-        """
-        return self._client.cache.accounts([self._client.environment], username=username)
-
-    def remove_account(self, account: Mapping[str, Any]) -> None:
-        """Forget an account with all its tokens. The provider is not told."""
-        home = account.get("home_account_id")
-        if not isinstance(home, str):
-            raise ConfigurationError("The account has no home_account_id")
-        self._client.cache.remove_account_everywhere(
-            home, [self._client.environment], self.client_id
-        )
-
     def token_at_hand(
         self, scopes: Collection[str], account: Mapping[str, Any] | None
-    ) -> dict[str, Any] | None:
+    ) -> TokenResult | None:
         """A token for an account, from the cache only, never from the network.
 
         :param scopes: what the token must be good for.
@@ -171,26 +108,43 @@ class ClientApplication:
         :returns: a dict with `access_token`; None where there is no such token, or one that should
             be renewed: then `acquire_token_silent` is to be asked.
         """
-        return silent.at_hand(self._client, scopes, account)
+        if account is None:
+            return None
+        found = need.at_hand(self._client, silent.need(account, scopes))
+        return cast("TokenResult | None", found)
 
     def acquire_token_silent(
         self,
         scopes: Collection[str],
         account: Mapping[str, Any] | None,
-        *,
+        authority: str | None = None,
         force_refresh: bool = False,
         claims_challenge: str | None = None,
-    ) -> dict[str, Any] | None:
+        forwarded_client_claims: str | None = None,
+        auth_scheme: object = None,
+        **options: Any,
+    ) -> TokenResult | None:
         """A token for an account, from the cache or by its refresh token.
 
         :param scopes: what the token must be good for.
         :param account: one of `get_accounts()`.
+        :param authority: without effect, as with MSAL; make another application for another one.
         :param force_refresh: do not take an access token from the cache.
         :param claims_challenge: an API's claims challenge; answered by a new token.
+        :param forwarded_client_claims: claims of the application's own, a JSON object as text; its
+            tokens are kept apart.
+        :param auth_scheme: for a broker, which Keyfob has not.
         :returns: a dict with `access_token`; None where nothing gives one, or the provider refused.
         """
         result = self.acquire_token_silent_with_error(
-            scopes, account, force_refresh=force_refresh, claims_challenge=claims_challenge
+            scopes,
+            account,
+            authority,
+            force_refresh,
+            claims_challenge,
+            forwarded_client_claims,
+            auth_scheme,
+            **options,
         )
         return result if result and "error" not in result else None
 
@@ -198,29 +152,43 @@ class ClientApplication:
         self,
         scopes: Collection[str],
         account: Mapping[str, Any] | None,
-        *,
+        authority: str | None = None,
         force_refresh: bool = False,
         claims_challenge: str | None = None,
-    ) -> dict[str, Any] | None:
-        """As `acquire_token_silent`, but a refusal of the provider comes back, with `error`."""
-        return self._run(
-            silent.acquire(
-                self._client,
-                scopes,
-                account,
-                force_refresh=force_refresh,
-                claims_challenge=silent.merged_claims(claims_challenge),
-            )
+        forwarded_client_claims: str | None = None,
+        auth_scheme: object = None,
+        **options: Any,
+    ) -> TokenResult | None:
+        """As `acquire_token_silent`, but a refusal of the provider comes back, with `error`.
+
+        It also has `classification` where the provider told a `suberror`: "" where only signing in
+        again helps.
+        """
+        refuse_auth_scheme(auth_scheme)
+        warn_of_authority(authority)
+        if account is None:
+            return None
+        wanted = silent.need(
+            account,
+            scopes,
+            force_refresh=force_refresh,
+            claims_challenge=claims_challenge,
+            forwarded_claims=forwarded_client_claims,
         )
+        extra, rest = split_options(options)
+        return self._result(need.fulfil(self._client_with(extra), wanted), rest)
 
     def acquire_token_by_refresh_token(
-        self, refresh_token: str, scopes: Collection[str]
-    ) -> dict[str, Any]:
+        self, refresh_token: str, scopes: Collection[str], **options: Any
+    ) -> TokenResult:
         """Take over a refresh token from elsewhere, account and all (RFC 6749 §6).
 
+        :param scopes: what the first access token is to be good for.
         :returns: a dict with `access_token`, or one with `error`.
         """
-        return self._run(silent.migrate_refresh_token(self._client, refresh_token, scopes))
+        extra, rest = split_options(options)
+        client = self._client_with(extra)
+        return self._token(silent.migrate_refresh_token(client, refresh_token, scopes), rest)
 
     def initiate_auth_code_flow(
         self,
@@ -257,7 +225,7 @@ class ClientApplication:
                 prompt=prompt,
                 login_hint=login_hint,
                 domain_hint=domain_hint,
-                claims_challenge=silent.merged_claims(claims_challenge),
+                claims_challenge=claims_challenge,
                 max_age=max_age,
                 response_mode=response_mode,
             )
@@ -268,62 +236,101 @@ class ClientApplication:
         auth_code_flow: Mapping[str, Any],
         auth_response: Mapping[str, str],
         scopes: Collection[str] | None = None,
-    ) -> dict[str, Any]:
+        **options: Any,
+    ) -> TokenResult:
         """Finish a sign-in with what came back to the redirect URI.
 
         :param auth_code_flow: what `initiate_auth_code_flow` returned; forget it afterwards.
         :param auth_response: the parameters that came back.
+        :param scopes: of those the attempt began with, what the access token is to be good for.
         :returns: the token response with proven `id_token_claims`, or a dict with `error`.
         :raises StateMismatchError: (a ValueError) the response belongs to another attempt.
         :raises IdTokenError: (a RuntimeError) the ID token proves nothing; nothing was cached.
         """
+        extra, rest = split_options(options)
+        client = self._client_with(extra)
+        flow = auth_code.redeem(client, auth_code_flow, auth_response, scopes=scopes)
+        return self._token(flow, rest)
+
+    def get_authorization_request_url(
+        self,
+        scopes: Collection[str],
+        login_hint: str | None = None,
+        state: str | None = None,
+        redirect_uri: str | None = None,
+        response_type: str = "code",
+        prompt: str | None = None,
+        nonce: str | None = None,
+        domain_hint: str | None = None,
+        claims_challenge: str | None = None,
+    ) -> str:
+        """MSAL's older way to begin a sign-in, without PKCE. Deprecated: use
+        `initiate_auth_code_flow`.
+
+        :param state: check yourself that the answer repeats it: it ties the answer to this browser.
+        :param nonce: give the same to `acquire_token_by_authorization_code`.
+        :param response_type: `code`; `id_token` or `token` bring those to the browser.
+        :returns: the address to send the browser to.
+        """
+        _deprecated("get_authorization_request_url", "initiate_auth_code_flow")
         return self._run(
-            auth_code.redeem(self._client, auth_code_flow, auth_response, scopes=scopes)
+            auth_code.authorization_url(
+                self._client,
+                scopes,
+                response_type=response_type,
+                nonce=nonce,
+                claims_challenge=claims_challenge,
+                login_hint=login_hint,
+                state=state,
+                redirect_uri=redirect_uri,
+                prompt=prompt,
+                domain_hint=domain_hint,
+            )
         )
 
-    def _run(self, flow: Flow[T]) -> T:
+    def acquire_token_by_authorization_code(
+        self,
+        code: str,
+        scopes: Collection[str],
+        redirect_uri: str | None = None,
+        nonce: str | None = None,
+        claims_challenge: str | None = None,
+        forwarded_client_claims: str | None = None,
+        **options: Any,
+    ) -> TokenResult:
+        """MSAL's older way to finish a sign-in. Deprecated: use `acquire_token_by_auth_code_flow`,
+        which checks `state` and uses PKCE.
+
+        :param redirect_uri: the same as at the beginning.
+        :param nonce: the same as at the beginning; then the ID token must repeat it.
+        :returns: a dict with `access_token`, or one with `error`.
+        :raises NonceMismatchError: (a ValueError) the ID token belongs to another attempt.
+        """
+        _deprecated("acquire_token_by_authorization_code", "acquire_token_by_auth_code_flow")
+        extra, rest = split_options(options)
+        flow = auth_code.redeem_code(
+            self._client_with(extra),
+            code,
+            scopes,
+            redirect_uri=redirect_uri,
+            nonce=nonce,
+            claims_challenge=claims_challenge,
+            forwarded_claims=forwarded_client_claims,
+        )
+        return self._token(flow, rest)
+
+    def _run(self, flow: Flow[T], options: Mapping[str, Any] | None = None) -> T:
+        del options
         return run(flow, self._transport)
 
+    def _result(
+        self, flow: Flow[dict[str, Any] | None], options: Mapping[str, Any]
+    ) -> TokenResult | None:
+        return cast("TokenResult | None", self._run(flow, options))
 
-def _judge_client_id(client_id: object) -> None:
-    if not isinstance(client_id, str) or not client_id:
-        raise ConfigurationError("client_id is missing, or not a text", setting="CLIENT_ID")
-
-
-def _authority(authority: str | None, oidc: str | None) -> Authority:
-    if authority is not None and oidc is not None:
-        raise ConfigurationError(
-            "authority and oidc_authority exclude each other", setting="OIDC_AUTHORITY"
-        )
-    if oidc is not None:
-        return oidc_authority(oidc)
-    return microsoft_authority(authority or DEFAULT_AUTHORITY)
+    def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
+        return cast("TokenResult", self._run(flow, options))
 
 
-def _secret(client_id: str, credential: object) -> ClientSecret | None:
-    if credential is None or credential == "":
-        return None
-    if not isinstance(credential, str):
-        raise ConfigurationError(
-            "client_credential must be a secret, as text; certificates and assertions are not in "
-            "this version",
-            setting="CLIENT_CREDENTIAL",
-        )
-    return ClientSecret(client_id, credential)
-
-
-def _header_text(text: str | None, name: str) -> str | None:
-    """It is sent in a header, where not everything fits (RFC 9110 §5.5)."""
-    if text is not None and not all(" " <= character <= "~" for character in text):
-        raise ConfigurationError(f"{name} can only have ASCII's visible characters and spaces")
-    return text
-
-
-def _excluded(scopes: Collection[str] | None) -> frozenset[str]:
-    if scopes is None:
-        return frozenset()
-    if isinstance(scopes, str) or not isinstance(scopes, (list, tuple, set, frozenset)):
-        raise ConfigurationError("exclude_scopes is a list of scopes")
-    if "openid" in scopes:
-        raise ConfigurationError("openid cannot be excluded: without it nobody signs in")
-    return frozenset(scopes)
+def _deprecated(name: str, instead: str) -> None:
+    warnings.warn(f"{name} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)

@@ -71,6 +71,17 @@ def to_remove_account(
                 yield Change(section, entry, None)
 
 
+def to_remove_client_tokens(
+    document: Document, environments: Collection[str], client_id: str
+) -> Iterator[Change]:
+    """The changes that forget a client's access tokens in its own name."""
+    section = CredentialType.ACCESS_TOKEN
+    for environment in environments:
+        for entry in document.owned(section, None, environment.lower()).values():
+            if entry.get("client_id") == client_id:
+                yield Change(section, entry, None)
+
+
 def was_signed_out(document: Document, owner: Whose, *, refreshed: bool) -> bool:
     """Whether a refresh came back for somebody who was signed out while it was under way."""
     home = owner.home_account_id

@@ -98,6 +98,18 @@ class Document:
             ("token", home_account_id, environment, client_id, realm, ext_cache_key), _NOTHING
         )
 
+    def access_tokens_of_anybody(
+        self,
+        environment: str | None,
+        client_id: str | None,
+        realm: str | None,
+        ext_cache_key: str | None,
+    ) -> Mapping[str, Entry]:
+        """The access tokens with that extended cache key, whosever they are; without one, none."""
+        return self._buckets.get(
+            ("extended", environment, client_id, realm, ext_cache_key), _NOTHING
+        )
+
     def knows(self, home_account_id: str) -> bool:
         """Whether the person has an account or a refresh token here, in any environment."""
         return any(
@@ -139,6 +151,8 @@ def _places(section: str, entry: Entry) -> Iterator[_Place]:
         rest = (entry.get("client_id"), entry.get("realm"), entry.get("ext_cache_key"))
         if plain(*rest):
             yield ("token", *owner, *rest)
+            if rest[2] is not None:
+                yield ("extended", owner[1], *rest)
     elif section == _ACCOUNT:
         yield ("environment", owner[1])
         username = entry.get("username")

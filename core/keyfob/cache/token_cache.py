@@ -202,6 +202,7 @@ class TokenCache:
         key_id: str | None = None,
         token_type: str = "Bearer",  # noqa: S107 - the name of a kind
         ignore_case: bool = True,
+        whoever: bool = False,
     ) -> AccessTokenEntry | None:
         """The access token with all of `scopes` that lives longest, or None.
 
@@ -218,12 +219,16 @@ class TokenCache:
         :param ignore_case: whether, if no token spells the scopes as they are asked for, one
             serves that differs in case. It does at Microsoft; elsewhere scopes are case-sensitive
             (RFC 6749 §3.3).
+        :param whoever: whosever it is; then `home_account_id` says nothing, and a token is found
+            by its `ext_cache_key` alone.
         """
         wanted = scope_set(scopes)
         with self._lock:
-            found = self._document.access_tokens(
-                home_account_id, environment.lower(), client_id, realm, ext_cache_key or None
-            )
+            place = (environment.lower(), client_id, realm, ext_cache_key or None)
+            if whoever:
+                found = self._document.access_tokens_of_anybody(*place)
+            else:
+                found = self._document.access_tokens(home_account_id, *place)
             if not found:
                 return None
             best = lookup.best_access_token(
@@ -314,6 +319,14 @@ class TokenCache:
         with self._lock:
             later = self._commit(
                 changes.to_remove_account(self._document, home_account_id, hosts, client_id)
+            )
+        self._hand_over(later)
+
+    def remove_client_tokens(self, environments: Collection[str], client_id: str) -> None:
+        """Remove a client's access tokens in its own name; those of people stay."""
+        with self._lock:
+            later = self._commit(
+                changes.to_remove_client_tokens(self._document, environments, client_id)
             )
         self._hand_over(later)
 

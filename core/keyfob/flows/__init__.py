@@ -5,6 +5,6 @@ A flow never does I/O, so that one body serves every driver, synchronous or not.
 
 from __future__ import annotations
 
-from keyfob.flows.effects import Call, Effect, Flow, Pause, call, pause, send
+from keyfob.flows.effects import Call, Effect, Flow, Once, Pause, call, once, pause, send
 
-__all__ = ["Call", "Effect", "Flow", "Pause", "call", "pause", "send"]
+__all__ = ["Call", "Effect", "Flow", "Once", "Pause", "call", "once", "pause", "send"]

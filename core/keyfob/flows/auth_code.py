@@ -8,19 +8,23 @@ from typing import Any, TypedDict
 from keyfob.errors import (
     AuthorizationResponseError,
     ConfigurationError,
+    IdTokenError,
+    NonceMismatchError,
     StateMismatchError,
-    TokenResponseError,
 )
 from keyfob.flows import Flow, send
 from keyfob.flows.client import Client
+from keyfob.flows.remember import proven_claims, remember
+from keyfob.flows.telemetry import Api
+from keyfob.flows.token_request import FORWARDED_CLAIMS, TokenRequest, ask
 from keyfob.protocol.authorization import (
     AuthorizationCode,
     AuthorizationRefusal,
     build_authorization_url,
     judge_authorization_response,
 )
+from keyfob.protocol.claims import claims_parameter
 from keyfob.protocol.client_info import home_account_id_in
-from keyfob.protocol.id_token import Expectations
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.pkce import (
     code_challenge,
@@ -30,8 +34,10 @@ from keyfob.protocol.pkce import (
     new_state,
 )
 from keyfob.protocol.scopes import OPENID_SCOPES, checked_scopes, scope_names, scope_text
-from keyfob.protocol.token_endpoint import parse_token_response
+from keyfob.protocol.token_endpoint import needed_text
 from keyfob.protocol.userinfo import build_userinfo_request, lacks_profile, merge_userinfo
+
+_GRANT = "authorization_code"
 
 
 class _AuthCodeFlowBase(TypedDict):
@@ -98,7 +104,7 @@ def initiate(
             "login_hint": login_hint,
             "prompt": prompt,
             "domain_hint": domain_hint,
-            "claims": claims_challenge,
+            "claims": claims_parameter(claims_challenge, client.capabilities),
             "max_age": str(max_age) if max_age is not None else None,
             "X-AnchorMailbox": f"UPN:{login_hint}" if microsoft and login_hint else None,
         },
@@ -111,6 +117,8 @@ def redeem(
     flow: Mapping[str, Any],
     response: Mapping[str, str],
     scopes: Collection[str] | None = None,
+    *,
+    api: Api = Api.AUTHORIZATION_CODE,
 ) -> Flow[dict[str, Any]]:
     """Finish an attempt: judge what came back, exchange the code, judge what that gave.
 
@@ -132,23 +140,26 @@ def redeem(
         raise AuthorizationResponseError(
             "The scopes must be among those the attempt began with", code="scopes"
         )
-    http = yield client.token_request(
+    tokens = yield from ask(
+        client,
         metadata,
-        {
-            "grant_type": "authorization_code",
-            "claims": flow.get("claims_challenge"),
-            "code_verifier": flow["code_verifier"],
-            "code": answer.code,
-            "redirect_uri": flow.get("redirect_uri"),
-            "scope": scope_text(asked),
-        },
-        client.anchor(home_account_id_in(answer.client_info)),
+        TokenRequest(
+            {
+                "grant_type": _GRANT,
+                "code_verifier": flow["code_verifier"],
+                "code": answer.code,
+                "redirect_uri": flow.get("redirect_uri"),
+                "scope": scope_text(asked),
+            },
+            api=api,
+            headers=client.anchor(home_account_id_in(answer.client_info)),
+            claims_challenge=flow.get("claims_challenge"),
+        ),
     )
-    tokens = parse_token_response(http)
     if "error" in tokens:
         return tokens
     tokens["id_token_claims"] = yield from _proven_claims(client, metadata, flow, answer, tokens)
-    return remember(client, metadata, tokens, asked, grant_type="authorization_code")
+    return remember(client, metadata, tokens, asked, grant_type=_GRANT)
 
 
 def _proven_claims(
@@ -158,69 +169,18 @@ def _proven_claims(
     answer: AuthorizationCode,
     tokens: Mapping[str, Any],
 ) -> Flow[dict[str, Any]]:
-    if not tokens.get("id_token"):
-        raise TokenResponseError(
-            "The token endpoint answered without an ID token: nobody is proven", code="no_id_token"
-        )
-    claims = yield from client.provider.verified_claims(
-        tokens["id_token"],
-        Expectations(
-            client_id=client.client_id,
-            metadata=metadata,
-            now=client.clock(),
-            nonce=hashed_nonce(flow["nonce"]),
-            access_token=tokens["access_token"],
-            code=answer.code,
-            max_age=flow.get("max_age"),
-            leeway=client.leeway,
-            allowed_tenants=client.allowed_tenants,
-        ),
+    claims = yield from proven_claims(
+        client,
+        metadata,
+        tokens,
+        nonce=hashed_nonce(flow["nonce"]),
+        code=answer.code,
+        max_age=flow.get("max_age"),
     )
     if metadata.is_microsoft or not metadata.userinfo_endpoint or not lacks_profile(claims):
         return claims
     request = build_userinfo_request(metadata.userinfo_endpoint, tokens["access_token"])
     return merge_userinfo(claims, (yield from send(request)))
-
-
-def remember(
-    client: Client,
-    metadata: ProviderMetadata,
-    tokens: Mapping[str, Any],
-    scopes: Collection[str],
-    *,
-    grant_type: str,
-    refreshed: str | None = None,
-) -> dict[str, Any]:
-    """Put a judged token response into the cache, and return it as MSAL hands it over.
-
-    :param scopes: what was asked for; what was granted, where the response does not say.
-    :param refreshed: at a refresh, the `home_account_id` of the account it was for: the response
-        need not name it again, and must not bring one back that was removed meanwhile.
-    """
-    now = client.clock()
-    response = dict(tokens)
-    if not client.is_microsoft:
-        # It is Microsoft's; what another provider may call so says nothing about the account.
-        response.pop("client_info", None)
-    event: dict[str, Any] = {
-        "client_id": client.client_id,
-        "scope": sorted((tokens.get("scope") or "").split() or scopes),
-        "token_endpoint": metadata.token_endpoint,
-        "realm": metadata.realm,
-        "environment": client.environment,
-        "grant_type": grant_type,
-        "response": response,
-        "data": {},
-        "params": {},
-    }
-    if refreshed is not None:
-        event |= {"home_account_id": refreshed, "skip_account_creation": True}
-    client.cache.add(event, now=now)
-    result = dict(tokens)
-    if result.get("refresh_in") is not None:
-        result["refresh_on"] = int(now + result.pop("refresh_in"))
-    result["token_source"] = "identity_provider"
-    return result
 
 
 def _refusal(answer: AuthorizationRefusal) -> dict[str, Any]:
@@ -230,3 +190,81 @@ def _refusal(answer: AuthorizationRefusal) -> dict[str, Any]:
     if answer.uri:
         found["error_uri"] = answer.uri
     return found
+
+
+def authorization_url(
+    client: Client,
+    scopes: Collection[str],
+    *,
+    response_type: str = "code",
+    nonce: str | None = None,
+    claims_challenge: str | None = None,
+    login_hint: str | None = None,
+    **parameters: str | None,
+) -> Flow[str]:
+    """MSAL's older way to begin: only the address. Whoever calls it keeps `state` and `nonce`."""
+    asked = checked_scopes(scopes)
+    metadata = yield from client.metadata()
+    microsoft = client.is_microsoft
+    return build_authorization_url(
+        metadata,
+        {
+            "client_id": client.client_id,
+            "response_type": response_type,
+            "scope": scope_text(client.sign_in_scopes(asked, metadata)),
+            "nonce": nonce,
+            "client_info": "1" if microsoft else None,
+            "login_hint": login_hint,
+            "claims": claims_parameter(claims_challenge, client.capabilities),
+            "X-AnchorMailbox": f"UPN:{login_hint}" if microsoft and login_hint else None,
+            **parameters,
+        },
+    )
+
+
+def redeem_code(
+    client: Client,
+    code: str,
+    scopes: Collection[str],
+    *,
+    redirect_uri: str | None = None,
+    nonce: str | None = None,
+    claims_challenge: str | None = None,
+    forwarded_claims: str | None = None,
+) -> Flow[dict[str, Any]]:
+    """MSAL's older way to finish: a code whose `state` was checked elsewhere.
+
+    :raises NonceMismatchError: the ID token is another attempt's.
+    """
+    asked = checked_scopes(scopes)
+    needed_text(code, "code")
+    metadata = yield from client.metadata()
+    scope = client.sign_in_scopes(asked, metadata)
+    tokens = yield from ask(
+        client,
+        metadata,
+        TokenRequest(
+            {
+                "grant_type": _GRANT,
+                "code": code,
+                "redirect_uri": redirect_uri,
+                "scope": scope_text(scope),
+            },
+            api=Api.AUTHORIZATION_CODE,
+            claims_challenge=claims_challenge,
+            forwarded_claims=forwarded_claims,
+        ),
+    )
+    if "error" in tokens:
+        return tokens
+    if tokens.get("id_token") or nonce:
+        try:
+            tokens["id_token_claims"] = yield from proven_claims(
+                client, metadata, tokens, nonce=nonce, code=code
+            )
+        except IdTokenError as error:
+            if error.code != "nonce":
+                raise
+            raise NonceMismatchError(str(error)) from None
+    data = {FORWARDED_CLAIMS: forwarded_claims} if forwarded_claims else {}
+    return remember(client, metadata, tokens, scope, grant_type=_GRANT, data=data)

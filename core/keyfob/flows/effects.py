@@ -1,9 +1,10 @@
-"""What a flow may ask of its driver: one exchange, a pause, or a call of somebody else's code."""
+"""What a flow may ask of its driver: an exchange, a pause, a call of others' code, or to be the
+only one that does something at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Generator, Hashable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from keyfob.protocol.http import HttpRequest, HttpResponse
@@ -29,7 +30,18 @@ class Call:
     function: Callable[[], Any]
 
 
-Effect = HttpRequest | Pause | Call
+@dataclass(frozen=True)
+class Once:
+    """Run a flow, unless one with an equal key is under way: then wait for that one's outcome.
+
+    Nothing is remembered: what comes later begins anew.
+    """
+
+    key: Hashable = field(repr=False)
+    begin: Callable[[], Generator[Any, Any, Any]]
+
+
+Effect = HttpRequest | Pause | Call | Once
 
 #: A flow yields effects, receives what came of each (or has the error raised at the yield), and
 #: returns its result.
@@ -53,4 +65,10 @@ def pause(seconds: float) -> Flow[None]:
 def call(function: Callable[[], T | Awaitable[T]]) -> Flow[T]:
     """What a function returns that may block. Whatever it raises is raised here."""
     result: T = yield Call(function)
+    return result
+
+
+def once(key: Hashable, begin: Callable[[], Flow[T]]) -> Flow[T]:
+    """What a flow returns, or raises, that runs at most once at a time for all with this key."""
+    result: T = yield Once(key, begin)
     return result

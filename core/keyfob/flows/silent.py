@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from keyfob.cache import AccessTokenEntry
-from keyfob.cache.entries import CredentialType
-from keyfob.errors import ConfigurationError, KeyfobError, SubjectChangedError
+from keyfob.cache import AccessTokenEntry, RefreshTokenEntry
+from keyfob.errors import MissingKeyError, SubjectChangedError
 from keyfob.flows import Flow
-from keyfob.flows.auth_code import remember
 from keyfob.flows.client import Client
+from keyfob.flows.remember import proven_claims, remember
+from keyfob.flows.telemetry import Api, Reason
+from keyfob.flows.token_request import FORWARDED_CLAIMS, TokenRequest, ask
+from keyfob.protocol.claims import claims_object
 from keyfob.protocol.client_info import home_account_id_in
-from keyfob.protocol.http import strict_json
-from keyfob.protocol.id_token import Expectations
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.scopes import checked_scopes, refresh_scopes, scope_text
-from keyfob.protocol.token_endpoint import parse_token_response
+from keyfob.protocol.token_endpoint import needed_text
 from keyfob.protocol.unverified import unverified_claims
 
-#: Seconds before its end at which a token counts as expired, so that a call still gets through.
-EXPIRY_MARGIN = 300
-#: ... but no more than this part of its life: some providers' tokens live five minutes.
-EXPIRY_MARGIN_SHARE = 0.2
-
-#: Seconds in which no other call tries to renew a valid token after that has failed.
-RENEWAL_RETRY = 60
-
-#: What tells an access token from every other.
-_WHICH_TOKEN = frozenset(
-    {"home_account_id", "environment", "client_id", "realm", "target", "ext_cache_key", "secret"}
-)
+#: A family's name is asked for by clients that do not know yet whether they belong to it: there is
+#: but one, Microsoft's own applications.
+_MICROSOFT_FAMILY = "1"
 
 #: MSAL's names for what an application may do about an error (its `classification`).
 _UNCLASSIFIED = frozenset(
@@ -44,163 +36,122 @@ _UNCLASSIFIED = frozenset(
 )
 
 
-def acquire(
-    client: Client,
+@dataclass(frozen=True)
+class Need:
+    """What is wanted, of whom.
+
+    :param force_refresh: no access token from the cache will do.
+    :param claims_challenge: an API's; only a new token answers it.
+    :param forwarded_claims: the application's own; they keep its tokens apart in the cache.
+    """
+
+    home_account_id: str
+    scopes: frozenset[str]
+    force_refresh: bool = False
+    claims_challenge: str | None = None
+    forwarded_claims: str | None = None
+
+    @property
+    def is_for_a_new_token(self) -> bool:
+        return self.force_refresh or self.claims_challenge is not None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What keeps the token apart from others in the cache."""
+        return {FORWARDED_CLAIMS: self.forwarded_claims} if self.forwarded_claims else {}
+
+    def held(
+        self, client: Client, metadata: ProviderMetadata, now: float
+    ) -> AccessTokenEntry | None:
+        return client.held_token(metadata, self.home_account_id, self.scopes, now, self.fields)
+
+    def renew(
+        self, client: Client, metadata: ProviderMetadata, reason: Reason
+    ) -> Flow[dict[str, Any] | None]:
+        return _renew(client, metadata, self, reason)
+
+
+def need(
+    account: Mapping[str, Any],
     scopes: Collection[str],
-    account: Mapping[str, Any] | None,
     *,
     force_refresh: bool = False,
     claims_challenge: str | None = None,
-) -> Flow[dict[str, Any] | None]:
-    """The account's token for `scopes`.
+    forwarded_claims: str | None = None,
+) -> Need:
+    """What a caller asks for, judged.
 
-    :returns: a dict with `access_token`; one with `error` where the provider refused; None where
-        nothing in the cache can give such a token.
+    :raises ConfigurationError: (a ValueError) the account is none, or a text is no JSON object.
     """
-    if account is None:
-        return None
-    home, asked = _home_account_id(account), checked_scopes(scopes)
-    if not force_refresh and not claims_challenge:
-        found = at_hand(client, asked, account)
-        if found is not None:
-            return found
-    metadata = yield from client.metadata()
-    now = client.clock()
-    held = _held(client, metadata, home, asked, now)
-    usable = held is not None and is_fresh(held, now) and not force_refresh and not claims_challenge
-    if held is not None and usable and not is_aging(held, now):
-        return cache_hit(held, now)
-    try:
-        renewed = yield from _renew(client, metadata, home, asked, claims_challenge)
-    except SubjectChangedError:
-        raise
-    except KeyfobError:
-        # A proactive refresh that fails, for whatever reason, costs nobody a valid token.
-        if held is not None and usable:
-            return cache_hit(put_off_renewal(client, held, now), now)
-        raise
-    if held is not None and usable and (renewed is None or "error" in renewed):
-        return cache_hit(put_off_renewal(client, held, now), now)
-    return renewed
-
-
-def at_hand(
-    client: Client, scopes: Collection[str], account: Mapping[str, Any] | None
-) -> dict[str, Any] | None:
-    """The account's token for `scopes` where the cache has it and nothing is to be done for it.
-
-    Never from the network: what was last known of the provider serves, however old it is.
-
-    :returns: a dict with `access_token`; None where nothing is known of the provider yet, or the
-        cache has no such token, or one that is about to expire or to be renewed.
-    """
-    if account is None:
-        return None
-    home, asked = _home_account_id(account), checked_scopes(scopes)
-    metadata, now = client.provider.last_metadata, client.clock()
-    if metadata is None:
-        return None
-    held = _held(client, metadata, home, asked, now)
-    if held is None or not is_fresh(held, now) or is_aging(held, now):
-        return None
-    return cache_hit(held, now)
-
-
-def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
-    expires = float(entry["expires_on"])
-    margin = float(EXPIRY_MARGIN)
-    if entry.get("cached_at"):
-        life = max(0.0, expires - float(entry["cached_at"]))
-        margin = min(margin, life * EXPIRY_MARGIN_SHARE)
-    return expires - now >= margin
-
-
-def is_aging(entry: AccessTokenEntry, now: float) -> bool:
-    refresh_on = entry.get("refresh_on")
-    return bool(refresh_on) and float(refresh_on or 0) < now
-
-
-def put_off_renewal(client: Client, entry: AccessTokenEntry, now: float) -> AccessTokenEntry:
-    """The valid token, which nobody will try to renew again for RENEWAL_RETRY."""
-    later: AccessTokenEntry = {**entry, "refresh_on": str(int(now) + RENEWAL_RETRY)}
-    section = CredentialType.ACCESS_TOKEN
-    query = {name: value for name, value in entry.items() if name in _WHICH_TOKEN}
-    # Where it is gone, somebody was signed out meanwhile, or another thread has renewed it.
-    for found in client.cache.search(section, query=query, now=now):
-        client.cache.modify(section, found, {"refresh_on": later["refresh_on"]})
-    return later
-
-
-def cache_hit(entry: AccessTokenEntry, now: float) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "access_token": entry["secret"],
-        "token_type": entry.get("token_type", "Bearer"),
-        "expires_in": int(float(entry["expires_on"]) - now),
-        "token_source": "cache",
-    }
-    if entry.get("refresh_on"):
-        found["refresh_on"] = int(float(entry["refresh_on"]))
-    return found
+    claims_object(claims_challenge)
+    claims_object(forwarded_claims, "forwarded_client_claims")
+    return Need(
+        _home_account_id(account),
+        checked_scopes(scopes),
+        force_refresh,
+        claims_challenge or None,
+        forwarded_claims or None,
+    )
 
 
 def _home_account_id(account: Mapping[str, Any]) -> str:
     home = account.get("home_account_id")
     if not isinstance(home, str) or not home:
-        raise ConfigurationError("The account has no home_account_id; take it from get_accounts()")
+        raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
     return home
 
 
-def _held(
-    client: Client,
-    metadata: ProviderMetadata,
-    home_account_id: str,
-    scopes: Collection[str],
-    now: float,
-) -> AccessTokenEntry | None:
-    return client.cache.find_access_token(
-        home_account_id=home_account_id,
-        environment=client.environment,
-        client_id=client.client_id,
-        realm=metadata.realm,
-        scopes=scopes,
-        now=now,
-        # Elsewhere scopes are case-sensitive (RFC 6749 §3.3).
-        ignore_case=client.is_microsoft,
-    )
-
-
 def _renew(
-    client: Client,
-    metadata: ProviderMetadata,
-    home_account_id: str,
-    scopes: Collection[str],
-    claims_challenge: str | None,
+    client: Client, metadata: ProviderMetadata, wanted: Need, reason: Reason
 ) -> Flow[dict[str, Any] | None]:
-    entries = client.cache.find_refresh_tokens(
-        home_account_id=home_account_id,
-        environment=client.environment,
-        client_id=client.client_id,
-    )
-    previous = _previous_claims(client, metadata, home_account_id)
+    previous = _previous_claims(client, metadata, wanted.home_account_id)
     refused: dict[str, Any] | None = None
-    for entry in entries:
+    is_of_family = True
+    for entry in _refresh_tokens(client, wanted.home_account_id):
+        foreign = entry["client_id"] != client.client_id
         granted = (entry.get("target") or "").split()
-        asked = refresh_scopes(scopes, granted, is_microsoft=client.is_microsoft)
-        if asked is None:
+        asked = refresh_scopes(wanted.scopes, granted, is_microsoft=client.is_microsoft)
+        if asked is None or (foreign and not is_of_family):
             continue
         result = yield from redeem_refresh_token(
             client,
             metadata,
             entry["secret"],
-            asked,
-            home_account_id=home_account_id,
+            asked - client.excluded_scopes,
+            wanted=wanted,
             previous=previous,
-            claims_challenge=claims_challenge,
+            api=Api.SILENT,
+            reason=reason,
         )
         if "error" not in result:
             return result
         refused = _classified(result)
+        is_of_family = not (foreign and _is_client_mismatch(result))
     return refused
+
+
+def _refresh_tokens(client: Client, home_account_id: str) -> Iterator[RefreshTokenEntry]:
+    """Those that may serve, the newest of the provider's own host first.
+
+    The applications of a family may use each other's. Whether this client is of Microsoft's is
+    known only after its first token.
+    """
+    for environment in client.environments:
+        known = client.cache.app_metadata(environment, client.client_id)
+        family = known.get("family_id") if known else _MICROSOFT_FAMILY
+        yield from client.cache.find_refresh_tokens(
+            home_account_id=home_account_id,
+            environment=environment,
+            client_id=client.client_id,
+            family_id=family if client.is_microsoft else None,
+        )
+
+
+def _is_client_mismatch(error: Mapping[str, Any]) -> bool:
+    """Whether the provider says that the client is not of the refresh token's family."""
+    more = error.get("error_additional_info")
+    listed = more if isinstance(more, list) else [more]
+    return "client_mismatch" in (error.get("suberror"), *listed)
 
 
 def redeem_refresh_token(
@@ -209,45 +160,49 @@ def redeem_refresh_token(
     refresh_token: str,
     scopes: Collection[str],
     *,
-    home_account_id: str | None = None,
+    wanted: Need | None = None,
     previous: Mapping[str, Any] | None = None,
-    claims_challenge: str | None = None,
+    api: Api = Api.REFRESH_TOKEN,
+    reason: Reason = Reason.NOT_ASKED,
 ) -> Flow[dict[str, Any]]:
     """One refresh. Its ID token, where it has one, must name who it named before (§12.2).
 
-    :param home_account_id: the account it is for; None where only the answer will tell.
+    :param wanted: what it is for; None where only the answer will tell whose it is.
     :param previous: the claims of that account's last ID token.
     """
-    http = yield client.token_request(
+    home = wanted.home_account_id if wanted else None
+    tokens = yield from ask(
+        client,
         metadata,
-        {
-            "grant_type": "refresh_token",
-            "refresh_token": refresh_token,
-            "scope": scope_text(scopes),
-            "claims": claims_challenge,
-        },
-        client.anchor(home_account_id),
+        TokenRequest(
+            {
+                "grant_type": "refresh_token",
+                "refresh_token": refresh_token,
+                "scope": scope_text(scopes),
+            },
+            api=api,
+            reason=reason,
+            headers=client.anchor(home),
+            claims_challenge=wanted.claims_challenge if wanted else None,
+            forwarded_claims=wanted.forwarded_claims if wanted else None,
+        ),
     )
-    tokens = parse_token_response(http)
     if "error" in tokens:
         return tokens
     if tokens.get("id_token"):
-        tokens["id_token_claims"] = yield from client.provider.verified_claims(
-            tokens["id_token"],
-            Expectations(
-                client_id=client.client_id,
-                metadata=metadata,
-                now=client.clock(),
-                access_token=tokens["access_token"],
-                leeway=client.leeway,
-                allowed_tenants=client.allowed_tenants,
-                previous=previous,
-            ),
+        tokens["id_token_claims"] = yield from proven_claims(
+            client, metadata, tokens, previous=previous
         )
-    if home_account_id is not None:
-        _judge_account(client, tokens, home_account_id, previous)
+    if home is not None:
+        _judge_account(client, tokens, home, previous)
     return remember(
-        client, metadata, tokens, scopes, grant_type="refresh_token", refreshed=home_account_id
+        client,
+        metadata,
+        tokens,
+        scopes,
+        grant_type="refresh_token",
+        refreshed=home,
+        data=wanted.fields if wanted else {},
     )
 
 
@@ -258,13 +213,16 @@ def _previous_claims(
 
     At Microsoft that of this tenant: another tenant's names the same person by another subject.
     """
-    token = client.cache.find_id_token(
-        home_account_id=home_account_id,
-        environment=client.environment,
-        client_id=client.client_id,
-        realm=metadata.realm if client.is_microsoft else None,
-    )
-    return unverified_claims(token) or None
+    for environment in client.environments:
+        token = client.cache.find_id_token(
+            home_account_id=home_account_id,
+            environment=environment,
+            client_id=client.client_id,
+            realm=metadata.realm if client.is_microsoft else None,
+        )
+        if token is not None:
+            return unverified_claims(token) or None
+    return None
 
 
 def _judge_account(
@@ -295,25 +253,11 @@ def _classified(error: dict[str, Any]) -> dict[str, Any]:
     return error
 
 
-def merged_claims(challenge: object) -> str | None:
-    """A claims challenge, checked to be a JSON object (OpenID Connect Core §5.5)."""
-    if challenge is None:
-        return None
-    try:
-        # An API's words: they may be anything.
-        if isinstance(challenge, str) and isinstance(strict_json(challenge.encode()), dict):
-            return challenge
-    except ValueError:
-        pass
-    raise ConfigurationError("A claims challenge is a JSON object, as text")
-
-
 def migrate_refresh_token(
     client: Client, refresh_token: str, scopes: Collection[str]
 ) -> Flow[dict[str, Any]]:
     """Redeem a refresh token that came from elsewhere, and remember whose it is."""
-    if not refresh_token:
-        raise ConfigurationError("The refresh token is missing")
+    needed_text(refresh_token, "refresh_token")
     asked = checked_scopes(scopes)
     metadata = yield from client.metadata()
     if client.is_microsoft:

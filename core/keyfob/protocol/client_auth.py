@@ -1,8 +1,9 @@
-"""How a confidential client proves itself at the token endpoint (RFC 6749 §2.3.1)."""
+"""How a confidential client proves itself at the token endpoint (RFC 6749 §2.3.1, RFC 7523)."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote_plus
@@ -14,19 +15,32 @@ Method = Literal["client_secret_basic", "client_secret_post"]
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What proves a client in one request: headers, and members of the form."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+#: A public client proves nothing.
+NO_PROOF = Proof()
+
+
+@dataclass(frozen=True)
 class ClientSecret:
     """A client's id and secret."""
 
     client_id: str
     secret: str = field(repr=False)
 
-    def headers_and_form(self, metadata: ProviderMetadata) -> tuple[dict[str, str], dict[str, str]]:
-        """What proves the client at this provider: headers, and members of the form."""
+    def proof(self, metadata: ProviderMetadata) -> Proof:
+        """What proves the client at this provider."""
         if secret_method(metadata) == "client_secret_post":
-            return {}, {"client_secret": self.secret}
+            return Proof(form={"client_secret": self.secret})
         # Both halves are form-urlencoded first: a colon in the id would end it early.
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, {}
+        encoded = base64.b64encode(pair.encode()).decode()
+        return Proof(headers={"Authorization": f"Basic {encoded}"})
 
 
 def secret_method(metadata: ProviderMetadata) -> Method:

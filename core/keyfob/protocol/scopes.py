@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from keyfob.errors import ConfigurationError
+from keyfob.errors import ScopesError
 from keyfob.protocol.metadata import ProviderMetadata
 
 OPENID_SCOPES = frozenset({"openid", "profile", "offline_access"})
@@ -16,12 +16,12 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 def checked_scopes(scopes: object) -> frozenset[str]:
     """The scopes a caller names. MSAL's rules: a list, and none that is asked for anyhow.
 
-    :raises ConfigurationError: (a ValueError) otherwise.
+    :raises ScopesError: (a ValueError) otherwise.
     """
     named = scope_names(scopes)
     reserved = OPENID_SCOPES & named
     if reserved:
-        raise ConfigurationError(
+        raise ScopesError(
             f"{', '.join(sorted(reserved))} need not be named: they are always asked for"
         )
     return named
@@ -30,13 +30,13 @@ def checked_scopes(scopes: object) -> frozenset[str]:
 def scope_names(scopes: object) -> frozenset[str]:
     """A list of scopes, each of which can be one (RFC 6749 §3.3).
 
-    :raises ConfigurationError: (a ValueError) otherwise.
+    :raises ScopesError: (a ValueError) otherwise.
     """
     if not isinstance(scopes, (list, tuple, set, frozenset)):
-        raise ConfigurationError(f"Scopes are a list of texts, not a {type(scopes).__name__}")
+        raise ScopesError(f"Scopes are a list of texts, not a {type(scopes).__name__}")
     for scope in scopes:
         if not isinstance(scope, str) or not is_scope(scope):
-            raise ConfigurationError("A scope is a text without spaces")
+            raise ScopesError("A scope is a text without spaces")
     return frozenset(scopes)
 
 

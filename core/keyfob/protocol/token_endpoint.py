@@ -6,47 +6,60 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from keyfob.errors import TokenResponseError
-from keyfob.protocol.client_auth import ClientSecret
+from keyfob.errors import ConfigurationError, TokenResponseError
+from keyfob.protocol.client_auth import Proof
 from keyfob.protocol.http import (
     HttpRequest,
     HttpResponse,
     json_object,
     refuse_unusable_status,
 )
-from keyfob.protocol.metadata import ProviderMetadata
 
 _WHAT = "The token endpoint"
+BEARER = "Bearer"
 #: What Keyfob itself adds to an answer. Said by a provider, it would pass for proven.
 _OURS = ("id_token_claims", "token_source", "refresh_on", "classification")
 
 
 def build_token_request(
-    metadata: ProviderMetadata,
+    endpoint: str,
     client_id: str,
-    secret: ClientSecret | None,
-    grant: Mapping[str, str | None],
-    headers: Mapping[str, str],
+    proof: Proof,
+    fields: Mapping[str, str | None],
+    *,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
 ) -> HttpRequest:
-    """One token request. Members of `grant` that are None or empty are left out."""
-    proof_headers, proof_form = secret.headers_and_form(metadata) if secret else ({}, {})
-    form = {"client_id": client_id, **{k: v for k, v in grant.items() if v}, **proof_form}
-    if "Authorization" in proof_headers:
+    """One token request. Fields that are None or empty are left out."""
+    form = {"client_id": client_id, **{k: v for k, v in fields.items() if v}, **proof.form}
+    if "Authorization" in proof.headers:
         # RFC 6749 §2.3: one way at a time; the header names the client already.
         del form["client_id"]
     return HttpRequest(
         "POST",
-        metadata.token_endpoint,
+        endpoint,
         "the token endpoint",
-        headers={"Accept": "application/json", **headers, **proof_headers},
+        params=params or {},
+        headers={"Accept": "application/json", **(headers or {}), **proof.headers},
         form=form,
     )
 
 
-def parse_token_response(response: HttpResponse) -> dict[str, Any]:
+def needed_text(value: object, name: str) -> None:
+    """Refuse what cannot be sent in a grant's field.
+
+    :raises ConfigurationError: (a ValueError) it is no text, or an empty one.
+    """
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name} is missing, or is not a text")
+
+
+def parse_token_response(response: HttpResponse, token_type: str = BEARER) -> dict[str, Any]:
     """Judge the answer: a dict with `access_token`, or one with `error`.
 
     `expires_in` comes back as a whole number where the provider sent one.
+
+    :param token_type: the kind of token that was asked for (RFC 6749 §7.1).
 
     :raises TokenResponseError: it is neither.
     :raises TransportError: the provider answered a redirect, 429 or 5xx.
@@ -68,11 +81,11 @@ def parse_token_response(response: HttpResponse) -> dict[str, Any]:
             f"The token endpoint answered HTTP {response.status} without an error's name",
             code="bad_status",
         )
-    _judge_success(answer)
+    _judge_success(answer, token_type)
     return answer
 
 
-def _judge_success(answer: dict[str, Any]) -> None:
+def _judge_success(answer: dict[str, Any], token_type: str) -> None:
     token = answer.get("access_token")
     # Visible ASCII: what fits into an Authorization header (RFC 6749 appendix A.12).
     if not isinstance(token, str) or not token or not all("!" <= c <= "~" for c in token):
@@ -80,9 +93,9 @@ def _judge_success(answer: dict[str, Any]) -> None:
             "The token endpoint answered without an access token", code="no_access_token"
         )
     kind = answer.get("token_type")
-    if not isinstance(kind, str) or kind.lower() != "bearer":
+    if not isinstance(kind, str) or kind.lower() != token_type.lower():
         raise TokenResponseError(
-            "The token endpoint's token is not a bearer token", code="token_type"
+            f"The token endpoint's token is not a {token_type.lower()} token", code="token_type"
         )
     for name in ("expires_in", "ext_expires_in", "refresh_in"):
         if answer.get(name) is not None:

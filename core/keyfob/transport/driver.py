@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from keyfob.errors import ConfigurationError
-from keyfob.flows import Call, Effect, Flow, Pause
+from keyfob.flows import Call, Effect, Flow, Once, Pause
 from keyfob.protocol.http import HttpRequest, HttpResponse
 
 T = TypeVar("T")
@@ -53,6 +53,8 @@ def _perform(effect: Effect, transport: Transport, sleep: Callable[[float], None
         return transport.send(effect)
     if isinstance(effect, Pause):
         return sleep(effect.seconds)
+    if isinstance(effect, Once):
+        return run(effect.begin(), transport, sleep=sleep)
     return _call(effect)
 
 

@@ -19,6 +19,7 @@ from keyfob.errors import (
     SubjectChangedError,
     TokenResponseError,
 )
+from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
 from keyfob.web.document import (
     Document,
@@ -281,7 +282,7 @@ class WebSession:
             logger.warning("Nobody can tell whether a sign-in was ended elsewhere: %s", error)
             return True
 
-    def _at_hand(self, wanted: tuple[str, ...]) -> dict[str, Any] | None:
+    def _at_hand(self, wanted: tuple[str, ...]) -> TokenResult | None:
         """A token that needs neither the provider nor a lock: the usual case."""
         document = self.document()
         if document is None:
@@ -296,7 +297,7 @@ class WebSession:
         api: str | None,
         force_refresh: bool,
         claims: str | None,
-    ) -> dict[str, Any] | None:
+    ) -> TokenResult | None:
         """A token by the provider, unless somebody else has just got one. Held by the lock.
 
         What this request read earlier may hold a refresh token that was used since.
@@ -316,7 +317,7 @@ class WebSession:
 
     def _acquire(
         self, document: Document, scopes: Collection[str], force_refresh: bool, claims: str | None
-    ) -> dict[str, Any] | None:
+    ) -> TokenResult | None:
         client = self._site.client.with_cache(document.cache)
         try:
             result = client.acquire_token_silent_with_error(

@@ -8,7 +8,7 @@ import posixpath
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from keyfob.cache import SerializableTokenCache
@@ -18,6 +18,7 @@ from keyfob.errors import (
     StoreError,
 )
 from keyfob.protocol.authorization import AuthorizationRefusal
+from keyfob.protocol.results import TokenResult
 from keyfob.protocol.scopes import OPENID_SCOPES, is_scope, scopes_of_one_resource
 from keyfob.web import rounds
 from keyfob.web.attempts import Attempt, Attempts, use_once
@@ -327,7 +328,7 @@ def _discard(site: WebApplication, document: Document) -> None:
         logger.warning("A sign-in could not remove a record of the token store: %s", error)
 
 
-def _refused(result: dict[str, Any], retry: str, home: str) -> Answer:
+def _refused(result: TokenResult, retry: str, home: str) -> Answer:
     if result["error"] in ("invalid_client", "unauthorized_client"):
         logger.error("The provider does not accept this site: look at CLIENT_ID and CLIENT_SECRET")
     refusal = AuthorizationRefusal(

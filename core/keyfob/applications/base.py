@@ -1,0 +1,155 @@
+"""What makes a client application: its arguments, judged, and what they are made into."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from keyfob.applications import arguments
+from keyfob.cache import TokenCache
+from keyfob.errors import ConfigurationError, MissingKeyError
+from keyfob.flows.client import Client, Extra
+from keyfob.flows.credentials import Credential, SecretCredential
+from keyfob.flows.provider import Provider
+from keyfob.protocol.authority import Authority
+from keyfob.protocol.client_auth import ClientSecret
+from keyfob.protocol.id_token import TenantRule
+from keyfob.protocol.pkce import RandomBytes
+from keyfob.protocol.results import Account
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Application:
+    """One application, registered at one provider: its arguments are `ClientApplication`'s."""
+
+    def __init__(
+        self,
+        client_id: str,
+        client_credential: Any = None,
+        authority: Any = None,
+        validate_authority: bool = True,
+        token_cache: TokenCache | None = None,
+        http_client: Any = None,
+        verify: bool | str = True,
+        proxies: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        client_claims: Mapping[str, Any] | None = None,
+        app_name: str | None = None,
+        app_version: str | None = None,
+        client_capabilities: Collection[str] | None = None,
+        azure_region: str | bool | None = None,
+        exclude_scopes: Collection[str] | None = None,
+        http_cache: Any = None,
+        instance_discovery: bool | str | None = None,
+        allow_broker: bool | None = None,
+        enable_pii_log: bool | None = None,
+        oidc_authority: str | None = None,
+        *,
+        leeway: int = 60,
+        allowed_tenants: TenantRule | None = None,
+        clock: Callable[[], float] = time.time,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> None:
+        del enable_pii_log  # MSAL's switch for its broker; nothing personal is logged here
+        arguments.refuse_brokers({"allow_broker": allow_broker})
+        if isinstance(allowed_tenants, str):
+            raise ConfigurationError(
+                "allowed_tenants is a list of tenants", setting="ALLOWED_TENANTS"
+            )
+        checked = arguments.checked_client_id(client_id)
+        self._client = Client(
+            client_id=checked,
+            provider=Provider(arguments.checked_authority(authority, oidc_authority)),
+            cache=TokenCache() if token_cache is None else token_cache,
+            credentials=_credentials(checked, client_credential),
+            capabilities=arguments.names(client_capabilities, "client_capabilities"),
+            leeway=leeway,
+            allowed_tenants=allowed_tenants,
+            excluded_scopes=arguments.excluded_scopes(exclude_scopes),
+            app_name=arguments.header_text(app_name, "app_name"),
+            app_version=arguments.header_text(app_version, "app_version"),
+            clock=clock,
+            random_bytes=random_bytes,
+        )
+        self._open(http_client, verify, proxies, timeout, http_cache)
+
+    def _open(
+        self,
+        http_client: Any,
+        verify: bool | str,
+        proxies: Mapping[str, str] | None,
+        timeout: float | None,
+        http_cache: Any,
+    ) -> None:
+        """Make the transport. Nothing is connected yet."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.client_id} at {self._client.provider.authority.url}>"
+
+    @property
+    def client_id(self) -> str:
+        return self._client.client_id
+
+    @property
+    def authority(self) -> Authority:
+        return self._client.provider.authority
+
+    @property
+    def token_cache(self) -> TokenCache:
+        return self._client.cache
+
+    def with_cache(self, token_cache: TokenCache) -> Self:
+        """The same application with another cache, such as one person's.
+
+        What was fetched of the provider, and the connections to it, are shared: making one costs
+        next to nothing.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._client = dataclasses.replace(self._client, cache=token_cache)
+        return twin
+
+    def get_accounts(self, username: str | None = None) -> list[Account]:
+        """The accounts in the cache, never from the network.
+
+        :param username: only those with this user name, in any case of letters.
+        """
+        found = self._client.cache.accounts(self._client.environments, username=username)
+        return cast("list[Account]", found)
+
+    def remove_account(self, account: Mapping[str, Any]) -> None:
+        """Forget an account with all its tokens. The provider is not told.
+
+        :param account: one of `get_accounts()`.
+        :raises MissingKeyError: (a ValueError and a KeyError) it is none.
+        """
+        home = account.get("home_account_id")
+        if not isinstance(home, str):
+            raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
+        self._client.cache.remove_account_everywhere(
+            home, self._client.environments, self.client_id
+        )
+
+    def _client_with(self, extra: Extra) -> Client:
+        arguments.judge_ssh_request(extra)
+        if not extra.data and not extra.params:
+            return self._client
+        return dataclasses.replace(self._client, extra=extra)
+
+
+def _credentials(client_id: str, credential: object) -> tuple[Credential, ...]:
+    if credential is None or credential == "":
+        return ()
+    if not isinstance(credential, str):
+        raise ConfigurationError(
+            "client_credential must be a secret, as text; certificates and assertions are not in "
+            "this version",
+            setting="CLIENT_CREDENTIAL",
+        )
+    return (SecretCredential(ClientSecret(client_id, credential)),)

@@ -1,0 +1,130 @@
+"""One request to the token endpoint, with all that belongs to every one of them."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keyfob.errors import ConfigurationError, TransportError
+from keyfob.flows import Flow, send
+from keyfob.flows.client import Client
+from keyfob.flows.credentials import Occasion
+from keyfob.flows.telemetry import Api, Reason
+from keyfob.protocol.claims import claims_parameter
+from keyfob.protocol.client_auth import NO_PROOF, Proof
+from keyfob.protocol.metadata import ProviderMetadata
+from keyfob.protocol.token_endpoint import build_token_request, parse_token_response
+
+#: A field that is in no form: MSAL's name, in the cache, for claims that were forwarded.
+FORWARDED_CLAIMS = "client_claims"
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """What a flow asks for.
+
+    :param grant: the grant's own fields; those that are None or empty are left out.
+    :param api: the verb, as Microsoft's telemetry numbers them.
+    :param reason: why the cache gave no token.
+    :param headers: beyond those of every request.
+    :param claims_challenge: an API's, a JSON object as text.
+    :param forwarded_claims: the application's own, likewise.
+    :param endpoint: another token endpoint than the metadata's, such as a region's.
+    :param correlation_id: by which the provider's support finds it; made here where None.
+    """
+
+    grant: Mapping[str, str | None] = field(repr=False)
+    api: Api
+    reason: Reason = Reason.NOT_ASKED
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    claims_challenge: str | None = None
+    forwarded_claims: str | None = None
+    endpoint: str | None = None
+    correlation_id: str | None = None
+
+
+def ask(client: Client, metadata: ProviderMetadata, request: TokenRequest) -> Flow[dict[str, Any]]:
+    """The judged answer: a dict with `access_token`, or one with `error`.
+
+    A client with several credentials tries them in order, as long as one cannot be had, or the
+    provider does not know the client by it (`invalid_client`).
+
+    :raises TokenResponseError: the answer is neither.
+    :raises TransportError: there is none.
+    """
+    correlation_id = request.correlation_id or str(uuid.uuid4())
+    last = len(client.credentials) - 1
+    answer: dict[str, Any] = {}
+    for index, credential in enumerate(client.credentials or (None,)):
+        proof = NO_PROOF
+        if credential is not None:
+            occasion = Occasion(
+                client.client_id, metadata, client.clock(), request.grant.get("fmi_path")
+            )
+            try:
+                proof = yield from credential.prove(occasion)
+            except (ConfigurationError, TransportError):
+                if index == last:
+                    raise
+                continue
+        http = yield from send(_http_request(client, metadata, request, proof, correlation_id))
+        answer = parse_token_response(http, client.extra.token_type)
+        if answer.get("error") != "invalid_client":
+            break
+    if "error" in answer:
+        client.telemetry.failed(request.api, correlation_id, answer["error"])
+    else:
+        client.telemetry.succeeded()
+    return answer
+
+
+def _http_request(
+    client: Client,
+    metadata: ProviderMetadata,
+    request: TokenRequest,
+    proof: Proof,
+    correlation_id: str,
+) -> Any:
+    claims = claims_parameter(
+        request.claims_challenge, client.capabilities, request.forwarded_claims
+    )
+    fields: dict[str, str | None] = {**request.grant, "claims": claims}
+    if client.is_microsoft:
+        fields["client_info"] = "1"
+    fields |= {k: v for k, v in client.extra.data.items() if k != FORWARDED_CLAIMS}
+    return build_token_request(
+        request.endpoint or metadata.token_endpoint,
+        client.client_id,
+        proof,
+        fields,
+        headers={**microsoft_headers(client, request, correlation_id), **request.headers},
+        params=client.extra.params,
+    )
+
+
+def microsoft_headers(client: Client, request: TokenRequest, correlation_id: str) -> dict[str, str]:
+    """How Microsoft's support finds this request again; other providers get nothing."""
+    if not client.is_microsoft:
+        return {}
+    return {
+        **library_headers(client),
+        "client-request-id": correlation_id,
+        "x-ms-lib-capability": "retry-after, h429",
+        **client.telemetry.headers(request.api, request.reason),
+    }
+
+
+def library_headers(client: Client) -> dict[str, str]:
+    """Which library this is, on what system, in which application."""
+    from keyfob._version import __version__
+
+    named = {"x-app-name": client.app_name, "x-app-ver": client.app_version}
+    return {
+        "x-client-sku": "Keyfob.Python",
+        "x-client-ver": __version__,
+        "x-client-os": sys.platform,
+        **{name: value for name, value in named.items() if value},
+    }
