@@ -16,6 +16,7 @@
     │   ├── AuthorizationResponseError         what arrived at the redirect URI
     │   │   └── StateMismatchError
     │   ├── TokenResponseError                 the token endpoint's answer
+    │   ├── FederationError (RuntimeError)     a federated domain's server, or its answer
     │   └── UserInfoError                      the userinfo endpoint's answer
     ├── IdTokenError (RuntimeError)            an ID token that proves nothing
     │   ├── NonceMismatchError (ValueError)    one of another sign-in attempt, in MSAL's older verb
@@ -43,6 +44,7 @@ __all__ = [
     "BrokerNotSupported",
     "ConfigurationError",
     "DownstreamError",
+    "FederationError",
     "IdTokenError",
     "InteractionRequired",
     "KeySetError",
@@ -224,6 +226,12 @@ class TokenResponseError(ProtocolError):
     """The token endpoint's answer cannot be used (RFC 6749 §5.1)."""
 
     code = "token_response"
+
+
+class FederationError(ProtocolError, RuntimeError):
+    """The server that checks a federated domain's passwords refused, or cannot be understood."""
+
+    code = "federation"
 
 
 class UserInfoError(ProtocolError):

@@ -1,4 +1,4 @@
-"""MSAL's older pair of verbs: the address, and the code, with `state` and `nonce` left to the site."""
+"""MSAL's older pair of verbs: the address, and the code; the site keeps `state` and `nonce`."""
 
 from __future__ import annotations
 

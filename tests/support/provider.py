@@ -440,6 +440,8 @@ class Provider:
         if path == "/oidc/userinfo":
             return "userinfo", ""
         tenant, slash, rest = path[1:].partition("/")
+        if rest.startswith("userrealm/"):
+            return "userrealm", tenant
         for endpoint, suffix in _ENTRA_ENDPOINTS.items():
             if slash + rest == suffix:
                 return endpoint, tenant
