@@ -16,23 +16,43 @@ from keyfob._version import __version__
 if TYPE_CHECKING:
     from keyfob.applications import ConfidentialClientApplication
     from keyfob.cache import SerializableTokenCache, TokenCache
-    from keyfob.errors import IdTokenError, KeyfobError
+    from keyfob.errors import (
+        ArcPlatformNotSupportedError,
+        IdTokenError,
+        KeyfobError,
+        ManagedIdentityError,
+    )
+    from keyfob.managed_identity import (
+        ManagedIdentityClient,
+        SystemAssignedManagedIdentity,
+        UserAssignedManagedIdentity,
+    )
 
 __all__ = [
+    "ArcPlatformNotSupportedError",
     "ConfidentialClientApplication",
     "IdTokenError",
     "KeyfobError",
+    "ManagedIdentityClient",
+    "ManagedIdentityError",
     "SerializableTokenCache",
+    "SystemAssignedManagedIdentity",
     "TokenCache",
+    "UserAssignedManagedIdentity",
     "__version__",
 ]
 
 _HOMES = {
+    "ArcPlatformNotSupportedError": "keyfob.errors",
     "ConfidentialClientApplication": "keyfob.applications",
     "IdTokenError": "keyfob.errors",
     "KeyfobError": "keyfob.errors",
+    "ManagedIdentityClient": "keyfob.managed_identity",
+    "ManagedIdentityError": "keyfob.errors",
     "SerializableTokenCache": "keyfob.cache",
+    "SystemAssignedManagedIdentity": "keyfob.managed_identity",
     "TokenCache": "keyfob.cache",
+    "UserAssignedManagedIdentity": "keyfob.managed_identity",
 }
 
 
