@@ -20,27 +20,47 @@ if TYPE_CHECKING:
         PublicClientApplication,
     )
     from keyfob.cache import SerializableTokenCache, TokenCache
-    from keyfob.errors import IdTokenError, KeyfobError
+    from keyfob.errors import (
+        ArcPlatformNotSupportedError,
+        IdTokenError,
+        KeyfobError,
+        ManagedIdentityError,
+    )
+    from keyfob.managed_identity import (
+        ManagedIdentityClient,
+        SystemAssignedManagedIdentity,
+        UserAssignedManagedIdentity,
+    )
 
 __all__ = [
+    "ArcPlatformNotSupportedError",
     "ClientApplication",
     "ConfidentialClientApplication",
     "IdTokenError",
     "KeyfobError",
+    "ManagedIdentityClient",
+    "ManagedIdentityError",
     "PublicClientApplication",
     "SerializableTokenCache",
+    "SystemAssignedManagedIdentity",
     "TokenCache",
+    "UserAssignedManagedIdentity",
     "__version__",
 ]
 
 _HOMES = {
+    "ArcPlatformNotSupportedError": "keyfob.errors",
     "ClientApplication": "keyfob.applications",
     "ConfidentialClientApplication": "keyfob.applications",
     "IdTokenError": "keyfob.errors",
     "KeyfobError": "keyfob.errors",
+    "ManagedIdentityClient": "keyfob.managed_identity",
+    "ManagedIdentityError": "keyfob.errors",
     "PublicClientApplication": "keyfob.applications",
     "SerializableTokenCache": "keyfob.cache",
+    "SystemAssignedManagedIdentity": "keyfob.managed_identity",
     "TokenCache": "keyfob.cache",
+    "UserAssignedManagedIdentity": "keyfob.managed_identity",
 }
 
 
