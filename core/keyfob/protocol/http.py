@@ -20,6 +20,7 @@ class HttpRequest:
 
     :param form: sent url-encoded.
     :param content: a whole body in the place of a form; its type is among the headers.
+    :param timeout: seconds for this exchange, where the transport's own limit would be too long.
     """
 
     method: Literal["GET", "POST"]
@@ -29,6 +30,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     content: str | None = field(default=None, repr=False)
+    timeout: float | None = None
 
     @property
     def body(self) -> Mapping[str, str] | bytes | None:

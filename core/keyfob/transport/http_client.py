@@ -54,6 +54,8 @@ class HttpClientTransport:
         call: dict[str, Any] = {"params": dict(request.params)}
         if _is_requests_session(self._http_client):
             call |= {"auth": RequestHeaders(request.headers), "allow_redirects": False}
+            if request.timeout is not None:
+                call["timeout"] = request.timeout
         else:
             call["headers"] = dict(request.headers)
         try:
