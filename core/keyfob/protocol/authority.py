@@ -192,13 +192,15 @@ def _is_b2c(host: str, segments: list[str]) -> bool:
 
 
 def _b2c(base: str, segments: list[str]) -> Authority:
-    named = segments[1:] if segments[0].lower() == "tfp" else segments
+    by_tfp = segments[0].lower() == "tfp"
+    named = segments[1:] if by_tfp else segments
     if len(named) != 2 or not _TENANT.fullmatch(named[0]) or not _POLICY.fullmatch(named[1]):
         raise ValueError(
             "should end in a tenant and a user flow, as "
             "https://contoso.b2clogin.com/contoso.onmicrosoft.com/B2C_1_signin does"
         )
-    return Authority(f"{base}/{'/'.join(segments)}", "b2c", named[0], named[1])
+    path = "/".join(["tfp", *named] if by_tfp else named)
+    return Authority(f"{base}/{path}", "b2c", named[0], named[1])
 
 
 def _external_id(base: str, host: str, segments: list[str]) -> Authority:
@@ -213,7 +215,7 @@ def _external_id(base: str, host: str, segments: list[str]) -> Authority:
 def _dsts(base: str, segments: list[str]) -> Authority:
     if len(segments) != 2 or not _TENANT.fullmatch(segments[1]):
         raise ValueError("should end in /dstsv2/<tenant>")
-    return Authority(f"{base}/{'/'.join(segments)}", "dsts", segments[1])
+    return Authority(f"{base}/dstsv2/{segments[1]}", "dsts", segments[1])
 
 
 def oidc_authority(url: str) -> Authority:

@@ -125,6 +125,8 @@ def _aliases(host: str, document: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _host(name: object) -> str | None:
     """The host, in lower case and without its port: an `environment` of the token cache."""
+    if not isinstance(name, str):
+        return None
     try:
         parts = parse_secure_url(f"https://{name}")
     except ValueError:

@@ -92,8 +92,9 @@ def _is_entra_issuer(authority: Authority, where: str, path: str, aliases: Colle
 def _is_same_cloud(authority: Authority, where: str, aliases: Collection[str]) -> bool:
     if where == authority.origin:
         return True
-    scheme, _, host = where.partition("://")
-    return scheme == "https" and (host in authority.aliases or host in aliases)
+    # Its own name at another port is another origin; its other names are at the usual one.
+    others = {*authority.aliases, *aliases} - {authority.environment}
+    return where in {f"https://{host}" for host in others}
 
 
 def _is_entra_tenant(authority: Authority, tenant: str) -> bool:

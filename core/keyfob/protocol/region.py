@@ -39,14 +39,15 @@ def region_choice(
     """What an application's `azure_region` means.
 
     :param azure_region: a region's name; True to find out where this machine is; False for none;
-        None for the one in the environment's MSAL_FORCE_REGION, or none.
+        None for the one in the environment's MSAL_FORCE_REGION, or none. The environment's is for
+        authorities that have regions.
     :raises ConfigurationError: it is no region's name, or the authority has no regions.
     """
     if azure_region is None:
-        forced = environ.get(FORCE_REGION) or None
-        if forced is not None:
+        forced = environ.get(FORCE_REGION) if _has_regions(authority) else None
+        if forced:
             _judge_name(forced, FORCE_REGION)
-        return RegionChoice(forced if _has_regions(authority) else None)
+        return RegionChoice(forced or None)
     if isinstance(azure_region, bool):
         return RegionChoice(detect=azure_region and _has_regions(authority))
     _judge_name(azure_region, "azure_region")
