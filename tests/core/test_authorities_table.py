@@ -129,6 +129,27 @@ def test_what_is_nearly_an_issuer_is_refused(row: Row, issuer: str) -> None:
             assert not believed(metadata, impostor.replace(TENANT_PLACEHOLDER, TENANT), tenant)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.authority.is_microsoft and "https:" in row.addresses[0]],
+    ids=lambda row: row.addresses[0],
+)
+def test_microsofts_issuers_are_written_in_one_way(row: Row) -> None:
+    scheme, _, rest = row.accepts[0].partition("://")
+    host, slash, path = rest.partition("/")
+    for written in (host.title(), f"{host.partition(':')[0]}:443"):
+        with pytest.raises(MetadataError):
+            row.metadata(f"{scheme}://{written}{slash}{path}")
+
+
+def test_another_providers_host_may_have_capitals_in_it() -> None:
+    [row] = [row for row in ROWS if row.addresses[0] == "oidc https://idp.example/realms/staff/"]
+    issuer = "https://IDP.example/realms/staff"
+    metadata = row.metadata(issuer)
+    assert believed(metadata, issuer, None)
+    assert not believed(metadata, issuer.lower(), None)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.addresses[0])
 def test_tokens_name_the_issuer_that_the_metadata_name_word_for_word(row: Row) -> None:
     for issuer in row.accepts:

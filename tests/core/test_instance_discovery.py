@@ -260,6 +260,13 @@ def test_names_are_hosts_in_lower_case_without_ports() -> None:
     assert site.provider.aliases == ("login.newcloud.example", "other.example")
 
 
+def test_a_name_that_is_preferred_is_one_of_the_names() -> None:
+    row = {"aliases": ["login.newcloud.example", ALIAS], "preferred_cache": "evil.example"}
+    site = Site(instance=vouching(f"{ADDRESS}{WELL_KNOWN}", row))
+    site.metadata()
+    assert site.provider.aliases == ("login.newcloud.example", ALIAS)
+
+
 def test_an_issuer_may_have_another_name_of_the_cloud() -> None:
     document = answer({**DOCUMENT, "issuer": f"https://{ALIAS}/{TENANT}/v2.0"})
     assert Site(metadata=document).metadata().issuer == f"https://{ALIAS}/{TENANT}/v2.0"

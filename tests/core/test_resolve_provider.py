@@ -19,7 +19,8 @@ from keyfob.authority import (
 )
 from keyfob.errors import ConfigurationError, MetadataError
 from keyfob.protocol.clouds import cloud_of
-from keyfob.transport import run
+from keyfob.transport import RequestsTransport, run
+from support.provider import Provider as Cloud
 from support.sign_in import Scripted, answer
 
 UNKNOWN = "https://login.newcloud.example/common"
@@ -109,3 +110,20 @@ def test_the_public_module_has_msals_names() -> None:
 def test_a_builder_shows_its_parts() -> None:
     builder = AuthorityBuilder("/login.microsoftonline.com/", "common")
     assert repr(builder) == "AuthorityBuilder('login.microsoftonline.com', 'common')"
+
+
+def test_a_private_clouds_own_instance_discovery_vouches_for_it() -> None:
+    with Cloud(entra=True) as cloud:
+        endpoint = f"{cloud.base}/common/discovery/instance"
+        provider = resolve_provider(
+            cloud.authority("common"), instance_discovery=endpoint, environ={}
+        )
+        transport = RequestsTransport(timeout=5)
+        found = run(provider.metadata(0), transport)
+        transport.close()
+        paths = [request.path for request in cloud.requests]
+    assert found.issuer == f"{cloud.base}/{{tenantid}}/v2.0"
+    assert paths == [
+        "/common/discovery/instance",
+        "/common/v2.0/.well-known/openid-configuration",
+    ]
