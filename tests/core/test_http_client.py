@@ -138,6 +138,24 @@ def test_a_requests_session_is_told_to_follow_no_redirect(provider: Provider) ->
     app.close()
 
 
+def test_a_requests_session_is_told_of_a_requests_own_time() -> None:
+    class Session(requests.Session):
+        told: Any = None
+
+        def get(self, url: Any, **options: Any) -> Any:
+            self.told = options.get("timeout")
+            return Answer()
+
+    session = Session()
+    HttpClientTransport(session).send(HttpRequest("GET", "https://x.example", "x", timeout=2))
+    assert session.told == 2
+    session.close()
+    # MSAL's duck type has no such parameter.
+    client = Client(Answer())
+    HttpClientTransport(client).send(HttpRequest("GET", "https://x.example", "x", timeout=2))
+    assert len(client.calls) == 1
+
+
 def test_netrc_does_not_replace_our_authorization(
     provider: Provider, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

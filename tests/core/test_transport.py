@@ -163,6 +163,24 @@ class TestTime:
         server.reply = nothing
         self._ends_in_time(send)
 
+    def test_a_request_may_have_less_time_than_others(self, server: Server) -> None:
+        server.reply = hang(30)
+        transport = RequestsTransport(timeout=30)
+        started = time.monotonic()
+        with pytest.raises(ProviderUnreachable):
+            transport.send(HttpRequest("GET", server.url, "x", timeout=0.2))
+        transport.close()
+        assert time.monotonic() - started < 10
+
+    def test_no_request_has_more_time_than_others(self, server: Server) -> None:
+        server.reply = hang(30)
+        transport = RequestsTransport(timeout=0.2)
+        started = time.monotonic()
+        with pytest.raises(ProviderUnreachable):
+            transport.send(HttpRequest("GET", server.url, "x", timeout=30))
+        transport.close()
+        assert time.monotonic() - started < 10
+
     @staticmethod
     def _ends_in_time(send: Any) -> None:
         started = time.monotonic()

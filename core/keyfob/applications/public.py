@@ -21,6 +21,8 @@ class PublicClientApplication(ClientApplication):
     :raises ConfigurationError: (a ValueError) it was given a credential.
     """
 
+    _has_own_tokens = False
+
     def __init__(
         self,
         client_id: str,

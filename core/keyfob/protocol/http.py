@@ -24,6 +24,7 @@ class HttpRequest:
     :param fingerprint: the SHA-1 of the only certificate the server may have, 40 hexadecimal
         digits, in the place of every other reason to trust it. A transport that cannot hold a
         connection to that must not send the request.
+    :param timeout: seconds for this exchange, where the transport's own limit would be too long.
     """
 
     method: Literal["GET", "POST"]
@@ -35,6 +36,7 @@ class HttpRequest:
     content: str | None = field(default=None, repr=False)
     direct: bool = False
     fingerprint: str | None = None
+    timeout: float | None = None
 
     @property
     def body(self) -> Mapping[str, str] | bytes | None:

@@ -74,6 +74,8 @@ class HttpClientTransport:
             call |= {"auth": RequestHeaders(request.headers), "allow_redirects": False}
             if request.direct:
                 call["proxies"] = dict(NO_PROXIES)
+            if request.timeout is not None:
+                call["timeout"] = request.timeout
         else:
             call["headers"] = dict(request.headers)
         try:

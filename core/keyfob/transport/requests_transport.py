@@ -86,7 +86,8 @@ class RequestsTransport:
         import urllib3
 
         # For requests' types it is a number, or two; urllib3's own has the total as well.
-        timeout: Any = urllib3.Timeout(total=self._timeout, connect=self._timeout / 2)
+        seconds = min(self._timeout, request.timeout or self._timeout)
+        timeout: Any = urllib3.Timeout(total=seconds, connect=seconds / 2)
         try:
             with self._open(request.fingerprint).request(
                 request.method,

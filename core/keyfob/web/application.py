@@ -202,6 +202,8 @@ def settings_client(
         client_credential=credential,
         authority=authority.url if authority.is_microsoft else None,
         oidc_authority=None if authority.is_microsoft else authority.url,
+        # Whoever set the site up names a host of their own choice: nobody need vouch for it.
+        instance_discovery=False,
         leeway=settings.leeway,
         allowed_tenants=settings.allowed_tenants,
         clock=clock,
