@@ -95,6 +95,7 @@ def build_metadata_request(authority: Authority) -> HttpRequest:
         authority.metadata_url,
         "the provider's metadata",
         headers={"Accept": "application/json"},
+        document_judge=lambda response: parse_metadata(authority, response),
     )
 
 

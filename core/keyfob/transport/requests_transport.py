@@ -43,15 +43,25 @@ class RequestsTransport:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
-        if not _is_time(timeout):
-            raise ConfigurationError("timeout is a number of seconds, more than 0")
-        if isinstance(verify, str) and not Path(verify).exists():
-            raise ConfigurationError(f"verify names a CA bundle that is not there: {verify}")
+        judge_limits(timeout, verify)
         self._timeout = timeout
         self._verify = verify
         self._proxies = dict(proxies or {})
-        self._session: requests.Session | None = None
-        self._lock = threading.Lock()
+        self._connections = _Connections()
+
+    def with_options(self, options: Mapping[str, Any]) -> RequestsTransport:
+        """The same connections with other limits; what is None stays as it is.
+
+        :param options: `timeout`, `verify` and `proxies`, as the constructor has them.
+        :raises TypeError: there is another among them.
+        """
+        twin = RequestsTransport(
+            **chosen_limits(
+                options, timeout=self._timeout, verify=self._verify, proxies=self._proxies
+            )
+        )
+        twin._connections = self._connections
+        return twin
 
     def __repr__(self) -> str:
         return f"<RequestsTransport timeout={self._timeout}>"
@@ -73,10 +83,7 @@ class RequestsTransport:
         return outcome
 
     def close(self) -> None:
-        with self._lock:
-            session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        self._connections.close()
 
     def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable:
         import urllib3
@@ -84,7 +91,7 @@ class RequestsTransport:
         # For requests' types it is a number, or two; urllib3's own has the total as well.
         timeout: Any = urllib3.Timeout(total=self._timeout, connect=self._timeout / 2)
         try:
-            with self._open().request(
+            with self._connections.session().request(
                 request.method,
                 request.url,
                 params=dict(request.params),
@@ -106,12 +113,47 @@ class RequestsTransport:
             # requests' errors are OSErrors, and so is what it says of a missing CA bundle.
             return _unreachable(request, error)
 
-    def _open(self) -> requests.Session:
-        if self._session is None:
-            with self._lock:
-                if self._session is None:
-                    self._session = _new_session()
-        return self._session
+
+class _Connections:
+    """One session, made when first needed. Transports that differ in their limits share it."""
+
+    def __init__(self) -> None:
+        self._session: requests.Session | None = None
+        self._lock = threading.Lock()
+
+    def session(self) -> requests.Session:
+        with self._lock:
+            if self._session is None:
+                self._session = _new_session()
+            return self._session
+
+    def close(self) -> None:
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+
+def judge_limits(timeout: object, verify: object) -> None:
+    """Raise a ConfigurationError where the timeout is no time, or there is no such CA bundle."""
+    if not _is_time(timeout):
+        raise ConfigurationError("timeout is a number of seconds, more than 0")
+    if isinstance(verify, str) and not Path(verify).exists():
+        raise ConfigurationError(f"verify names a CA bundle that is not there: {verify}")
+
+
+def chosen_limits(options: Mapping[str, Any], **limits: Any) -> dict[str, Any]:
+    """`limits`, with those of `options` that are not None in their places.
+
+    :raises TypeError: there is an option that is none of them.
+    """
+    for name in options:
+        if name not in limits:
+            raise TypeError(
+                f"{name!r} is no parameter of this call. Keyfob's own transport takes "
+                f"{', '.join(limits)}; an http_client of yours would be given any other"
+            )
+    return limits | {name: value for name, value in options.items() if value is not None}
 
 
 def _is_time(timeout: object) -> bool:

@@ -1,0 +1,28 @@
+"""Asynchronous transports in synchronous tests: in an event loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from keyfob.protocol.http import HttpRequest, HttpResponse
+from keyfob.transport.httpx_transport import HttpxTransport
+
+
+class HttpxInALoop:
+    """An `HttpxTransport` that is called as a synchronous one."""
+
+    def __init__(self, **options: Any) -> None:
+        self.transport = HttpxTransport(**options)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(self.transport.send(request))
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.run_until_complete(self.transport.aclose())
+            self._loop.close()
+            self._loop = None
