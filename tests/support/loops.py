@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from keyfob.protocol.http import HttpRequest, HttpResponse
+from keyfob.transport import RequestsTransport
 from keyfob.transport.httpx_transport import HttpxTransport
 
 
@@ -26,3 +29,10 @@ class HttpxInALoop:
             self._loop.run_until_complete(self.transport.aclose())
             self._loop.close()
             self._loop = None
+
+
+#: Keyfob's own transports, which make the same promises: for tests with the parameter `make`.
+BOTH_TRANSPORTS = [
+    pytest.param(RequestsTransport, id="requests"),
+    pytest.param(HttpxInALoop, id="httpx"),
+]

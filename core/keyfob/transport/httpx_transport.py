@@ -100,20 +100,23 @@ class HttpxTransport:
         await self._clients.aclose()
 
     async def _in_time(self, request: HttpRequest) -> HttpResponse | Exception:
-        try:
-            return await asyncio.wait_for(self._exchange(request), self._timeout)
-        except (TimeoutError, asyncio.TimeoutError):
-            return _failure(request, "did not answer in time", "timeout")
-
-    async def _exchange(self, request: HttpRequest) -> HttpResponse | Exception:
-        import httpx
-
+        # The first time it imports httpx and reads certificates: that is not the provider's time.
         try:
             client = self._clients.client(self._verify, self._proxies)
         except OSError:
             names = " or ".join(("verify", *_BUNDLES))
             why = f"cannot be trusted: the CA bundle that {names} names cannot be read"
             return _failure(request, why, "certificate")
+        try:
+            return await asyncio.wait_for(self._exchange(client, request), self._timeout)
+        except (TimeoutError, asyncio.TimeoutError):
+            return _failure(request, "did not answer in time", "timeout")
+
+    async def _exchange(
+        self, client: httpx.AsyncClient, request: HttpRequest
+    ) -> HttpResponse | Exception:
+        import httpx
+
         try:
             try:
                 return await self._once(client, request)
