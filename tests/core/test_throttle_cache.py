@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 import shelve
 from pathlib import Path
@@ -120,8 +119,7 @@ class TestForeignAndCorrupt:
         assert {key: kept[key] for key in others} == others
 
     def test_msal_can_share_the_mapping(self) -> None:
-        if importlib.util.find_spec("msal") is None:
-            pytest.skip("msal is not installed")
+        pytest.importorskip("msal", reason="needs msal")
         from msal.throttled_http_client import ThrottledHttpClient
 
         class Client:
