@@ -263,9 +263,7 @@ async def test_two_tasks_that_need_what_the_other_is_at_do_not_wait_for_ever() -
 
         return function
 
-    found = await asyncio.gather(
-        flights.run("a", need("a", "b")), flights.run("b", need("b", "a"))
-    )
+    found = await asyncio.gather(flights.run("a", need("a", "b")), flights.run("b", need("b", "a")))
     assert sorted(text[0] for text in found) == ["a", "b"]
     assert nothing_is_held(flights)
 

@@ -164,8 +164,12 @@ class TestErrors:
             def __copy__(self) -> Odd:
                 raise TypeError("no")
 
-            def __new__(cls, *args: object, needed: int) -> Odd:
-                return super().__new__(cls)
+            def __reduce__(self) -> Any:
+                raise TypeError("no")
+
+            @property
+            def args(self) -> Any:  # type: ignore[override]  # what rebuilding it would want
+                raise TypeError("no")
 
         def fail() -> None:
             raise Odd(needed=3)
@@ -243,7 +247,8 @@ class TestAfresh:
                 raise ValueError("second") from first
         except ValueError as error:
             twin = afresh(error)
-            assert error.__traceback__ is not None
+            frames = error.__traceback__
+        assert frames is not None
         assert twin.__traceback__ is None
         assert twin.__cause__ is None
         assert twin.__context__ is None

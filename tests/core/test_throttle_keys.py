@@ -56,7 +56,9 @@ def test_requests_share_a_key_only_if_they_say_the_same(
 def test_what_stands_in_one_member_cannot_be_moved_into_another(one: str, two: str) -> None:
     assume(one != two)
     assert need_key(post({"code": one + two})) != need_key(post({"code": one, "scope": two}))
-    assert need_key(post({"code": one, "scope": two})) != need_key(post({"code": two, "scope": one}))
+    assert need_key(post({"code": one, "scope": two})) != need_key(
+        post({"code": two, "scope": one})
+    )
 
 
 @given(forms, texts, texts)

@@ -270,9 +270,7 @@ class TestWhereItGoes:
         error = unreachable(send, path="http://idp.example/", proxies={"http": server.url})
         assert error.code == "timeout"
 
-    def test_a_ca_bundle_that_is_not_there_is_said_at_once(
-        self, make: Any, tmp_path: Path
-    ) -> None:
+    def test_a_ca_bundle_that_is_not_there_is_said_at_once(self, make: Any, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"nowhere\.pem"):
             make(verify=str(tmp_path / "nowhere.pem"))
 

@@ -76,9 +76,7 @@ def test_a_kept_connection_has_the_whole_time_each_time(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", BOTH_TRANSPORTS)
-def test_answers_over_tls_are_bounded_too(
-    make: Any, tmp_path: Path
-) -> None:
+def test_answers_over_tls_are_bounded_too(make: Any, tmp_path: Path) -> None:
     files = self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files)
@@ -94,9 +92,7 @@ def test_answers_over_tls_are_bounded_too(
 
 
 @pytest.mark.parametrize("make", BOTH_TRANSPORTS)
-def test_a_certificate_nobody_vouches_for_is_refused_and_named(
-    make: Any, tmp_path: Path
-) -> None:
+def test_a_certificate_nobody_vouches_for_is_refused_and_named(make: Any, tmp_path: Path) -> None:
     files = self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files)

@@ -78,7 +78,9 @@ def refuse_unusable_status(response: HttpResponse, what: str) -> None:
         when = retry_after_seconds(response)
         again = "it may work again a little later"
         if response.throttled:
-            again = f"that was a moment ago, and it is asked again in {when} seconds at the earliest"
+            again = (
+                f"that was a moment ago, and it is asked again in {when} seconds at the earliest"
+            )
         raise ProviderUnavailable(
             f"{what} at {url} answered HTTP {response.status}; {again}",
             status=response.status,

@@ -28,7 +28,7 @@ class Inflating:
 
     @classmethod
     def of(cls, content_encoding: str) -> Inflating | None:
-        """For the encodings that are asked for (RFC 9110 §8.4.1); None for any other, or several."""
+        """For one of the encodings that are asked for (RFC 9110 §8.4.1); None for any other."""
         encoding = content_encoding.strip().lower()
         if encoding in _PLAIN or encoding in _GZIP or encoding == _EITHER_DEFLATE:
             return cls(encoding)

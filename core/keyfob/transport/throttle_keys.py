@@ -77,7 +77,9 @@ def exact_key(request: HttpRequest, pepper: bytes) -> str:
     """
     form = dict(request.form or {})
     if "password" in form:
-        form["password"] = hmac.new(pepper, form["password"].encode("utf-8", "surrogatepass"), "sha256").hexdigest()
+        form["password"] = hmac.new(
+            pepper, form["password"].encode("utf-8", "surrogatepass"), "sha256"
+        ).hexdigest()
     return _key("exact", request, form, _telling(request.headers))
 
 
