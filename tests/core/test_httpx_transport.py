@@ -168,9 +168,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.code == "httpx_missing"
 
 
-@pytest.mark.parametrize(
-    "proxy", ["ftp://ada:s3cret@proxy", "s3cret"]
-)
+@pytest.mark.parametrize("proxy", ["ftp://ada:s3cret@proxy", "s3cret"])
 def test_a_proxy_that_is_none_is_refused_without_its_password(server: Server, proxy: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         with_transport(lambda transport: transport.send(server.get()), proxies={"http": proxy})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from keyfob.errors import AnswerRefused, ProviderUnreachable
+from keyfob.errors import AnswerRefused, ConfigurationError, ProviderUnreachable
 from keyfob.protocol.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse
 from keyfob.protocol.urls import without_query
 from keyfob.transport.requests_transport import RequestHeaders
@@ -47,13 +48,19 @@ class HttpClientTransport:
     def close(self) -> None:
         self._http_client.close()
 
-    def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable | AnswerRefused:
+    def _exchange(self, request: HttpRequest) -> HttpResponse | Exception:
         url, arguments = call_of(self._http_client, request, self._options)
         try:
             if request.method == "POST":
                 answer = self._http_client.post(url, **arguments)
             else:
                 answer = self._http_client.get(url, **arguments)
+            if inspect.iscoroutine(answer):
+                answer.close()
+                return ConfigurationError(
+                    "http_client is asynchronous, and this application is not: give it to one of "
+                    "keyfob.aio's, as async_http_client"
+                )
             return answer_of(answer, request)
         except AnswerRefused as refused:
             return refused.with_traceback(None)
