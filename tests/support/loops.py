@@ -26,9 +26,18 @@ class HttpxInALoop:
 
     def close(self) -> None:
         if self._loop is not None:
-            self._loop.run_until_complete(self.transport.aclose())
+            self._loop.run_until_complete(self._end())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
             self._loop = None
+
+    async def _end(self) -> None:
+        """As `asyncio.run` ends: with no task left.
+
+        httpx's generators that an answer was refused in the middle of are closed in tasks.
+        """
+        await self.transport.aclose()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
 #: Keyfob's own transports, which make the same promises: for tests with the parameter `make`.
