@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from keyfob.errors import AnswerRefused, ProviderUnreachable, TokenResponseError
+from keyfob.errors import (
+    AnswerRefused,
+    ConfigurationError,
+    ProviderUnreachable,
+    TokenResponseError,
+)
 from keyfob.protocol.http import MAX_ANSWER_BYTES, HttpRequest
 from keyfob.transport import HttpClientTransport
 from support.provider import Provider
@@ -108,6 +113,15 @@ def test_whatever_it_raises_is_unreachable_and_tells_no_secret(failure: Any) -> 
     assert "s3cret" not in str(error) + repr(error) + repr(error.__dict__)
     assert error.url == "https://idp.example/token"
     assert error.__context__ is None
+
+
+def test_an_asynchronous_client_is_told_where_it_belongs() -> None:
+    class Asynchronous:
+        async def post(self, url: str, **_: Any) -> Answer:
+            return Answer()
+
+    with pytest.raises(ConfigurationError, match=r"keyfob\.aio"):
+        HttpClientTransport(Asynchronous()).send(POST)
 
 
 def test_an_answer_that_is_too_large_is_refused() -> None:

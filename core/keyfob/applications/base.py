@@ -19,6 +19,7 @@ from keyfob.protocol.client_auth import ClientSecret
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import Account
+from keyfob.transport import CONFIDENTIAL_PAUSE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,6 +30,8 @@ class Application:
 
     #: Whether it can have tokens in its own name, and so a region of its own.
     _has_own_tokens = True
+    #: Seconds without a request to a token endpoint that asked for a pause, and not for how long.
+    _pause = CONFIDENTIAL_PAUSE
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from keyfob.applications.arguments import refuse_brokers
 from keyfob.applications.client_application import ClientApplication
 from keyfob.errors import ConfigurationError
 from keyfob.protocol.results import TokenResult
+from keyfob.transport import PUBLIC_PAUSE
 
 
 class PublicClientApplication(ClientApplication):
@@ -22,6 +23,7 @@ class PublicClientApplication(ClientApplication):
     """
 
     _has_own_tokens = False
+    _pause = PUBLIC_PAUSE
 
     def __init__(
         self,

@@ -81,6 +81,7 @@ def build_metadata_request(authority: Authority, url: str | None = None) -> Http
         url or authority.metadata_url,
         "the provider's metadata",
         headers={"Accept": "application/json"},
+        document_judge=lambda response: parse_metadata(authority, response),
     )
 
 
