@@ -2,6 +2,7 @@
 
     KeyfobError
     ├── ConfigurationError (ValueError)        a setting or an argument is wrong
+    │   └── DeviceFlowError (KeyError)             a device flow that was never begun
     ├── TransportError (OSError)               no usable answer came back; worth another try
     │   ├── ProviderUnreachable                refused, reset, timed out, certificate refused
     │   ├── ProviderUnavailable                answered 5xx or 429
@@ -13,11 +14,14 @@
     │   ├── AuthorizationResponseError         what arrived at the redirect URI
     │   │   └── StateMismatchError
     │   ├── TokenResponseError                 the token endpoint's answer
+    │   ├── DeviceAuthorizationError           the device authorization endpoint's answer
     │   └── UserInfoError                      the userinfo endpoint's answer
     ├── IdTokenError (RuntimeError)            an ID token that proves nothing
     │   └── SubjectChangedError                a refreshed one that names somebody else
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
+    ├── BrowserInteractionTimeoutError (RuntimeError)   the person's browser brought no answer
+    ├── LoopbackUnavailable (OSError)          this machine's port for the answer cannot be had
     ├── TokenCacheError (JSONDecodeError)      a serialised token cache that cannot be read
     ├── StoreError                             the token store
     │   └── StoreUnavailable                   it cannot be reached now; worth another try
@@ -36,12 +40,16 @@ __all__ = [
     "AnswerRefused",
     "ApiUnreachable",
     "AuthorizationResponseError",
+    "BrowserInteractionTimeoutError",
     "ConfigurationError",
+    "DeviceAuthorizationError",
+    "DeviceFlowError",
     "DownstreamError",
     "IdTokenError",
     "InteractionRequired",
     "KeySetError",
     "KeyfobError",
+    "LoopbackUnavailable",
     "MetadataError",
     "ProtocolError",
     "ProviderUnavailable",
@@ -98,6 +106,16 @@ class ConfigurationError(KeyfobError, ValueError):
     def __init__(self, message: str, *, setting: str = "", code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.setting = setting
+
+
+class DeviceFlowError(ConfigurationError, KeyError):
+    """What was given for a device flow has no ``device_code``: it is another thing, or an error."""
+
+    code = "device_flow"
+
+    def __str__(self) -> str:
+        # KeyError's own shows the message as a quoted key.
+        return Exception.__str__(self)
 
 
 class TransportError(KeyfobError, OSError):
@@ -196,6 +214,12 @@ class TokenResponseError(ProtocolError):
     code = "token_response"
 
 
+class DeviceAuthorizationError(ProtocolError):
+    """The device authorization endpoint's answer cannot be used (RFC 8628 §3.2)."""
+
+    code = "device_authorization"
+
+
 class UserInfoError(ProtocolError):
     """The userinfo endpoint's answer cannot be used (OpenID Connect Core §5.3.4)."""
 
@@ -250,6 +274,21 @@ class InteractionRequired(KeyfobError):
         self.claims = claims
         self.error = error
         self.suberror = suberror
+
+
+class BrowserInteractionTimeoutError(KeyfobError, RuntimeError):
+    """The browser brought no answer in the time that was given.
+
+    ``code`` is `interaction_timeout`, or `interaction_ended` where the program itself gave up.
+    """
+
+    code = "interaction_timeout"
+
+
+class LoopbackUnavailable(KeyfobError, OSError):
+    """No port of this machine's loopback addresses could be had to await the browser at."""
+
+    code = "loopback_unavailable"
 
 
 class TokenCacheError(KeyfobError, json.JSONDecodeError):

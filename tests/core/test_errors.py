@@ -45,6 +45,9 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
     ("kind", "builtin"),
     [
         (errors.ConfigurationError, ValueError),
+        (errors.DeviceFlowError, KeyError),
+        (errors.BrowserInteractionTimeoutError, RuntimeError),
+        (errors.LoopbackUnavailable, OSError),
         (errors.TransportError, OSError),
         (errors.ProtocolError, ValueError),
         (errors.StateMismatchError, ValueError),

@@ -64,6 +64,7 @@ def test_the_least_document_is_enough() -> None:
     assert metadata.scopes_supported is None
     assert metadata.userinfo_endpoint is None
     assert metadata.end_session_endpoint is None
+    assert metadata.device_authorization_endpoint is None
     assert metadata.sends_issuer is False
     assert metadata.realm == "tenant"
 
@@ -183,6 +184,7 @@ def test_a_document_without_what_is_needed_is_refused(name: str, value: object) 
         "jwks_uri",
         "userinfo_endpoint",
         "end_session_endpoint",
+        "device_authorization_endpoint",
     ],
 )
 @pytest.mark.parametrize(
@@ -354,6 +356,7 @@ NAMES = st.sampled_from(
         *document(),
         "userinfo_endpoint",
         "end_session_endpoint",
+        "device_authorization_endpoint",
         "id_token_signing_alg_values_supported",
         "token_endpoint_auth_methods_supported",
         "scopes_supported",

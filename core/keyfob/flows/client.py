@@ -75,7 +75,7 @@ class Client:
         if self.is_microsoft:
             grant = {**grant, "client_info": "1"}
         return build_token_request(
-            metadata, self.client_id, self.secret, grant, {**self._headers(), **(headers or {})}
+            metadata, self.client_id, self.secret, grant, {**self.headers(), **(headers or {})}
         )
 
     def anchor(self, home_account_id: str | None) -> dict[str, str]:
@@ -84,7 +84,7 @@ class Client:
             return {}
         return {"X-AnchorMailbox": f"Oid:{home_account_id.replace('.', '@')}"}
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         """How Microsoft's support finds this request again; other providers get nothing."""
         if not self.is_microsoft:
             return {}

@@ -47,6 +47,7 @@ class ProviderMetadata:
     jwks_uri: str
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
+    device_authorization_endpoint: str | None
     signing_algorithms: frozenset[str]
     token_auth_methods: frozenset[str] | None
     scopes_supported: frozenset[str] | None
@@ -122,6 +123,9 @@ def parse_metadata(authority: Authority, response: HttpResponse) -> ProviderMeta
         jwks_uri=_address(authority, document, "jwks_uri"),
         userinfo_endpoint=_optional_address(authority, document, "userinfo_endpoint"),
         end_session_endpoint=_optional_address(authority, document, "end_session_endpoint"),
+        device_authorization_endpoint=_optional_address(
+            authority, document, "device_authorization_endpoint"
+        ),
         signing_algorithms=_signing_algorithms(document),
         token_auth_methods=_names(document, "token_endpoint_auth_methods_supported"),
         scopes_supported=_names(document, "scopes_supported"),
