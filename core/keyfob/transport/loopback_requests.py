@@ -68,6 +68,8 @@ def body_length(head: bytes) -> int:
 
     :raises BadRequest: more than are read, or in a way that is not served.
     """
+    if len(head) > MAX_REQUEST_BYTES:
+        raise BadRequest(431)
     _, headers = _parts(head)
     if "transfer-encoding" in headers:
         raise BadRequest(411)
