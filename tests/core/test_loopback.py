@@ -355,9 +355,13 @@ class TestEndings:
 
     def test_scheduled_actions_are_done_in_their_order_in_the_waiting_thread(self) -> None:
         done: list[Any] = []
+
+        def close() -> None:
+            receiver.close()
+
         actions = [
             (0.02, lambda: done.append("later")),
-            (0.03, lambda: receiver.close()),
+            (0.03, close),
             (0.01, lambda: done.append(threading.current_thread())),
         ]
         with AuthCodeReceiver(scheduled_actions=actions) as receiver:
