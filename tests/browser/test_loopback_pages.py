@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from urllib.parse import urlencode
 
 import pytest
@@ -109,21 +110,19 @@ def test_an_old_tabs_answer_gets_its_page_and_the_right_one_is_still_taken(
 def test_a_welcome_page_leads_to_the_provider_and_back(
     provider: Provider, receiver: AuthCodeReceiver, page: Page
 ) -> None:
-    told: list[str] = []
+    told: SimpleQueue[str] = SimpleQueue()
     template = '<!doctype html><a href="$auth_uri">Sign in</a> <a href="$abort_uri">No</a>'
     with waiting(
         receiver,
         auth_uri=auth_uri(provider, receiver),
         welcome_template=template,
         browser_name="none-such",
-        auth_uri_callback=told.append,
+        auth_uri_callback=told.put,
         success_template="<h1>Welcome</h1>",
     ) as future:
         page.goto(receiver.redirect_uri)
         expect(page.get_by_role("heading", level=1)).to_have_text("There is nothing to see here")
-        while not told:
-            page.wait_for_timeout(10)
-        page.goto(told[0])
+        page.goto(told.get(timeout=PATIENCE))
         page.get_by_role("link", name="Sign in").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Welcome")
         answer = future.result(PATIENCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import platform
+import re
 import sys
 import threading
 import webbrowser
@@ -14,12 +15,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
 from keyfob.errors import ConfigurationError
 from keyfob.transport import browser, loopback
 from keyfob.transport.browser import open_browser
-from keyfob.transport.loopback import AuthCodeReceiver
+from keyfob.transport.loopback import AuthCodeReceiver, receive
 from support.loopback import ANSWER, PATIENCE, STATE, ask, waiting
+from support.provider import Provider
+from support.sign_in import application
 
 URI = f"https://idp.example/authorize?state={STATE}&a=1"
 
@@ -101,6 +105,28 @@ def test_the_persons_browser_is_opened_and_its_answer_received(
     assert receiver.get_auth_response(URI, timeout=PATIENCE) == ANSWER
     assert visited == [URI]
     assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize("mode", ["form_post", "query"])
+def test_a_whole_sign_in_goes_by_the_loopback_port(
+    receiver: AuthCodeReceiver, browsers: Any, mode: str
+) -> None:
+    def visit(url: str) -> None:
+        page = requests.get(url, timeout=PATIENCE)  # which follows the redirect of a query
+        form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        if form:
+            requests.post(receiver.redirect_uri, data=form, timeout=PATIENCE)
+
+    browsers(visit)
+    with Provider() as provider:
+        app = application(provider)
+        flow = app.initiate_auth_code_flow(
+            ["email"], redirect_uri=receiver.redirect_uri, response_mode=mode
+        )
+        response = receive(receiver, flow["auth_uri"], state=flow["state"], timeout=PATIENCE)
+        result = app.acquire_token_by_auth_code_flow(flow, response)
+        app.close()
+    assert result["id_token_claims"]["email"] == provider.person.email
 
 
 def test_a_browser_that_holds_up_its_opener_does_not_hold_up_the_answer(

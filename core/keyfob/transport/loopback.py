@@ -38,7 +38,8 @@ class AuthCodeReceiver:
             response = receiver.get_auth_response(auth_uri, state=state, timeout=60)
 
     It listens as soon as the port is asked for, or the `with` block begins. No other machine can
-    connect, in a container neither; `hosts` is for whoever decides otherwise.
+    connect. That is so in a container too, where the browser outside cannot either: use the device
+    code flow there, or `hosts`, or the host's network (docs/decisions/loopback-redirect.md).
 
     :param port: the port to listen on; None or 0 for one that is free.
     :param scheduled_actions: pairs of a number of seconds and a function that is called when so
@@ -147,15 +148,11 @@ class AuthCodeReceiver:
             return None
         try:
             site = Site(self._port, auth_uri, state, templates, wait.answer)
-            server = LoopbackServer(self._listeners, site.respond, wait.fail)
-            try:
-                server.start()
+            with LoopbackServer(self._listeners, site.respond, wait.fail):
                 if site.first_uri is not None:
                     notice = AddressNotice(site.first_uri, self._port, auth_uri_callback)
                     start_browser(notice, wait, browser_name, REMINDER_SECONDS)
                 return wait.result()
-            finally:
-                server.stop()
         finally:
             self._end()
 

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from keyfob.transport.loopback_pages import Reply, bad_request_reply
 from keyfob.transport.loopback_requests import (
@@ -22,6 +23,9 @@ from keyfob.transport.loopback_requests import (
     head_length,
     read_request,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Connections at once. Browsers open two or three ahead, some of which they never use.
 MAX_CONNECTIONS = 32
@@ -40,9 +44,11 @@ Respond = Callable[[BrowserRequest], "tuple[Reply, Callable[[], None] | None]"]
 
 
 class LoopbackServer:
-    """One thread that answers on these listeners, which stay open when it stops.
+    """One thread that answers on these listeners, for as long as the `with` block.
 
-    :param fail: is given what ended the thread, where it was not `stop`.
+    The listeners stay open; every other connection is closed at its end.
+
+    :param fail: is given what ended the thread before.
     """
 
     def __init__(
@@ -55,21 +61,20 @@ class LoopbackServer:
         self._respond = respond
         self._fail = fail
         self._connections: dict[socket.socket, _Connection] = {}
+        self._stopping = False
+
+    def __enter__(self) -> Self:
         self._selector = selectors.DefaultSelector()
         self._waker, self._wake = socket.socketpair()
-        self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="keyfob-loopback", daemon=True)
-
-    def start(self) -> None:
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
-        """End the thread, and every connection that is open."""
+    def __exit__(self, *_: object) -> None:
         self._stopping = True
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join()
         self._wake.close()
         self._waker.close()
         self._selector.close()
