@@ -34,7 +34,7 @@ from keyfob.protocol.authority import microsoft_authority, oidc_authority
 from keyfob.protocol.client_auth import ClientSecret
 from keyfob.protocol.device_code import parse_device_authorization
 from keyfob.transport import RequestsTransport, run
-from support.provider import ABSENT, HOME_TENANT, Provider
+from support.provider import ABSENT, HOME_TENANT, OTHER_TENANT, Provider
 from support.provider_http import Reply, drop
 from support.sign_in import Clock, answer
 
@@ -47,6 +47,7 @@ class Device:
 
     provider: Provider
     secret: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     slept: list[float] = field(default_factory=list)
 
@@ -64,6 +65,7 @@ class Device:
             if self.secret
             else None,
             clock=self.clock,
+            **self.options,
         )
         self.transport = RequestsTransport()
 
@@ -217,6 +219,11 @@ class TestInitiate:
     def test_a_message_cannot_command_the_terminal(self, device: Device) -> None:
         device.provider.device_response = {"message": "Go to\n\x1b[2Jhttps://x"}
         assert device.initiate()["message"] == "Go to\n [2Jhttps://x"
+
+    @pytest.mark.parametrize("message", ["", " \x1b ", 1, None])
+    def test_a_message_that_says_nothing_is_replaced(self, device: Device, message: Any) -> None:
+        device.provider.device_response = {"message": message}
+        assert "WDJB-MJHT" in device.initiate()["message"]
 
     def test_a_provider_without_the_endpoint_is_a_value_error(self, device: Device) -> None:
         device.provider.omit_metadata = ["device_authorization_endpoint"]
@@ -398,8 +405,11 @@ class TestPoll:
 class TestProof:
     @pytest.mark.parametrize(
         ("claim", "value"),
-        [("aud", "other"), ("iss", "https://evil.example"), ("exp", 1), ("sub", ABSENT)],
-    )
+        [
+            ("aud", "other"), ("iss", "https://evil.example"), ("exp", 1), ("sub", ABSENT),
+            ("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"),
+        ],
+    )  # fmt: skip
     def test_an_id_token_that_proves_nothing_is_refused_and_nothing_cached(
         self, device: Device, claim: str, value: Any
     ) -> None:
@@ -409,6 +419,27 @@ class TestProof:
         device.provider.mutate_claims = wrong
         with pytest.raises(IdTokenError):
             device.poll(device.initiate())
+        assert device.holds_nothing()
+
+    @pytest.mark.parametrize(("leeway", "accepted"), [(120, True), (0, False)])
+    def test_the_clients_leeway_is_forgiven(self, leeway: int, accepted: bool) -> None:
+        with Provider(auth_methods=["none"], clock_offset=-3660) as provider:
+            device = Device(provider, options={"leeway": leeway})
+            flow = device.initiate()
+            if accepted:
+                assert "access_token" in device.poll(flow)
+            else:
+                with pytest.raises(IdTokenError):
+                    device.poll(flow)
+            device.transport.close()
+
+    def test_people_of_other_tenants_are_not_let_in(self) -> None:
+        with Provider(entra=True, auth_methods=["none"]) as provider:
+            device = Device(provider, options={"allowed_tenants": {OTHER_TENANT}})
+            with pytest.raises(IdTokenError) as caught:
+                device.poll(device.initiate())
+            device.transport.close()
+        assert caught.value.code == "tenant_not_allowed"
         assert device.holds_nothing()
 
     def test_a_forged_id_token_is_refused_and_nothing_cached(self, device: Device) -> None:

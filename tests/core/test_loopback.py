@@ -221,6 +221,51 @@ class TestOtherRequests:
             for sock in silent:
                 sock.close()
 
+    def test_the_oldest_connection_goes_when_there_are_too_many(
+        self, receiver: AuthCodeReceiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(loopback_server, "MAX_CONNECTIONS", 2)
+        monkeypatch.setattr(loopback_server, "CONNECTION_SECONDS", 3600.0)
+        address = ("127.0.0.1", receiver.get_port())
+        with contextlib.ExitStack() as opened, waiting(receiver, timeout=None) as future:
+            first, *_ = [
+                opened.enter_context(socket.create_connection(address, timeout=PATIENCE))
+                for _ in range(3)
+            ]
+            assert first.recv(1) == b""
+            assert not future.done()
+
+    def test_who_sends_too_much_still_reads_the_answer_and_is_not_reset(
+        self, receiver: AuthCodeReceiver
+    ) -> None:
+        address = ("127.0.0.1", receiver.get_port())
+        with waiting(receiver), socket.create_connection(address, timeout=PATIENCE) as sock:
+            sock.sendall(b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n" + b"x" * 99_999)
+            sock.shutdown(socket.SHUT_WR)
+            received = b""
+            while chunk := sock.recv(65536):
+                received += chunk
+        assert received.startswith(b"HTTP/1.1 413")
+
+    @pytest.mark.parametrize(
+        ("lines", "status"),
+        [
+            (["Transfer-Encoding: chunked"], 411),
+            (["Host: evil.example", "Host: localhost:1"], 400),
+            (["Content-Length: 1", "Content-Length: 2"], 400),
+            (["Content-Length: +1"], 400),
+            ([" folded: x"], 400),
+            (["No colon"], 400),
+        ],
+    )
+    def test_heads_that_two_readers_might_read_differently_are_refused(
+        self, receiver: AuthCodeReceiver, lines: list[str], status: int
+    ) -> None:
+        head = "\r\n".join(["GET / HTTP/1.1", *lines, "", ""])
+        with waiting(receiver):
+            received = send_raw(receiver.get_port(), head.encode())
+        assert received.startswith(f"HTTP/1.1 {status} ".encode())
+
     def test_a_request_that_never_ends_is_hung_up_on(
         self, receiver: AuthCodeReceiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:

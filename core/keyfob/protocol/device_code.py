@@ -113,14 +113,17 @@ def _judge_success(answer: dict[str, Any]) -> None:
     _judge_address(answer, "verification_uri")
     if answer.get("verification_uri_complete") is not None:
         _judge_address(answer, "verification_uri_complete")
-    message = answer.get("message")
-    if not isinstance(message, str) or not message.strip():
-        answer["message"] = (
-            f"Open {answer['verification_uri']} in any browser, and enter the code {user_code} "
-            "there to sign in."
-        )
-    else:
-        answer["message"] = "".join(c if c.isprintable() or c == "\n" else " " for c in message)
+    answer["message"] = _harmless(answer.get("message")) or (
+        f"Open {answer['verification_uri']} in any browser, and enter the code {user_code} there "
+        "to sign in."
+    )
+
+
+def _harmless(message: object) -> str:
+    """The provider's words, and nothing among them that a terminal would take for commands."""
+    if not isinstance(message, str):
+        return ""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in message).strip()
 
 
 def _judge_address(answer: Mapping[str, Any], name: str) -> None:

@@ -88,8 +88,7 @@ class Wait:
             heapq.heappop(self._due)[2]()
 
     def _finish(self, answer: Answer | None) -> None:
-        if not self._is_over:
-            self._is_over, self._answer = True, answer
+        self._is_over, self._answer = True, answer
 
 
 def _is_seconds(value: object) -> bool:
