@@ -51,6 +51,8 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
         (errors.ScopesError, ValueError),
         (errors.BrokerNotSupported, ImportError),
         (errors.BrokerNotSupported, ValueError),
+        (errors.BrowserInteractionTimeoutError, RuntimeError),
+        (errors.LoopbackUnavailable, OSError),
         (errors.TransportError, OSError),
         (errors.ProtocolError, ValueError),
         (errors.StateMismatchError, ValueError),

@@ -81,6 +81,14 @@ def ask(client: Client, metadata: ProviderMetadata, request: TokenRequest) -> Fl
     return answer
 
 
+def proof_for(client: Client, metadata: ProviderMetadata) -> Flow[Proof]:
+    """What proves the client elsewhere than at the token endpoint, by its first credential."""
+    if not client.credentials:
+        return NO_PROOF
+    occasion = Occasion(client.client_id, metadata, client.clock())
+    return (yield from client.credentials[0].prove(occasion))
+
+
 def _http_request(
     client: Client,
     metadata: ProviderMetadata,
@@ -100,31 +108,33 @@ def _http_request(
         client.client_id,
         proof,
         fields,
-        headers={**microsoft_headers(client, request, correlation_id), **request.headers},
+        headers={**_token_headers(client, request, correlation_id), **request.headers},
         params=client.extra.params,
     )
 
 
-def microsoft_headers(client: Client, request: TokenRequest, correlation_id: str) -> dict[str, str]:
-    """How Microsoft's support finds this request again; other providers get nothing."""
+def exchange_headers(client: Client, correlation_id: str) -> dict[str, str]:
+    """How Microsoft's support finds an exchange again, and what of ours took part in it; other
+    providers are told nothing."""
     if not client.is_microsoft:
         return {}
-    return {
-        **library_headers(client),
-        "client-request-id": correlation_id,
-        "x-ms-lib-capability": "retry-after, h429",
-        **client.telemetry.headers(request.api, request.reason),
-    }
-
-
-def library_headers(client: Client) -> dict[str, str]:
-    """Which library this is, on what system, in which application."""
     from keyfob._version import __version__
 
     named = {"x-app-name": client.app_name, "x-app-ver": client.app_version}
     return {
+        "client-request-id": correlation_id,
         "x-client-sku": "Keyfob.Python",
         "x-client-ver": __version__,
         "x-client-os": sys.platform,
         **{name: value for name, value in named.items() if value},
+    }
+
+
+def _token_headers(client: Client, request: TokenRequest, correlation_id: str) -> dict[str, str]:
+    if not client.is_microsoft:
+        return {}
+    return {
+        **exchange_headers(client, correlation_id),
+        "x-ms-lib-capability": "retry-after, h429",
+        **client.telemetry.headers(request.api, request.reason),
     }
