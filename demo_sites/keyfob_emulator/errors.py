@@ -106,6 +106,13 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     90014: ("invalid_request", "The required field '{parameter}' is missing from the request."),
     90023: ("invalid_request", "Unsupported value '{value}' of the parameter '{parameter}'."),
+    90088: (
+        "invalid_grant",
+        (
+            "The provided grant has not been issued for this endpoint: it came from the user flow "
+            "'{policy}', and this is '{asked}'."
+        ),
+    ),
     90094: ("access_denied", "An administrator must consent to {missing}."),
     165000: (
         "invalid_request",
@@ -217,13 +224,18 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
 }
 
 
+_B2C: Final = frozenset({90088})
+"""Numbers of Azure AD B2C, which has a series of its own."""
+
+
 class ProtocolError(Exception):
     """A refusal, before it is known how it will be told (JSON, page or redirect)."""
 
     def __init__(
         self, code: int, error: str, text: str, *, status: int = 400, suberror: str | None = None
     ) -> None:
-        super().__init__(f"AADSTS{code}: {text}")
+        self.label = f"{'AADB2C' if code in _B2C else 'AADSTS'}{code}"
+        super().__init__(f"{self.label}: {text}")
         self.code = code
         self.error = error
         self.text = text
@@ -261,7 +273,7 @@ class Incident:
     def description(self) -> str:
         """``error_description`` as Entra writes it."""
         return (
-            f"AADSTS{self.error.code}: {self.error.text} Trace ID: {self.trace_id} "
+            f"{self.error.label}: {self.error.text} Trace ID: {self.trace_id} "
             f"Correlation ID: {self.correlation_id} Timestamp: {self.timestamp}"
         )
 

@@ -32,6 +32,8 @@ class Grant:
     auth_time_asked: bool = False
     client_info: bool = False
     claims: Mapping[str, Any] = field(default_factory=dict)
+    policy: str | None = None
+    """The user flow it came about in; its codes and refresh tokens serve no other."""
 
 
 @dataclass(frozen=True)

@@ -133,10 +133,16 @@ class KeyRings:
             with self._lock:
                 self._rings[name] = [*kept, fresh]
 
-    def key_set(self, rings: Iterable[str], issuer: str) -> dict[str, Any]:
-        """The document behind ``jwks_uri``; ``issuer`` is a template with ``{tenantid}``."""
+    def key_set(self, rings: Iterable[str], issuer: str | None) -> dict[str, Any]:
+        """The document behind ``jwks_uri``; ``issuer`` is a template with ``{tenantid}``.
+
+        Without an issuer the keys do not say for whom they sign.
+        """
         keys = []
         for name in rings:
+            if issuer is None:
+                keys += [key.public() for key in reversed(self._ring(name))]
+                continue
             concrete = issuer.replace("{tenantid}", CONSUMERS_TENANT)
             owner = concrete if name == CONSUMERS else issuer
             keys += [{**key.public(), "issuer": owner} for key in reversed(self._ring(name))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from keyfob_emulator.authorities import Authority
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
 from keyfob_emulator.model import (
@@ -32,17 +33,18 @@ class Realm:
     segment: str
     tenant: Tenant | None
     directory: Directory
+    authority: Authority
 
     @classmethod
-    def resolve(cls, segment: str, directory: Directory) -> Realm:
+    def resolve(cls, segment: str, directory: Directory, authority: Authority) -> Realm:
         """The realm of a path, or AADSTS90002."""
         word = segment.lower()
         if word in (COMMON, ORGANIZATIONS):
-            return cls(word, None, directory)
+            return cls(word, None, directory, authority)
         tenant = directory.tenant(CONSUMERS_TENANT if word == CONSUMERS else word)
         if tenant is None:
             raise problem(90002, tenant=segment)
-        return cls(word, tenant, directory)
+        return cls(word, tenant, directory, authority)
 
     @property
     def issuer_tenant(self) -> str:
@@ -77,7 +79,9 @@ class Realm:
             if account.personal and self.segment == ORGANIZATIONS:
                 return None
             home = self.directory.tenant(account.tenant_id)
-            return Identity(account, home, account.object_id) if home else None
+            # Customers of one company are at home there only.
+            known = home is not None and (home.personal or home.organisation)
+            return Identity(account, home, account.object_id) if home and known else None
         object_id = account.object_id_in(self.tenant.tenant_id)
         return Identity(account, self.tenant, object_id) if object_id else None
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from keyfob_emulator import sample_customers
+from keyfob_emulator.azure_resources import azure_resources
 from keyfob_emulator.model import (
     CONSUMERS_TENANT,
     GRAPH_CLIENT_ID,
@@ -245,4 +247,14 @@ def _services() -> tuple[Application, ...]:
 
 def sample_directory() -> Directory:
     """A fresh copy of the directory the provider starts with."""
-    return Directory(_tenants(), _accounts(), (*_sites(), *_services(), _graph()))
+    return Directory(
+        (*_tenants(), *sample_customers.tenants()),
+        (*_accounts(), *sample_customers.accounts(PASSWORD)),
+        (
+            *_sites(),
+            *_services(),
+            *sample_customers.applications(_SITE_REDIRECTS, _SITE_LOGOUTS),
+            _graph(),
+            *azure_resources(CONTOSO),
+        ),
+    )

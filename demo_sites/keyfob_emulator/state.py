@@ -78,12 +78,25 @@ class Emulator:
         self.grants.revoke_reused = revoke_reused_refresh_tokens
         self.sessions = SessionStore(self.now)
         self.client_authentication = ClientAuthentication(self.directory)
+        self._home_tenant: str | None = None
         self._failures: deque[Failure] = deque()
         self._lock = threading.Lock()
 
     def now(self) -> float:
         """The provider's time. Assign :attr:`clock` to travel in it."""
         return self.clock()
+
+    @property
+    def home_tenant(self) -> str | None:
+        """The organisation whose ADFS and whose machine this is: the first one, unless assigned."""
+        if self._home_tenant is None:
+            tenants = (t for t in self.directory.tenants if t.organisation)
+            return next((tenant.tenant_id for tenant in tenants), None)
+        return self._home_tenant
+
+    @home_tenant.setter
+    def home_tenant(self, tenant_id: str) -> None:
+        self._home_tenant = tenant_id
 
     # Directory
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from keyfob_emulator.authorize import read_claims
+from keyfob_emulator.claim_shapes import shaped
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
 from keyfob_emulator.grants import Code, Grant
@@ -61,9 +62,8 @@ class TokenService:
         return grants[grant_type](parameters, client)
 
     def _assertion_audiences(self) -> Iterable[str]:
-        for tenant in {self.realm.segment, self.realm.endpoint_segment}:
-            yield f"{self.base_url}/{tenant}/oauth2/v2.0/token"
-            yield f"{self.base_url}/{tenant}/v2.0"
+        tenants = {self.realm.segment, self.realm.endpoint_segment}
+        return self.realm.authority.assertion_audiences(tenants)
 
     # The grants
 
@@ -133,7 +133,7 @@ class TokenService:
             "token_type": "Bearer",
             "expires_in": lifetime,
             "ext_expires_in": lifetime,
-            "access_token": self.emulator.keys.sign(claims, tenant.tenant_id),
+            "access_token": self._sign(claims, tenant.tenant_id),
         }
 
     def _on_behalf_of(self, parameters: Parameters, client: Application) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class TokenService:
         claims = self.emulator.keys.verify(assertion)
         if claims is None:
             raise problem(50013, reason="not signed by this provider")
-        if "scp" not in claims:
+        if not {"scp", "oid", "tid", "sid"} <= claims.keys():
             raise problem(50013, reason="not an access token for a person")
         if self.emulator.directory.resource(str(claims["aud"])) != client:
             raise problem(500131, audience=claims["aud"], client_id=client.client_id)
@@ -181,6 +181,8 @@ class TokenService:
 
     def _identity(self, grant: Grant, wrong_tenant: ProtocolError | None) -> Identity:
         """The person of a grant, as the realm of this request knows them."""
+        if grant.policy != self.realm.authority.policy:
+            raise problem(90088, policy=grant.policy, asked=self.realm.authority.policy)
         account = self.emulator.directory.account_by_id(grant.home_object_id)
         if account is None:
             raise problem(50034, username=grant.home_object_id, tenant=self.realm.title)
@@ -240,12 +242,18 @@ class TokenService:
     def _minting(self) -> Minting:
         lifetimes = self.emulator.lifetimes
         return Minting(
-            self.base_url,
+            self.realm.authority,
             int(self.emulator.now()),
             lifetimes.access_token,
             lifetimes.id_token,
             self.emulator.include_at_hash,
         )
+
+    def _sign(
+        self, claims: dict[str, Any], tenant_id: str, identity: Identity | None = None
+    ) -> str:
+        told = shaped(self.realm.authority, claims, identity)
+        return self.emulator.keys.sign(told, tenant_id)
 
     def _respond(
         self,
@@ -255,7 +263,7 @@ class TokenService:
         asked: RequestedScopes,
         family: str,
     ) -> dict[str, Any]:
-        minting, keys = self._minting(), self.emulator.keys
+        minting = self._minting()
         target = self._only_resource(asked)
         names, shown = self._granted(target, identity, client, asked)
         lifetime = minting.access_token_lifetime
@@ -264,7 +272,7 @@ class TokenService:
         )
         tenant_id = identity.tenant.tenant_id
         self.emulator.grants.note_access_token(family, claims["uti"])
-        access_token = keys.sign(claims, tenant_id)
+        access_token = self._sign(claims, tenant_id, identity)
         answer: dict[str, Any] = {
             "token_type": "Bearer",
             "scope": " ".join(shown),
@@ -280,7 +288,7 @@ class TokenService:
             id_claims = id_token_claims(
                 minting, identity, client, grant, oidc=asked.oidc, access_token=access_token
             )
-            answer["id_token"] = keys.sign(id_claims, tenant_id)
+            answer["id_token"] = self._sign(id_claims, tenant_id, identity)
         if grant.client_info:
             answer["client_info"] = encode_client_info(identity.account)
         return answer
@@ -296,6 +304,8 @@ class TokenService:
         consents = self.emulator.consents
         names = consents.granted_names(target.resource, identity, client)
         spelled = [target.spelled(name) for name in names]
+        if target.resource == client and not target.prefix:
+            spelled.append(client.client_id)  # asked for by its bare id, as B2C's clients do
         if target.resource.client_id != GRAPH_CLIENT_ID:
             return names, spelled
         given = consents.given(identity, client) & asked.oidc

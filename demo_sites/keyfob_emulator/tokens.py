@@ -15,6 +15,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
+from keyfob_emulator.authorities import Authority
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.grants import Grant
 from keyfob_emulator.keys import base64url
@@ -28,7 +29,7 @@ _PASSWORD_AMR: Final = ["pwd"]
 class Minting:
     """The circumstances in which tokens are made."""
 
-    base_url: str
+    authority: Authority
     now: int
     access_token_lifetime: int
     id_token_lifetime: int
@@ -36,11 +37,7 @@ class Minting:
 
     def issuer(self, tenant_id: str, version: int = 2) -> str:
         """``iss`` of a tenant's tokens. Version 1 tokens have an issuer of their own."""
-        if version == 2:
-            return f"{self.base_url}/{tenant_id}/v2.0"
-        if self.base_url == "https://login.microsoftonline.com":
-            return f"https://sts.windows.net/{tenant_id}/"
-        return f"{self.base_url}/{tenant_id}/"
+        return self.authority.issuer(tenant_id, version)
 
 
 def pairwise_subject(client_id: str, object_id: str) -> str:

@@ -19,6 +19,7 @@ from keyfob_emulator.authorize import (
     find_reply_address,
     read_request,
 )
+from keyfob_emulator.claim_shapes import shaped_client_info
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
 from keyfob_emulator.grants import Grant
@@ -88,7 +89,10 @@ def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
     identity, sign_in = done.person, done.proof
     answer = {"code": _code(asked, identity, sign_in), "session_state": sign_in.sid}
     if asked.client_info:
-        answer["client_info"] = encode_client_info(identity.account)
+        text = encode_client_info(identity.account)
+        info = shaped_client_info(asked.realm.authority, text)
+        if info is not None:
+            answer["client_info"] = info
     return send(asked.reply, answer)
 
 
@@ -106,6 +110,7 @@ def _code(asked: AuthorizationRequest, identity: Identity, sign_in: SignIn) -> s
         auth_time_asked=asked.max_age is not None,
         client_info=asked.client_info,
         claims=asked.claims,
+        policy=asked.realm.authority.policy,
     )
     return state.grants.issue_code(
         grant, asked.reply.redirect_uri, asked.code_challenge, state.lifetimes.code

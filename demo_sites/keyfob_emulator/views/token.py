@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from keyfob_emulator import web
+from keyfob_emulator.claim_shapes import shaped_answer
 from keyfob_emulator.errors import problem
 from keyfob_emulator.token_service import TokenService
 
@@ -19,6 +20,8 @@ def token(tenant: str) -> Response:
         return failure
     if request.mimetype != "application/x-www-form-urlencoded":
         raise problem(900144, parameter="grant_type")
-    service = TokenService(web.emulator(), web.realm(tenant), web.base_url(), web.graph_urls())
+    state, realm = web.emulator(), web.realm(tenant)
+    service = TokenService(state, realm, web.base_url(), web.graph_urls())
     answer = service.answer(web.form_parameters(), request.headers.get("Authorization"))
-    return jsonify(answer)
+    lifetime = state.lifetimes.refresh_token
+    return jsonify(shaped_answer(realm.authority, answer, int(state.now()), lifetime))
