@@ -174,6 +174,24 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "application, or the signature is wrong: {reason}."
         ),
     ),
+    700211: (
+        "invalid_client",
+        "No matching federated identity record found for presented assertion issuer '{issuer}'.",
+    ),
+    700212: (
+        "invalid_client",
+        (
+            "No matching federated identity record found for presented assertion audience "
+            "'{audience}'."
+        ),
+    ),
+    700213: (
+        "invalid_client",
+        (
+            "No matching federated identity record found for presented assertion subject "
+            "'{subject}'."
+        ),
+    ),
     700054: ("unsupported_response_type", "response_type '{response_type}' is not supported."),
     700082: ("invalid_grant", "The refresh token has expired due to inactivity."),
     900144: (
@@ -187,6 +205,10 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "The provided value for scope {scope} is not valid. Client credential flows "
             "must have a scope value with /.default suffixed to the resource identifier."
         ),
+    ),
+    5000611: (
+        "invalid_client",
+        "The signature of the assertion is not that of a key of its issuer '{issuer}'.",
     ),
     7000215: (
         "invalid_client",

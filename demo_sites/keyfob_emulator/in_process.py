@@ -53,8 +53,8 @@ class EmulatorAdapter(BaseAdapter):
     """A transport adapter that hands requests to the provider's WSGI application.
 
     ``base_url`` is the address the provider believes to be at, ``origins`` are further ones. In the
-    place of ``login.microsoftonline.com`` it also stands for every alias, sovereign cloud and Graph,
-    and for the hosts of the directory's customer tenants. Mount the adapter at :attr:`urls`, or
+    place of ``login.microsoftonline.com`` it also stands for every alias, sovereign cloud and
+    Graph, and for the hosts of the directory's customer tenants. Mount the adapter at :attr:`urls`, or
     call :func:`mount`.
     """
 

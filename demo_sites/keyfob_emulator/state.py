@@ -11,8 +11,10 @@ from typing import Final
 
 from keyfob_emulator.client_auth import ClientAuthentication
 from keyfob_emulator.consent import Consents
+from keyfob_emulator.federation import ExternalIssuer
 from keyfob_emulator.grants import GrantStore
 from keyfob_emulator.keys import KeyRings
+from keyfob_emulator.managed_identity import Machine
 from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Tenant
 from keyfob_emulator.sample import sample_directory
 from keyfob_emulator.scopes import parse_scopes
@@ -30,13 +32,16 @@ class Lifetimes:
     refresh_token: int = 90 * 86400
     session: int = 86400
     interaction: int = 1800
+    managed_identity: int = 86399
 
 
 ENDPOINTS: Final = (
     "authorize",
+    "compute",
     "instance",
     "keys",
     "logout",
+    "managed_identity",
     "me",
     "metadata",
     "photo",
@@ -77,7 +82,8 @@ class Emulator:
         self.grants = GrantStore(self.now)
         self.grants.revoke_reused = revoke_reused_refresh_tokens
         self.sessions = SessionStore(self.now)
-        self.client_authentication = ClientAuthentication(self.directory)
+        self.client_authentication = ClientAuthentication(self.directory, self.keys)
+        self.machine = Machine(self.now)
         self._home_tenant: str | None = None
         self._failures: deque[Failure] = deque()
         self._lock = threading.Lock()
@@ -173,6 +179,15 @@ class Emulator:
     def _keys(self, scopes: str | Iterable[str], client: Application) -> frozenset[str]:
         text = scopes if isinstance(scopes, str) else " ".join(scopes)
         return parse_scopes(text, self.directory, (GRAPH_URL,), client).keys
+
+    # Other issuers
+
+    def trust(self, issuer: ExternalIssuer) -> None:
+        """Know the keys of another issuer, as if its metadata could be fetched.
+
+        An application accepts its tokens with a :class:`FederatedCredential`.
+        """
+        self.client_authentication.issuers[issuer.issuer] = issuer
 
     # Failures
 

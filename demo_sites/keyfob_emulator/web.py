@@ -17,6 +17,7 @@ from werkzeug.wsgi import get_host
 from keyfob_emulator.authorities import Authority, locate
 from keyfob_emulator.clouds import cloud_of, cloud_of_graph
 from keyfob_emulator.errors import Incident, ProtocolError
+from keyfob_emulator.managed_identity import AGENT_PREFIXES
 from keyfob_emulator.model import GRAPH_URL, Directory, is_guid
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
@@ -48,7 +49,7 @@ class Provider:
         Graph has the address of its cloud's sign-in host. An origin nobody gave the provider is the
         ``base_url``, or itself without one.
         """
-        if origin in self.origins:
+        if origin in self.origins and origin not in AGENT_PREFIXES:
             cloud = cloud_of_graph(urlsplit(origin).netloc)
             return cloud.login_url if cloud else origin
         return self.base_url or origin
@@ -78,7 +79,15 @@ def create_app(
     Microsoft's sign-in host, else the provider itself. ``origins`` are further addresses it stands
     in the place of (``https://login.microsoftonline.us``), each an authority of its own.
     """
-    from keyfob_emulator.views import discovery, graph, home, sign_in, sign_out, token
+    from keyfob_emulator.views import (
+        discovery,
+        graph,
+        home,
+        managed_identity,
+        sign_in,
+        sign_out,
+        token,
+    )
 
     if emulator is None:
         emulator = Emulator(directory, clock=clock)
@@ -102,7 +111,7 @@ def create_app(
     app.after_request(_finish)
     app.register_error_handler(ProtocolError, _json_error)
     app.register_error_handler(HTTPException, _http_error)
-    for module in (home, discovery, sign_in, token, sign_out, graph):
+    for module in (home, discovery, sign_in, token, sign_out, graph, managed_identity):
         app.register_blueprint(module.blueprint)
     return app
 
@@ -118,6 +127,8 @@ class AuthorityRouting:
         """Answer a request."""
         state = self._known.emulator
         origin = f"{environ['wsgi.url_scheme']}://{get_host(environ)}".lower()
+        if origin in self._known.origins:
+            environ["PATH_INFO"] = AGENT_PREFIXES.get(origin, "") + environ.get("PATH_INFO", "")
         policies = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=1000).get("p")
         environ[AUTHORITY], environ["PATH_INFO"] = locate(
             self._known.address(origin),
