@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _ALGORITHMS: Final = ["RS256", "PS256"]
 _SKEW: Final = 300
+_MAXIMUM_HEADER: Final = 32 * 1024
+"""Octets of a header, in which a chain of certificates may stand."""
 
 
 def check_own_assertion(
@@ -75,6 +77,12 @@ def check_federated_assertion(
     _check_times(claims, now)
 
 
+def _registry() -> jws.JWSRegistry:
+    registry = jws.JWSRegistry(algorithms=_ALGORITHMS)
+    registry.max_header_length = _MAXIMUM_HEADER  # The library's own limit is 512.
+    return registry
+
+
 def audiences_of(claims: Mapping[str, Any]) -> set[str]:
     """``aud``, which is a text or a list (RFC 7519 section 4.1.3)."""
     audience = claims.get("aud")
@@ -96,11 +104,14 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
         raise problem(700024)
 
 
+def _extracted(assertion: str) -> jws.CompactSignature:
+    return jws.extract_compact(assertion.encode("ascii"), registry=_registry())
+
+
 def unverified_claims(assertion: str) -> dict[str, Any]:
     """What an assertion says, to find out whose key to ask; AADSTS700027 when it is no JWT."""
     try:
-        payload = jws.extract_compact(assertion.encode("ascii")).payload
-        claims = json.loads(payload)
+        claims = json.loads(_extracted(assertion).payload)
     except (JoseError, ValueError) as error:
         raise problem(700027, reason="the assertion is not a signed JWT") from error
     if not isinstance(claims, dict):
@@ -110,7 +121,7 @@ def unverified_claims(assertion: str) -> dict[str, Any]:
 
 def _verified(client: Application, assertion: str, now: float) -> dict[str, Any]:
     try:
-        header = jws.extract_compact(assertion.encode("ascii")).headers()
+        header = _extracted(assertion).headers()
     except (JoseError, ValueError) as error:
         raise problem(700027, reason="the assertion is not a signed JWT") from error
     certificate = _certificate(client, header, now)
@@ -118,7 +129,8 @@ def _verified(client: Application, assertion: str, now: float) -> dict[str, Any]
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     try:
-        return dict(jwt.decode(assertion, RSAKey.import_key(public), algorithms=_ALGORITHMS).claims)
+        key = RSAKey.import_key(public)
+        return dict(jwt.decode(assertion, key, _ALGORITHMS, registry=_registry()).claims)
     except (JoseError, ValueError) as error:
         raise problem(700027, reason=type(error).__name__) from error
 

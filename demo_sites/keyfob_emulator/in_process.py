@@ -54,8 +54,8 @@ class EmulatorAdapter(BaseAdapter):
 
     ``base_url`` is the address the provider believes to be at, ``origins`` are further ones. In the
     place of ``login.microsoftonline.com`` it also stands for every alias, sovereign cloud and
-    Graph, and for the hosts of the directory's customer tenants. Mount the adapter at :attr:`urls`, or
-    call :func:`mount`.
+    Graph, and for the hosts of the directory's customer tenants. Mount the adapter at
+    :attr:`urls`, or call :func:`mount`.
     """
 
     def __init__(

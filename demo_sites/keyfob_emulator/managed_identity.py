@@ -178,7 +178,7 @@ class Machine:
         :raises ValueError: for Service Fabric without TLS.
         """
         url = url.rstrip("/")
-        endpoint = url + PATHS[source]
+        endpoint = url + PATHS[source].removeprefix(AGENT_PREFIXES.get(url, ""))
         variables = {
             Source.APP_SERVICE: {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": self._secret},
             Source.MACHINE_LEARNING: {"MSI_ENDPOINT": endpoint, "MSI_SECRET": self._secret},
