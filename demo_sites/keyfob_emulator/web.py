@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_host
 
 from keyfob_emulator.authorities import Authority, locate
@@ -129,11 +130,11 @@ class AuthorityRouting:
         origin = f"{environ['wsgi.url_scheme']}://{get_host(environ)}".lower()
         if origin in self._known.origins:
             environ["PATH_INFO"] = AGENT_PREFIXES.get(origin, "") + environ.get("PATH_INFO", "")
-        policies = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=1000).get("p")
+        asked = Request(environ)
         environ[AUTHORITY], environ["PATH_INFO"] = locate(
             self._known.address(origin),
             environ.get("PATH_INFO") or "/",
-            policies[0] if policies else None,
+            asked.args.get("p"),
             state.directory,
             state.home_tenant,
         )

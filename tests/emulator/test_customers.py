@@ -320,3 +320,15 @@ def test_an_own_user_flow_is_served_when_it_is_added(session: requests.Session) 
     url = f"{B2C}/{B2C_DOMAIN}/%s/v2.0/.well-known/openid-configuration"
     assert session.get(url % "B2C_1A_Custom").status_code == 200
     assert session.get(url % FLOW).status_code == 404
+
+
+def test_a_customer_signs_out_where_they_signed_in(session: requests.Session) -> None:
+    authority = f"{B2C}/{B2C_DOMAIN}/{FLOW}"
+    document = metadata(session, f"{authority}/v2.0/.well-known/openid-configuration")
+    result = sign_in(shop(session, authority), session, [BASKET], ELISA)
+    back = "http://localhost:5000/auth/logged-out"
+    parameters = {"id_token_hint": result["id_token"], "post_logout_redirect_uri": back}
+    response = session.get(
+        document["end_session_endpoint"], params=parameters, allow_redirects=False
+    )
+    assert (response.status_code, response.headers["Location"]) == (302, back)
