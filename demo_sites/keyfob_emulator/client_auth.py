@@ -105,6 +105,12 @@ class ClientAuthentication:
             raise problem(700024)
 
 
+def require_public_flows(client: Application) -> None:
+    """AADSTS7000218 for a client without credentials that is not allowed to do without."""
+    if client.public and not client.public_flows:
+        raise problem(7000218)
+
+
 def _basic(authorization: str | None) -> tuple[str, str] | None:
     """Client id and secret of a Basic header; both are form-urlencoded inside it."""
     if authorization is None:

@@ -148,9 +148,11 @@ def mount(
     *,
     base_url: str = MICROSOFT_LOGIN,
 ) -> Emulator:
-    """Put the provider into a session, at ``base_url`` and where it says Graph is."""
+    """Put the provider into a session: at ``base_url``, where it says Graph is, and where it says
+    that federated organisations check their passwords."""
     adapter = EmulatorAdapter(emulator, base_url=base_url)
     known: Provider = adapter.app.extensions[EXTENSION]
-    for url in {base_url.rstrip("/"), known.graph_url or GRAPH_URL}:
+    federation_url = known.federation_url or base_url
+    for url in {base_url.rstrip("/"), known.graph_url or GRAPH_URL, federation_url.rstrip("/")}:
         session.mount(f"{url}/", adapter)
     return adapter.emulator

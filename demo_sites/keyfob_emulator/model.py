@@ -19,6 +19,9 @@ CONSUMERS_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 GRAPH_CLIENT_ID: Final = "00000003-0000-0000-c000-000000000000"
 GRAPH_URL: Final = "https://graph.microsoft.com"
+TOKEN_EXCHANGE_CLIENT_ID: Final = "fb60f99c-7a34-4190-8149-302f77469936"
+TOKEN_EXCHANGE_URL: Final = "api://AzureADTokenExchange"
+"""The resource of tokens that are credentials themselves."""
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -49,12 +52,17 @@ class Audience(str, Enum):
 
 @dataclass(frozen=True)
 class Tenant:
-    """An organisation's directory, or the one of all personal accounts."""
+    """An organisation's directory, or the one of all personal accounts.
+
+    The passwords of people in ``federated_domains``, which are ``domains`` too, are checked by the
+    organisation's own federation service and not by the token endpoint.
+    """
 
     tenant_id: str
     name: str
     domains: tuple[str, ...] = ()
     region: str = "EU"
+    federated_domains: tuple[str, ...] = ()
 
     @property
     def personal(self) -> bool:
@@ -68,7 +76,8 @@ class Account:
 
     ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the
     same password and name, and a different ``oid``. ``roles`` maps an application's client id to
-    the app roles this person was assigned.
+    the app roles this person was assigned. With ``multi_factor`` a password alone is not enough,
+    and flows without pages are refused with AADSTS50076.
     """
 
     username: str
@@ -84,6 +93,7 @@ class Account:
     enabled: bool = True
     photo: bool = True
     administrator: bool = False
+    multi_factor: bool = False
     groups: tuple[str, ...] = ()
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guest_in: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +102,11 @@ class Account:
     def personal(self) -> bool:
         """Whether this is a personal account."""
         return self.tenant_id == CONSUMERS_TENANT
+
+    @property
+    def domain(self) -> str:
+        """What stands behind the user name's ``@``."""
+        return self.username.rpartition("@")[2].lower()
 
     def object_id_in(self, tenant_id: str) -> str | None:
         """The ``oid`` of this person in a tenant, None where they are a stranger."""
@@ -116,7 +131,9 @@ class Application:
     what ``.default`` means. ``application_permissions`` are app roles of other applications that an
     administrator granted to this one (``api://orders/Orders.Read.All``). Scopes in
     ``admin_consented`` are granted for everybody. ``certificates`` are PEM texts for
-    ``private_key_jwt``.
+    ``private_key_jwt``. ``public_flows`` allows device code and password to a client without
+    credentials (``isFallbackPublicClient``). ``family`` is the id of the family of client ids it
+    belongs to: its refresh tokens serve the others of the family as well.
     """
 
     client_id: str
@@ -136,6 +153,8 @@ class Application:
     admin_consented: frozenset[str] = frozenset()
     group_claims: bool = False
     access_token_version: int = 2
+    public_flows: bool = False
+    family: str | None = None
     description: str = ""
 
     @property
@@ -220,6 +239,11 @@ class Directory:
         wanted = segment.lower()
         known = self._tenants.get(wanted)
         return known or next((t for t in self._tenants.values() if wanted in t.domains), None)
+
+    def federated(self, domain: str) -> bool:
+        """Whether the passwords of that domain are checked by a federation service."""
+        tenant = self.tenant(domain)
+        return tenant is not None and domain.lower() in tenant.federated_domains
 
     def account(self, username: str) -> Account | None:
         """The person with that user name."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from json import dumps
 from typing import Final
 
 from keyfob_emulator.client_auth import ClientAuthentication
 from keyfob_emulator.consent import Consents
+from keyfob_emulator.device_code import DeviceCodes, DeviceRequest
+from keyfob_emulator.errors import problem
 from keyfob_emulator.grants import GrantStore
 from keyfob_emulator.keys import KeyRings
 from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Tenant
@@ -30,18 +34,27 @@ class Lifetimes:
     refresh_token: int = 90 * 86400
     session: int = 86400
     interaction: int = 1800
+    device_code: int = 900
+    device_interval: float = 5
+    """How long a device must wait between two polls."""
+    refresh_in: int | None = None
+    """``refresh_in`` of token answers: when the client should get a new one already."""
 
 
 ENDPOINTS: Final = (
     "authorize",
+    "devicecode",
     "instance",
     "keys",
     "logout",
     "me",
     "metadata",
+    "mex",
     "photo",
     "token",
     "userinfo",
+    "userrealm",
+    "wstrust",
 )
 """What :meth:`Emulator.fail_next` can make fail."""
 
@@ -54,6 +67,14 @@ class Failure:
     status: int
     body: str
     retry_after: int | None
+
+
+@dataclass(frozen=True)
+class RequiredInteraction:
+    """Why a person must come to a page before there are tokens again."""
+
+    suberror: str
+    claims: str
 
 
 class Emulator:
@@ -72,13 +93,17 @@ class Emulator:
         self.clock: Callable[[], float] = clock if clock is not None else time.time
         self.lifetimes = lifetimes if lifetimes is not None else Lifetimes()
         self.include_at_hash = include_at_hash
+        self.saml_version = 1
+        """Of the assertions that the federation service issues unless asked: 1 (SAML 1.1) or 2."""
         self.keys = KeyRings(self.now)
         self.consents = Consents(self.directory)
         self.grants = GrantStore(self.now)
         self.grants.revoke_reused = revoke_reused_refresh_tokens
         self.sessions = SessionStore(self.now)
+        self.devices = DeviceCodes(self.now)
         self.client_authentication = ClientAuthentication(self.directory)
         self._failures: deque[Failure] = deque()
+        self._required: dict[str, RequiredInteraction] = {}
         self._lock = threading.Lock()
 
     def now(self) -> float:
@@ -160,6 +185,67 @@ class Emulator:
     def _keys(self, scopes: str | Iterable[str], client: Application) -> frozenset[str]:
         text = scopes if isinstance(scopes, str) else " ".join(scopes)
         return parse_scopes(text, self.directory, (GRAPH_URL,), client).keys
+
+    # Devices
+
+    def approve_device(self, user_code: str, username: str) -> None:
+        """Sign a person in for the device that shows this code, and consent to what it asks for.
+
+        :raises LookupError: no undecided device shows this code, or there is no such person.
+        """
+        account, request = self.account(username), self._device(user_code).request
+        identity = request.realm.admit(account, request.client)
+        keys = self.consents.expand(request.scopes, identity, request.client)
+        self.consents.give(identity.object_id, request.client.client_id, keys)
+        grant = request.grant(identity, int(self.now()), str(uuid.uuid4()))
+        self.devices.decide(user_code, grant)
+
+    def decline_device(self, user_code: str) -> None:
+        """Decline for the device that shows this code; LookupError when none does."""
+        self._device(user_code)
+        self.devices.decide(user_code, None)
+
+    def _device(self, user_code: str) -> DeviceRequest:
+        waiting = self.devices.find(user_code)
+        if waiting is None:
+            raise LookupError(f"no device waits with the user code {user_code!r}")
+        return waiting
+
+    # Interaction
+
+    def require_interaction(
+        self, username: str, *, suberror: str = "basic_action", claims: str | None = None
+    ) -> None:
+        """Refuse tokens in a person's name until they prove their password on a page again.
+
+        The token endpoint answers ``interaction_required`` (AADSTS50076) with this ``suberror`` and
+        these ``claims``, a JSON text that the client should repeat; None makes one up as Entra's
+        conditional access writes it.
+        """
+        account = self.account(username)
+        policy = {"essential": True, "values": [str(uuid.uuid4())]}
+        told = claims if claims is not None else dumps({"access_token": {"capolids": policy}})
+        self._required[account.object_id] = RequiredInteraction(suberror, told)
+
+    def interaction_required(self, home_object_id: str) -> bool:
+        """Whether a person must prove their password on a page first."""
+        return home_object_id in self._required
+
+    def check_interaction(self, home_object_id: str, client: Application) -> None:
+        """AADSTS50076 when a person must prove their password on a page first."""
+        required = self._required.get(home_object_id)
+        if required is not None:
+            raise problem(
+                50076,
+                error="interaction_required",
+                suberror=required.suberror,
+                more={"claims": required.claims},
+                resource=client.name,
+            )
+
+    def interaction_happened(self, home_object_id: str) -> None:
+        """A person has proved their password on a page."""
+        self._required.pop(home_object_id, None)
 
     # Failures
 

@@ -22,6 +22,7 @@ from keyfob_emulator.state import Emulator
 
 EXTENSION: Final = "keyfob_emulator"
 MICROSOFT_LOGIN: Final = "https://login.microsoftonline.com"
+FEDERATION_HOST: Final = "https://sts.northwind.example"
 _LOOPBACK_HOST: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
 _MAXIMUM_BODY: Final = 1024 * 1024
 
@@ -33,6 +34,11 @@ class Provider:
     emulator: Emulator
     base_url: str | None
     graph_url: str | None
+
+    @property
+    def federation_url(self) -> str | None:
+        """Where the federation service is: on a host of its own in the place of Microsoft's."""
+        return FEDERATION_HOST if self.base_url == MICROSOFT_LOGIN else self.base_url
 
 
 def create_app(
@@ -51,7 +57,16 @@ def create_app(
     ``graph_url`` is where Microsoft Graph is said to be: Graph's own address in the place of
     Microsoft's sign-in host, else the provider itself.
     """
-    from keyfob_emulator.views import discovery, graph, home, sign_in, sign_out, token
+    from keyfob_emulator.views import (
+        device,
+        discovery,
+        federation,
+        graph,
+        home,
+        sign_in,
+        sign_out,
+        token,
+    )
 
     if emulator is None:
         emulator = Emulator(directory, clock=clock)
@@ -74,7 +89,7 @@ def create_app(
     app.after_request(_finish)
     app.register_error_handler(ProtocolError, _json_error)
     app.register_error_handler(HTTPException, _http_error)
-    for module in (home, discovery, sign_in, token, sign_out, graph):
+    for module in (home, discovery, sign_in, device, token, federation, sign_out, graph):
         app.register_blueprint(module.blueprint)
     return app
 
@@ -105,6 +120,11 @@ def graph_urls() -> tuple[str, ...]:
     return tuple(dict.fromkeys((base, secure, GRAPH_URL)))
 
 
+def federation_url() -> str:
+    """The address of the organisations' federation service, without a slash at its end."""
+    return provider().federation_url or base_url()
+
+
 def realm(segment: str) -> Realm:
     """The realm of the path."""
     return Realm.resolve(segment, emulator().directory)
@@ -124,7 +144,8 @@ def _host_allowed() -> bool:
     """Only loopback names with this server's port: a page elsewhere must not reach it by a name of
     its own (DNS rebinding), and no token may carry a made-up issuer."""
     known = provider()
-    fixed = {urlsplit(url).netloc for url in (known.base_url, known.graph_url) if url}
+    urls = (known.base_url, known.graph_url, known.federation_url)
+    fixed = {urlsplit(url).netloc for url in urls if url}
     if request.host in fixed:
         return True
     match = _LOOPBACK_HOST.fullmatch(request.host)

@@ -19,7 +19,7 @@ from keyfob_emulator.realm import Realm
 blueprint = Blueprint("discovery", __name__)
 
 _CLAIMS = (
-    "sub iss cloud_instance_name cloud_instance_host_name cloud_graph_host_name msgraph_host aud "
+    "sub iss cloudinstance_name cloud_instance_host_name cloud_graph_host_name msgraph_host aud "
     "exp iat auth_time acr nonce preferred_username name tid ver at_hash c_hash email"
 ).split()
 
@@ -50,19 +50,21 @@ def metadata(realm: Realm, base: str, graph: str) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "userinfo_endpoint": f"{graph}/oidc/userinfo",
         "authorization_endpoint": f"{endpoints}/authorize",
+        "device_authorization_endpoint": f"{endpoints}/devicecode",
         "http_logout_supported": True,
         "frontchannel_logout_supported": True,
         "end_session_endpoint": f"{endpoints}/logout",
         "claims_supported": _CLAIMS,
         "tenant_region_scope": realm.tenant.region if realm.tenant else None,
-        "cloud_instance_name": _instance_name(base),
+        "cloudinstance_name": instance_name(base),
         "cloud_graph_host_name": urlsplit(graph).netloc,
         "msgraph_host": urlsplit(graph).netloc,
         "rbac_url": base,
     }
 
 
-def _instance_name(base: str) -> str:
+def instance_name(base: str) -> str:
+    """The name of the cloud that is reached at an address."""
     host = urlsplit(base).netloc
     return "microsoftonline.com" if host == "login.microsoftonline.com" else host
 
