@@ -8,14 +8,13 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from json import dumps
 from typing import Final
 
 from keyfob_emulator.client_auth import ClientAuthentication
 from keyfob_emulator.consent import Consents
 from keyfob_emulator.device_code import DeviceCodes, DeviceRequest
-from keyfob_emulator.errors import problem
 from keyfob_emulator.grants import GrantStore
+from keyfob_emulator.interaction import RequiredInteractions
 from keyfob_emulator.keys import KeyRings
 from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Tenant
 from keyfob_emulator.sample import sample_directory
@@ -69,14 +68,6 @@ class Failure:
     retry_after: int | None
 
 
-@dataclass(frozen=True)
-class RequiredInteraction:
-    """Why a person must come to a page before there are tokens again."""
-
-    suberror: str
-    claims: str
-
-
 class Emulator:
     """The state of one provider. Everything public here is meant to be used in tests."""
 
@@ -101,9 +92,9 @@ class Emulator:
         self.grants.revoke_reused = revoke_reused_refresh_tokens
         self.sessions = SessionStore(self.now)
         self.devices = DeviceCodes(self.now)
+        self.interactions = RequiredInteractions()
         self.client_authentication = ClientAuthentication(self.directory)
         self._failures: deque[Failure] = deque()
-        self._required: dict[str, RequiredInteraction] = {}
         self._lock = threading.Lock()
 
     def now(self) -> float:
@@ -222,30 +213,7 @@ class Emulator:
         these ``claims``, a JSON text that the client should repeat; None makes one up as Entra's
         conditional access writes it.
         """
-        account = self.account(username)
-        policy = {"essential": True, "values": [str(uuid.uuid4())]}
-        told = claims if claims is not None else dumps({"access_token": {"capolids": policy}})
-        self._required[account.object_id] = RequiredInteraction(suberror, told)
-
-    def interaction_required(self, home_object_id: str) -> bool:
-        """Whether a person must prove their password on a page first."""
-        return home_object_id in self._required
-
-    def check_interaction(self, home_object_id: str, client: Application) -> None:
-        """AADSTS50076 when a person must prove their password on a page first."""
-        required = self._required.get(home_object_id)
-        if required is not None:
-            raise problem(
-                50076,
-                error="interaction_required",
-                suberror=required.suberror,
-                more={"claims": required.claims},
-                resource=client.name,
-            )
-
-    def interaction_happened(self, home_object_id: str) -> None:
-        """A person has proved their password on a page."""
-        self._required.pop(home_object_id, None)
+        self.interactions.require(self.account(username).object_id, suberror, claims)
 
     # Failures
 

@@ -149,7 +149,7 @@ def _fresh(
 ) -> bool:
     if authenticated:
         return True
-    if state.interaction_required(sign_in.home_object_id) or "login" in request.prompt:
+    if state.interactions.pending(sign_in.home_object_id) or "login" in request.prompt:
         return False
     if request.max_age is None:
         return True
@@ -176,7 +176,7 @@ def silent(
     sign_in = session.sign_ins[account.object_id]
     if not account.enabled:
         raise problem(50057, error="interaction_required")
-    state.check_interaction(account.object_id, request.client)
+    state.interactions.check(account.object_id, request.client)
     if not _fresh(state, request, sign_in, authenticated=False):
         raise problem(50058)
     missing = state.consents.missing(request.scopes, identity, request.client)

@@ -192,7 +192,7 @@ class TokenService:
         if not account.enabled:
             raise problem(50057)
         client = self.emulator.application(grant.client_id)
-        self.emulator.check_interaction(account.object_id, client)
+        self.emulator.interactions.check(account.object_id, client)
         if wrong_tenant is not None:
             identity = self.realm.identity(account)
             if identity is None or identity.tenant.tenant_id != grant.tenant_id:

@@ -235,7 +235,7 @@ def _check_password(interaction: Interaction, password: str) -> Response:
         return _Page(interaction, told).show(now)
     interaction.session.sign_in(account.object_id, state.now())
     interaction.authenticated = True
-    state.interaction_happened(account.object_id)
+    state.interactions.happened(account.object_id)
     web.renew_session()
     return _show_after_form(interaction)
 
