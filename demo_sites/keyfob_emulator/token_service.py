@@ -39,10 +39,10 @@ from keyfob_emulator.tokens import (
 
 _URN: Final = "urn:ietf:params:oauth:grant-type:"
 JWT_BEARER: Final = f"{_URN}jwt-bearer"
-_FMI_PATH: Final = re.compile(r"[!-~]{1,1024}")
 DEVICE_CODE: Final = f"{_URN}device_code"
 SAML_1: Final = f"{_URN}saml1_1-bearer"
 SAML_2: Final = f"{_URN}saml2-bearer"
+_FMI_PATH: Final = re.compile(r"[!-~]{1,1024}")
 _SHOWN_OIDC: Final = tuple(scope for scope in OIDC_SCOPES if scope != "offline_access")
 
 
@@ -98,13 +98,9 @@ class TokenService:
         original = self.scopes(code.grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
         self.check_consent(asked, identity, client)
+        grant = _asked_again(parameters, code.grant)
         # Used up only now: a request that was refused above has not spent the code.
         self.emulator.grants.redeem_code(text, client.client_id)
-        grant = replace(
-            code.grant,
-            client_info=_wants_client_info(parameters, code.grant),
-            claims=merged(code.grant.claims, read_claims(parameters)),
-        )
         # OpenID Connect Core 3.1.3.3: what the authorization asked for is owed here, whatever the
         # scope parameter, a Microsoft extension, narrows the access token to.
         asked = replace(asked, oidc=asked.oidc | original.oidc)
@@ -173,12 +169,8 @@ class TokenService:
         asked = self.scopes(grant.scope, client)
         self.only_resource(asked)
         self.check_consent(asked, identity, client)
+        grant = _asked_again(parameters, grant)
         devices.use(text)
-        grant = replace(
-            grant,
-            client_info=_wants_client_info(parameters, grant),
-            claims=merged(grant.claims, read_claims(parameters)),
-        )
         family = self.emulator.grants.open_family(grant)
         return self.respond(identity, client, grant, asked, family)
 
@@ -368,6 +360,15 @@ def _check_verifier(verifier: str | None, code: Code) -> None:
     digest = hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()
     if not hmac.compare_digest(base64url(digest), code.code_challenge):
         raise problem(501481)
+
+
+def _asked_again(parameters: Parameters, grant: Grant) -> Grant:
+    """The grant with what the token request asks for beside it."""
+    return replace(
+        grant,
+        client_info=_wants_client_info(parameters, grant),
+        claims=merged(grant.claims, read_claims(parameters)),
+    )
 
 
 def _wants_client_info(parameters: Parameters, grant: Grant) -> bool:

@@ -77,6 +77,7 @@ def test_a_device_gets_two_codes_and_a_message_for_people(device: Client) -> Non
         ({"client_id": "nobody"}, "unauthorized_client", 700016),
         ({"scope": None}, "invalid_request", 900144),
         ({"scope": "Nothing.Read"}, "invalid_client", 650053),
+        ({"scope": "User.Read api://orders/Orders.Read"}, "invalid_request", 28000),
         ({"claims": "{"}, "invalid_request", 9002313),
     ],
 )

@@ -140,6 +140,12 @@ def test_claims_of_the_token_request_add_to_those_of_the_authorization(client: C
     assert (claims["acrs"], claims["xms_cc"]) == (["c1"], ["b"])
 
 
+def test_malformed_claims_do_not_spend_a_code(client: Client) -> None:
+    code = client.sign_in()["code"]
+    check(client.redeem(code, claims="{"), 400, "invalid_request", 9002313)
+    assert client.redeem(code).status_code == 200
+
+
 @pytest.mark.parametrize(
     "asked",
     [None, "c1", {}, {"value": 1}, {"values": "c1"}, {"values": [1, None]}, {"value": ""}],

@@ -35,6 +35,10 @@ def devicecode(tenant: str) -> Response:
     realm = web.realm(tenant)
     client = find_client(parameters, state.directory, realm)
     scopes = parse_scopes(parameters.require("scope"), state.directory, web.graph_urls(), client)
+    if len(scopes.resources) > 1:
+        # A poll cannot say which of them it is for: better now than after somebody signed in.
+        names = ", ".join(entry.resource.name for entry in scopes.resources)
+        raise problem(28000, scope=scopes.text, resources=names)
     user_code = state.devices.new_user_code()
     asked = AuthorizationRequest(
         realm=realm,
