@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from keyfob_emulator.clouds import regional_origin
-    from keyfob_emulator.federation import ExternalIssuer, service_account, workload_environment
     from keyfob_emulator.managed_identity import (
         HostEnvironment,
         Machine,
@@ -38,6 +37,11 @@ if TYPE_CHECKING:
     from keyfob_emulator.server import EmulatorServer, PortTaken
     from keyfob_emulator.state import Emulator, Lifetimes
     from keyfob_emulator.web import create_app
+    from keyfob_emulator.workload_identity import (
+        ExternalIssuer,
+        service_account,
+        workload_environment,
+    )
 
 __all__ = [
     "CONSUMERS_TENANT",
@@ -74,7 +78,7 @@ _HOMES = {
     **dict.fromkeys(__all__, "model"),
     "Emulator": "state",
     "EmulatorServer": "server",
-    "ExternalIssuer": "federation",
+    "ExternalIssuer": "workload_identity",
     "HostEnvironment": "managed_identity",
     "Lifetimes": "state",
     "Machine": "managed_identity",
@@ -84,8 +88,8 @@ _HOMES = {
     "create_app": "web",
     "regional_origin": "clouds",
     "sample_directory": "sample",
-    "service_account": "federation",
-    "workload_environment": "federation",
+    "service_account": "workload_identity",
+    "workload_environment": "workload_identity",
 }
 
 

@@ -87,6 +87,11 @@ class Authority:
         return f"http://{urlsplit(self.address).netloc}/adfs/services/trust"
 
     @property
+    def cloud_name(self) -> str:
+        """``cloud_instance_name``: the host's name where it is no cloud's."""
+        return self.cloud.name if self.cloud else urlsplit(self.home).netloc
+
+    @property
     def policy(self) -> str | None:
         """The user flow in addresses and claims: in small letters, as B2C writes it."""
         return self.flow.name.lower() if self.flow else None

@@ -6,8 +6,6 @@ Their identifiers are the public ones of "Verify first-party Microsoft applicati
 from __future__ import annotations
 
 from keyfob_emulator.model import (
-    TOKEN_EXCHANGE_CLIENT_ID,
-    TOKEN_EXCHANGE_URL,
     Application,
     Audience,
     Scope,
@@ -15,12 +13,10 @@ from keyfob_emulator.model import (
 
 
 def azure_resources(tenant_id: str) -> tuple[Application, ...]:
-    """Resource Manager, Key Vault, Storage, and the one whose tokens are credentials."""
+    """Resource Manager, Key Vault and Storage."""
     person = Scope("user_impersonation", "Act as you", "Do what you may do.")
 
-    def resource(
-        client_id: str, name: str, *uris: str, version: int = 1, scopes: tuple[Scope, ...] = ()
-    ) -> Application:
+    def resource(client_id: str, name: str, *uris: str, scopes: tuple[Scope, ...]) -> Application:
         return Application(
             client_id,
             name,
@@ -28,7 +24,7 @@ def azure_resources(tenant_id: str) -> tuple[Application, ...]:
             audience=Audience.MULTIPLE_TENANTS,
             identifier_uris=uris,
             scopes=scopes,
-            access_token_version=version,
+            access_token_version=1,
         )
 
     return (
@@ -50,8 +46,5 @@ def azure_resources(tenant_id: str) -> tuple[Application, ...]:
             "Azure Storage",
             "https://storage.azure.com",
             scopes=(person,),
-        ),
-        resource(
-            TOKEN_EXCHANGE_CLIENT_ID, "Azure AD Token Exchange", TOKEN_EXCHANGE_URL, version=2
         ),
     )

@@ -33,7 +33,7 @@ from keyfob_emulator.model import (
 )
 
 if TYPE_CHECKING:
-    from keyfob_emulator.federation import ExternalIssuer
+    from keyfob_emulator.workload_identity import ExternalIssuer
 
 _ALGORITHMS: Final = ["RS256", "PS256"]
 _SKEW: Final = 300

@@ -19,11 +19,11 @@ from keyfob_emulator.client_assertion import (
     unverified_claims,
 )
 from keyfob_emulator.errors import problem
-from keyfob_emulator.federation import ExternalIssuer
 from keyfob_emulator.keys import KeyRings
 from keyfob_emulator.model import Application, Directory
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
+from keyfob_emulator.workload_identity import ExternalIssuer
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -97,6 +97,12 @@ class ClientAuthentication:
             check_federated_assertion(client, assertion, self.issuers, self._keys, now)
         else:
             check_own_assertion(client, assertion, audiences, now)
+
+
+def require_public_flows(client: Application) -> None:
+    """AADSTS7000218 for a client without credentials that is not allowed to do without."""
+    if client.public and not client.public_flows:
+        raise problem(7000218)
 
 
 def _basic(authorization: str | None) -> tuple[str, str] | None:

@@ -27,7 +27,7 @@ from keyfob_emulator.authorities import B2C_SUFFIXES, EXTERNAL_ID_SUFFIX
 from keyfob_emulator.clouds import CLOUDS
 from keyfob_emulator.model import Directory, TenantKind
 from keyfob_emulator.state import Emulator
-from keyfob_emulator.web import MICROSOFT_LOGIN, create_app
+from keyfob_emulator.web import FEDERATION_HOST, MICROSOFT_LOGIN, create_app
 
 # Headers the environment sets itself.
 _FRAMING: Final = frozenset({"content-length", "host", "transfer-encoding"})
@@ -54,8 +54,8 @@ class EmulatorAdapter(BaseAdapter):
 
     ``base_url`` is the address the provider believes to be at, ``origins`` are further ones. In the
     place of ``login.microsoftonline.com`` it also stands for every alias, sovereign cloud and
-    Graph, and for the hosts of the directory's customer tenants. Mount the adapter at
-    :attr:`urls`, or call :func:`mount`.
+    Graph, for the hosts of the directory's customer tenants, and for the federation service. Mount
+    the adapter at :attr:`urls`, or call :func:`mount`.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class EmulatorAdapter(BaseAdapter):
         if base_url == MICROSOFT_LOGIN:
             places.update(origin for cloud in CLOUDS for origin in cloud.origins)
             places.update(_customer_origins(self.emulator.directory))
+            places.add(FEDERATION_HOST)
         self.urls = tuple(sorted(places))
         """Every address it answers at."""
         self.app: Flask = create_app(self.emulator, base_url=base_url, origins=places)

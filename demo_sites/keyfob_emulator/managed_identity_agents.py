@@ -209,7 +209,9 @@ class Agents:
         target = self._target(resource)
         minting, tenant_id = self._minting()
         client = Application(identity.client_id, identity.name, tenant_id)
-        claims = app_token_claims(minting, client, tenant_id, target, [])
+        claims = app_token_claims(
+            minting, client, tenant_id, target=target, roles=[], asked={}, fmi_path=None
+        )
         strength = "azpacr" if "azpacr" in claims else "appidacr"
         claims |= {
             "oid": identity.object_id,
@@ -242,10 +244,7 @@ class Agents:
             auth_time=minting.now,
             sid=str(uuid.uuid4()),
         )
-        lifetime = self.emulator.lifetimes.access_token
-        claims = access_token_claims(
-            minting, identity, client, grant, target=target, names=scopes, lifetime=lifetime
-        )
+        claims = access_token_claims(minting, identity, client, grant, target=target, names=scopes)
         token = self.emulator.keys.sign(claims, tenant_id)
         return Issued(token, minting.now, claims["exp"], resource)
 

@@ -73,7 +73,11 @@ class UserFlow:
 
 @dataclass(frozen=True)
 class Tenant:
-    """An organisation's directory, or the one of all personal accounts."""
+    """An organisation's directory, or the one of all personal accounts.
+
+    The passwords of people in ``federated_domains``, which are ``domains`` too, are checked by the
+    organisation's own federation service and not by the token endpoint.
+    """
 
     tenant_id: str
     name: str
@@ -81,6 +85,7 @@ class Tenant:
     region: str = "EU"
     kind: TenantKind = TenantKind.WORKFORCE
     user_flows: tuple[UserFlow, ...] = ()
+    federated_domains: tuple[str, ...] = ()
 
     @property
     def personal(self) -> bool:
@@ -110,7 +115,8 @@ class Account:
 
     ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the
     same password and name, and a different ``oid``. ``roles`` maps an application's client id to
-    the app roles this person was assigned.
+    the app roles this person was assigned. With ``multi_factor`` a password alone is not enough,
+    and flows without pages are refused with AADSTS50076.
     """
 
     username: str
@@ -126,6 +132,7 @@ class Account:
     enabled: bool = True
     photo: bool = True
     administrator: bool = False
+    multi_factor: bool = False
     groups: tuple[str, ...] = ()
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guest_in: Mapping[str, str] = field(default_factory=dict)
@@ -134,6 +141,11 @@ class Account:
     def personal(self) -> bool:
         """Whether this is a personal account."""
         return self.tenant_id == CONSUMERS_TENANT
+
+    @property
+    def domain(self) -> str:
+        """What stands behind the user name's ``@``."""
+        return self.username.rpartition("@")[2].lower()
 
     def object_id_in(self, tenant_id: str) -> str | None:
         """The ``oid`` of this person in a tenant, None where they are a stranger."""
@@ -182,7 +194,9 @@ class Application:
     administrator granted to this one (``api://orders/Orders.Read.All``). Scopes in
     ``admin_consented`` are granted for everybody. ``certificates`` are PEM texts for
     ``private_key_jwt``. ``trusted_subjects`` lets certificates that an authority issued do as well,
-    ``federated_credentials`` tokens of other issuers.
+    ``federated_credentials`` tokens of other issuers. ``public_flows`` allows device code and
+    password to a client without credentials (``isFallbackPublicClient``). ``family`` is the id of
+    the family of client ids it belongs to: its refresh tokens serve the others of the family too.
     """
 
     client_id: str
@@ -204,6 +218,8 @@ class Application:
     access_token_version: int = 2
     federated_credentials: tuple[FederatedCredential, ...] = ()
     trusted_subjects: tuple[TrustedSubject, ...] = ()
+    public_flows: bool = False
+    family: str | None = None
     description: str = ""
 
     @property
@@ -297,6 +313,11 @@ class Directory:
         if tenant is not None and tenant.kind is TenantKind.B2C:
             return tenant.authority_path
         return application.default_segment
+
+    def federated(self, domain: str) -> bool:
+        """Whether the passwords of that domain are checked by a federation service."""
+        tenant = self.tenant(domain)
+        return tenant is not None and domain.lower() in tenant.federated_domains
 
     def account(self, username: str) -> Account | None:
         """The person with that user name."""

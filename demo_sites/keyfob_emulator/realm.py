@@ -7,7 +7,7 @@ work and school accounts, ``consumers`` personal ones, and a GUID or a domain na
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from keyfob_emulator.authorities import Authority
 from keyfob_emulator.consent import Identity
@@ -87,7 +87,7 @@ class Realm:
 
     def check_application(self, application: Application) -> None:
         """Refuse an application that does not serve this realm, with Entra's reasons."""
-        facts = {"client_id": application.client_id, "name": application.name}
+        facts: dict[str, Any] = {"client_id": application.client_id, "name": application.name}
         if self.personal and not self.organisations:
             if not application.audience.personal:
                 raise problem(9002346, **facts)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 EXTENSION: Final = "keyfob_emulator"
 AUTHORITY: Final = "keyfob_emulator.authority"
 MICROSOFT_LOGIN: Final = "https://login.microsoftonline.com"
+FEDERATION_HOST: Final = "https://sts.northwind.example"
 _LOOPBACK_HOST: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
 _MAXIMUM_BODY: Final = 1024 * 1024
 
@@ -58,8 +59,13 @@ class Provider:
     @property
     def hosts(self) -> frozenset[str]:
         """The host names it answers to besides the loopback ones."""
-        urls = {*self.origins, self.base_url or "", self.graph_url or ""}
+        urls = {*self.origins, self.base_url, self.graph_url, self.federation_url}
         return frozenset(urlsplit(url).netloc for url in urls if url)
+
+    @property
+    def federation_url(self) -> str | None:
+        """Where the federation service is: on a host of its own in the place of Microsoft's."""
+        return FEDERATION_HOST if self.base_url == MICROSOFT_LOGIN else self.base_url
 
 
 def create_app(
@@ -81,7 +87,9 @@ def create_app(
     in the place of (``https://login.microsoftonline.us``), each an authority of its own.
     """
     from keyfob_emulator.views import (
+        device,
         discovery,
+        federation,
         graph,
         home,
         managed_identity,
@@ -112,7 +120,18 @@ def create_app(
     app.after_request(_finish)
     app.register_error_handler(ProtocolError, _json_error)
     app.register_error_handler(HTTPException, _http_error)
-    for module in (home, discovery, sign_in, token, sign_out, graph, managed_identity):
+    modules = (
+        home,
+        discovery,
+        sign_in,
+        device,
+        token,
+        federation,
+        sign_out,
+        graph,
+        managed_identity,
+    )
+    for module in modules:
         app.register_blueprint(module.blueprint)
     return app
 
@@ -178,6 +197,11 @@ def graph_urls() -> tuple[str, ...]:
     # msgraph_host carries no scheme, and clients usually put https:// before it.
     secure = "https://" + urlsplit(base).netloc
     return tuple(dict.fromkeys((base, secure, GRAPH_URL)))
+
+
+def federation_url() -> str:
+    """The address of the organisations' federation service, without a slash at its end."""
+    return provider().federation_url or base_url()
 
 
 def realm(segment: str) -> Realm:

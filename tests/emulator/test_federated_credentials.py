@@ -29,10 +29,10 @@ from keyfob_emulator import (
     service_account,
     workload_environment,
 )
-from keyfob_emulator.federation import WORKLOAD_VARIABLES
 from keyfob_emulator.in_process import mount
 from keyfob_emulator.managed_identity import IMDS_ORIGIN, USER_ASSIGNED
 from keyfob_emulator.sample import CONTOSO, NIGHTLY_JOB
+from keyfob_emulator.workload_identity import WORKLOAD_VARIABLES
 
 AUTHORITY = f"https://login.microsoftonline.com/{CONTOSO}"
 CLUSTER = "https://oidc.cluster.example/"

@@ -51,6 +51,7 @@ def metadata(realm: Realm, graph: str) -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "userinfo_endpoint": f"{graph}/oidc/userinfo",
         "authorization_endpoint": authority.endpoint("authorize", tenant),
+        "device_authorization_endpoint": authority.endpoint("devicecode", tenant),
         "http_logout_supported": True,
         "frontchannel_logout_supported": True,
         "end_session_endpoint": authority.endpoint("logout", tenant),
@@ -63,7 +64,7 @@ def metadata(realm: Realm, graph: str) -> dict[str, Any]:
 def _cloud_members(authority: Authority, graph: str) -> dict[str, str]:
     cloud, host = authority.cloud, urlsplit(graph).netloc
     return {
-        "cloud_instance_name": cloud.name if cloud else urlsplit(authority.home).netloc,
+        "cloud_instance_name": authority.cloud_name,
         "cloud_graph_host_name": cloud.directory_host if cloud else host,
         "msgraph_host": host,
         "rbac_url": authority.home,
