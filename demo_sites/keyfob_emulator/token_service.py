@@ -53,7 +53,6 @@ class TokenService:
 
     emulator: Emulator
     realm: Realm
-    base_url: str
     graph_urls: tuple[str, ...]
     ssh_key: ssh_cert.SshKey | None = None
     """The key of a request for an SSH certificate."""
@@ -266,6 +265,7 @@ class TokenService:
             sid=sid or str(uuid.uuid4()),
             client_info=parameters.get("client_info") == "1",
             claims=read_claims(parameters),
+            policy=self.realm.authority.policy,
         )
 
     def respond_to(

@@ -22,6 +22,9 @@ from keyfob_emulator.sample import (
     FLASK_SITE_SECRET,
     NIGHTLY_JOB,
     NIGHTLY_JOB_SECRET,
+    ORDERS_API,
+    ORDERS_API_SECRET,
+    PASSWORD,
 )
 from support.msal_sign_in import sign_in
 
@@ -120,6 +123,19 @@ def test_a_person_signs_in_at_adfs_with_msal(session: requests.Session) -> None:
     headers = {"Authorization": f"Bearer {silent['access_token']}"}
     userinfo = session.get(document["userinfo_endpoint"], headers=headers)
     assert userinfo.json() == {"sub": access["sub"]}
+
+
+def test_a_password_is_enough_at_adfs_without_asking_for_a_realm(
+    session: requests.Session,
+) -> None:
+    asked: list[str] = []
+    session.hooks["response"].append(lambda r, **_: asked.append(r.url))
+    app = msal.ConfidentialClientApplication(
+        ORDERS_API, ORDERS_API_SECRET, authority=f"{ADFS}/adfs", http_client=session
+    )
+    result = app.acquire_token_by_username_password(ADA, PASSWORD, ["User.Read"])
+    assert result["id_token_claims"]["upn"] == ADA
+    assert not [url for url in asked if "userrealm" in url]
 
 
 @pytest.mark.parametrize("value", [None, "Bearer x", "Basic x"])

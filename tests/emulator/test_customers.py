@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet
 
 from keyfob_emulator import Emulator, EmulatorServer
 from keyfob_emulator.in_process import mount
+from keyfob_emulator.sample import PASSWORD
 from keyfob_emulator.sample_customers import (
     B2C_DOMAIN,
     B2C_TENANT,
@@ -332,3 +333,20 @@ def test_a_customer_signs_out_where_they_signed_in(session: requests.Session) ->
         document["end_session_endpoint"], params=parameters, allow_redirects=False
     )
     assert (response.status_code, response.headers["Location"]) == (302, back)
+
+
+def test_a_password_is_enough_in_a_user_flow(session: requests.Session) -> None:
+    app = shop(session, f"{B2C}/{B2C_DOMAIN}/{FLOW}", instance_discovery=False)
+    answer = session.post(
+        app.authority.token_endpoint,
+        data={
+            "grant_type": "password",
+            "client_id": SHOP,
+            "client_secret": SHOP_SECRET,
+            "username": ELISA,
+            "password": PASSWORD,
+            "scope": f"openid {BASKET}",
+        },
+    ).json()
+    assert answer["scope"] == BASKET
+    assert answer["expires_on"] > answer["not_before"]

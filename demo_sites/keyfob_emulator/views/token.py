@@ -25,7 +25,6 @@ def token(tenant: str) -> Response:
     service = TokenService(
         state,
         realm,
-        web.base_url(),
         web.graph_urls(),
         ssh_cert.read_key(parameters),
     )
