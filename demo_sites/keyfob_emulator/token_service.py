@@ -198,6 +198,7 @@ class TokenService:
             raise
 
     def scopes(self, text: str, client: Application) -> RequestedScopes:
+        """A ``scope`` parameter, read."""
         return parse_scopes(text, self.emulator.directory, self.graph_urls, client)
 
     def _scopes_asked(
@@ -224,6 +225,7 @@ class TokenService:
     def check_consent(
         self, asked: RequestedScopes, identity: Identity, client: Application
     ) -> None:
+        """AADSTS65001 for permissions that neither the person nor an administrator agreed to."""
         missing = self.emulator.consents.missing(asked, identity, client)
         if missing:
             words = ", ".join(sorted(missing))
@@ -236,6 +238,7 @@ class TokenService:
             )
 
     def minting(self) -> Minting:
+        """The circumstances of this moment."""
         lifetimes = self.emulator.lifetimes
         return Minting(
             self.base_url,
@@ -303,6 +306,7 @@ class TokenService:
         asked: RequestedScopes,
         family: str,
     ) -> dict[str, Any]:
+        """A token response for a person (RFC 6749 section 5.1, OpenID Connect Core 3.1.3.3)."""
         minting, keys = self.minting(), self.emulator.keys
         target = self.only_resource(asked)
         names, shown = self._granted(target, identity, client, asked)
