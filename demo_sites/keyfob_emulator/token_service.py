@@ -200,6 +200,7 @@ class TokenService:
             raise
 
     def scopes(self, text: str, client: Application) -> RequestedScopes:
+        """A ``scope`` parameter, read."""
         return parse_scopes(text, self.emulator.directory, self.graph_urls, client)
 
     def _scopes_asked(
@@ -226,6 +227,7 @@ class TokenService:
     def check_consent(
         self, asked: RequestedScopes, identity: Identity, client: Application
     ) -> None:
+        """AADSTS65001 for permissions that neither the person nor an administrator agreed to."""
         missing = self.emulator.consents.missing(asked, identity, client)
         if missing:
             words = ", ".join(sorted(missing))
@@ -238,6 +240,7 @@ class TokenService:
             )
 
     def minting(self) -> Minting:
+        """The circumstances of this moment."""
         lifetimes = self.emulator.lifetimes
         return Minting(
             self.realm.authority,
@@ -306,6 +309,7 @@ class TokenService:
         asked: RequestedScopes,
         family: str,
     ) -> dict[str, Any]:
+        """A token response for a person (RFC 6749 section 5.1, OpenID Connect Core 3.1.3.3)."""
         minting, keys = self.minting(), self.emulator.keys
         target = self.only_resource(asked)
         names, shown = self._granted(target, identity, client, asked)

@@ -37,25 +37,32 @@ def post(server: EmulatorServer, name: str, **data: str) -> dict[str, Any]:
 
 
 def press(page: Page, *keys: str) -> None:
-    """Press keys, the last of which leads to the next page."""
+    """Press keys, the last of which leads to the next page, once the page has its focus."""
+    page.locator(":focus").wait_for()
     for key in keys[:-1]:
         page.keyboard.press(key)
     with page.expect_navigation():
         page.keyboard.press(keys[-1])
 
 
+def write(page: Page, text: str) -> None:
+    """Type into the field that has the focus, as soon as it has it."""
+    page.locator("input:focus").wait_for()
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)
+
+
 def test_a_person_lets_a_device_sign_in(server: EmulatorServer, plain_page: Page) -> None:
     page = plain_page
     flow = post(server, "devicecode", scope="openid profile User.Read")
     page.goto(flow["verification_uri"])
-    page.keyboard.type("not a code")
+    write(page, "not a code")
     press(page, "Enter")
     assert page.get_by_role("alert").is_visible()
-    page.keyboard.press("Control+A")
-    page.keyboard.type(flow["user_code"].lower())
+    write(page, flow["user_code"].lower())
     press(page, "Enter")
     press(page, "Enter")  # The first account has the focus.
-    page.keyboard.type(PASSWORD)
+    write(page, PASSWORD)
     press(page, "Enter")
     assert page.get_by_role("heading").inner_text().startswith("Are you trying to sign in")
     press(page, "Enter")
@@ -72,7 +79,7 @@ def test_a_person_stops_at_the_question(server: EmulatorServer, plain_page: Page
     page.goto(f"{flow['verification_uri']}?otc={flow['user_code']}")
     press(page, "Enter")
     press(page, "Enter")
-    page.keyboard.type(PASSWORD)
+    write(page, PASSWORD)
     press(page, "Enter")
     press(page, "Tab", "Enter")  # From Continue to Cancel.
     assert page.title().startswith("Cancelled")
