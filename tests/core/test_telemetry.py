@@ -105,12 +105,14 @@ def test_an_aging_token_is_a_reason_too(entra: Provider) -> None:
 
 
 def test_a_failure_is_told_with_its_correlation_id(entra: Provider) -> None:
-    app = application(entra)
+    clock = Clock()
+    app = application(entra, clock=clock)
     account = signed_in(app, ["User.Read"])
     entra.raw["token"] = lambda _: Reply(400, {}, b'{"error": "invalid_grant"}')
     app.acquire_token_silent(["User.Read"], account, force_refresh=True)
     failed = entra.requests_to("token")[-1].headers["client-request-id"]
     entra.raw.clear()
+    clock.offset = 61  # a refusal is not asked for again, word for word, for a minute
     app.acquire_token_silent(["User.Read"], account, force_refresh=True)
     app.close()
     assert told(entra)[-1] == ("4|84,1|", f"4|0|84,{failed}|invalid_grant|")
