@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         ConfidentialClientApplication,
         PublicClientApplication,
     )
+    from keyfob.applications.auto_refresher import AutoRefresher
     from keyfob.cache import SerializableTokenCache, TokenCache
     from keyfob.errors import IdTokenError, KeyfobError
 
 __all__ = [
+    "AutoRefresher",
     "ClientApplication",
     "ConfidentialClientApplication",
     "IdTokenError",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AutoRefresher": "keyfob.applications.auto_refresher",
     "ClientApplication": "keyfob.applications",
     "ConfidentialClientApplication": "keyfob.applications",
     "IdTokenError": "keyfob.errors",

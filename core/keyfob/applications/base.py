@@ -9,13 +9,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from keyfob.applications import arguments
+from keyfob.applications.credentials import credentials_of
 from keyfob.cache import TokenCache
 from keyfob.errors import ConfigurationError, MissingKeyError
 from keyfob.flows.client import Client, Extra
-from keyfob.flows.credentials import Credential, SecretCredential
 from keyfob.flows.provider import Provider
 from keyfob.protocol.authority import Authority
-from keyfob.protocol.client_auth import ClientSecret
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import Account
@@ -66,7 +65,12 @@ class Application:
             client_id=checked,
             provider=Provider(arguments.checked_authority(authority, oidc_authority)),
             cache=TokenCache() if token_cache is None else token_cache,
-            credentials=_credentials(checked, client_credential),
+            credentials=credentials_of(
+                checked,
+                client_credential,
+                client_claims=client_claims,
+                random_bytes=random_bytes,
+            ),
             capabilities=arguments.names(client_capabilities, "client_capabilities"),
             leeway=leeway,
             allowed_tenants=allowed_tenants,
@@ -141,15 +145,3 @@ class Application:
         if not extra.data and not extra.params:
             return self._client
         return dataclasses.replace(self._client, extra=extra)
-
-
-def _credentials(client_id: str, credential: object) -> tuple[Credential, ...]:
-    if credential is None or credential == "":
-        return ()
-    if not isinstance(credential, str):
-        raise ConfigurationError(
-            "client_credential must be a secret, as text; certificates and assertions are not in "
-            "this version",
-            setting="CLIENT_CREDENTIAL",
-        )
-    return (SecretCredential(ClientSecret(client_id, credential)),)
