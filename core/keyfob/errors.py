@@ -20,6 +20,8 @@
     │   ├── AuthorizationResponseError         what arrived at the redirect URI
     │   │   └── StateMismatchError
     │   ├── TokenResponseError                 the token endpoint's answer
+    │   │   └── NotJsonError (JSONDecodeError) one that is not even JSON
+    │   ├── FederationError (RuntimeError)     a federated domain's server, or its answer
     │   └── UserInfoError                      the userinfo endpoint's answer
     ├── IdTokenError (RuntimeError)            an ID token that proves nothing
     │   ├── NonceMismatchError (ValueError)    one of another sign-in attempt, in MSAL's older verb
@@ -53,6 +55,7 @@ __all__ = [
     "CredentialError",
     "CredentialFileError",
     "DownstreamError",
+    "FederationError",
     "IdTokenError",
     "InteractionRequired",
     "KeySetError",
@@ -60,6 +63,7 @@ __all__ = [
     "MetadataError",
     "MissingKeyError",
     "NonceMismatchError",
+    "NotJsonError",
     "PassphraseError",
     "ProtocolError",
     "ProviderUnavailable",
@@ -274,6 +278,27 @@ class TokenResponseError(ProtocolError):
     code = "token_response"
 
 
+class NotJsonError(TokenResponseError, json.JSONDecodeError):
+    """The token endpoint's answer is no JSON: a proxy's page, perhaps, or one that breaks off.
+
+    MSAL raises `json.JSONDecodeError` here, which carries the whole answer. This one's ``doc`` is
+    always "", and its ``pos``, ``lineno`` and ``colno`` are 0.
+    """
+
+    code = "not_json"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        _without_document(self, message)
+        if code is not None:
+            self.code = code
+
+
+class FederationError(ProtocolError, RuntimeError):
+    """The server that checks a federated domain's passwords refused, or cannot be understood."""
+
+    code = "federation"
+
+
 class UserInfoError(ProtocolError):
     """The userinfo endpoint's answer cannot be used (OpenID Connect Core §5.3.4)."""
 
@@ -355,15 +380,20 @@ class TokenCacheError(KeyfobError, json.JSONDecodeError):
         colno: int = 0,
         code: str | None = None,
     ) -> None:
-        # Past JSONDecodeError's own constructor, which wants the document.
-        ValueError.__init__(self, message)
+        _without_document(self, message)
         if code is not None:
             self.code = code
-        self.msg = message
-        self.doc = ""
         self.pos = pos
         self.lineno = lineno
         self.colno = colno
+
+
+def _without_document(error: json.JSONDecodeError, message: str) -> None:
+    """What JSONDecodeError's own constructor does, which wants the document."""
+    ValueError.__init__(error, message)
+    error.msg = message
+    error.doc = ""
+    error.pos = error.lineno = error.colno = 0
 
 
 class StoreError(KeyfobError):

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from keyfob import errors
+from keyfob import errors, exceptions
 from keyfob.errors import KeyfobError
 
 CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass)
@@ -45,10 +45,20 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
     ("kind", "builtin"),
     [
         (errors.ConfigurationError, ValueError),
+        (errors.MissingKeyError, KeyError),
+        (errors.MissingKeyError, ValueError),
+        (errors.ScopesError, AssertionError),
+        (errors.ScopesError, ValueError),
+        (errors.BrokerNotSupported, ImportError),
+        (errors.BrokerNotSupported, ValueError),
         (errors.TransportError, OSError),
         (errors.ProtocolError, ValueError),
         (errors.StateMismatchError, ValueError),
+        (errors.NotJsonError, json.JSONDecodeError),
+        (errors.FederationError, RuntimeError),
+        (errors.FederationError, ValueError),
         (errors.IdTokenError, RuntimeError),
+        (errors.NonceMismatchError, ValueError),
         (errors.SubjectChangedError, errors.IdTokenError),
         (errors.TokenCacheError, json.JSONDecodeError),
         (errors.DownstreamError, ValueError),
@@ -56,6 +66,11 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
 )
 def test_what_msal_raises_there_still_catches_it(kind: type, builtin: type) -> None:
     assert issubclass(kind, builtin)
+
+
+def test_msals_own_names_are_in_the_tree() -> None:
+    assert issubclass(exceptions.MsalServiceError, exceptions.MsalError)
+    assert exceptions.MsalServiceError is errors.ProviderUnavailable
 
 
 def test_only_what_may_pass_is_worth_another_try() -> None:

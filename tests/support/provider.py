@@ -149,7 +149,7 @@ class Provider:
     :param announced_algs: in the metadata; by default RS256 and `signing_alg`.
     :param jwk_members: which of use, alg, kid (and in Entra mode issuer) the published keys have.
     :param extra_keys: unrelated keys that stand in the key set before the right one.
-    :param auth_methods: how the client may authenticate; enforced.
+    :param auth_methods: how the client may authenticate; enforced. With `none` it may do without.
     :param list_auth_methods: whether the metadata says so; basic is the default where not.
     :param scopes_supported: in the metadata; None leaves it out. `offline_access` is refused
         with ``invalid_scope`` where it is not in there (never in Entra mode).
@@ -157,6 +157,7 @@ class Provider:
     :param audience: the ID token's `aud`; by default the client id as a string.
     :param refresh_tokens: hand them out where `offline_access` was granted.
     :param rotate_refresh_tokens: a refresh gives a new one and ends the old one.
+    :param direct_grants: grant types that give a token for `person` at once, whatever they bring.
     :param narrow_scopes: which of the scopes that were asked for are granted.
     :param send_scope: whether token answers name the scope.
     :param raw: by endpoint (discovery, authorize, token, keys, userinfo, end_session, api,
@@ -199,6 +200,7 @@ class Provider:
     refresh_tokens: bool = True
     rotate_refresh_tokens: bool = True
     refresh_with_id_token: bool = True
+    direct_grants: Collection[str] = ()
     narrow_scopes: Callable[[list[str]], list[str]] | None = None
     send_scope: bool = True
     callback_iss: bool = False
@@ -438,6 +440,8 @@ class Provider:
         if path == "/oidc/userinfo":
             return "userinfo", ""
         tenant, slash, rest = path[1:].partition("/")
+        if rest.startswith("userrealm/"):
+            return "userrealm", tenant
         for endpoint, suffix in _ENTRA_ENDPOINTS.items():
             if slash + rest == suffix:
                 return endpoint, tenant
@@ -595,6 +599,8 @@ class Provider:
                     document = self._redeem_refresh_token(request.form)
                 elif grant_type == "client_credentials":
                     document = self._client_credentials(request.form)
+                elif grant_type in self.direct_grants:
+                    document = self._direct(request.form)
                 else:
                     raise _OAuthError("unsupported_grant_type", f"No grant type {grant_type}.")
         except _OAuthError as error:
@@ -617,9 +623,11 @@ class Provider:
             if request.form.get("client_id", client) != client:
                 raise _OAuthError("invalid_client", "Two client ids.", 401)
         else:
-            method = "client_secret_post"
+            method = "client_secret_post" if "client_secret" in request.form else "none"
             client = request.form.get("client_id", "")
-            secret = request.form.get("client_secret", "")
+            secret = request.form.get(
+                "client_secret", "" if method == "client_secret_post" else self.client_secret
+            )
         if (
             method not in self.auth_methods
             or client != self.client_id
@@ -668,6 +676,18 @@ class Provider:
             document["client_info"] = b64(dumps(info))
         if self.mutate_refresh_response:
             self.mutate_refresh_response(document)
+        return document
+
+    def _direct(self, form: dict[str, str]) -> Json:
+        grant = Grant(self.person, form.get("scope", "").split(), auth_time=int(self.now()))
+        document = self.token_response(grant, grant.scopes)
+        if self.refresh_tokens and "offline_access" in grant.scopes:
+            document["refresh_token"] = self._new_refresh_token(grant)
+        if "client_info" in form and self.entra:
+            info = {"uid": grant.person.oid, "utid": grant.person.tid}
+            document["client_info"] = b64(dumps(info))
+        if self.mutate_token_response:
+            self.mutate_token_response(document)
         return document
 
     def _client_credentials(self, form: dict[str, str]) -> Json:

@@ -13,6 +13,7 @@ from keyfob.applications.arguments import (
 )
 from keyfob.applications.base import Application
 from keyfob.flows import Flow, auth_code, need, silent
+from keyfob.flows import password as password_flow
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.results import TokenResult
 from keyfob.transport import (
@@ -316,6 +317,37 @@ class ClientApplication(Application):
             nonce=nonce,
             claims_challenge=claims_challenge,
             forwarded_claims=forwarded_client_claims,
+        )
+        return self._token(flow, rest)
+
+    def acquire_token_by_username_password(
+        self,
+        username: str,
+        password: str,
+        scopes: Collection[str],
+        claims_challenge: str | None = None,
+        auth_scheme: object = None,
+        **options: Any,
+    ) -> TokenResult:
+        """A person's token by their password (RFC 6749 §4.3). Keep away from it: the application
+        sees the password, and there is no second factor (RFC 9700 §2.4). At Microsoft also for
+        people of federated domains, whose own server is then asked.
+
+        :param username: as they would type it, such as `ada@contoso.example`.
+        :param claims_challenge: an API's claims challenge, a JSON object as text.
+        :param auth_scheme: for a broker, which Keyfob has not.
+        :returns: a dict with `access_token`, or one with `error`.
+        :raises FederationError: (a RuntimeError and ValueError) the federated domain's server
+            refused, or cannot be understood.
+        """
+        refuse_auth_scheme(auth_scheme)
+        extra, rest = split_options(options)
+        flow = password_flow.acquire(
+            self._client_with(extra),
+            username,
+            password,
+            scopes,
+            claims_challenge=claims_challenge,
         )
         return self._token(flow, rest)
 

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Collection
 from typing import Any
 
 from keyfob.applications.arguments import refuse_brokers
 from keyfob.applications.client_application import ClientApplication
 from keyfob.errors import ConfigurationError
+from keyfob.protocol.results import TokenResult
 
 
 class PublicClientApplication(ClientApplication):
@@ -44,3 +47,24 @@ class PublicClientApplication(ClientApplication):
             }
         )
         super().__init__(client_id, **options)
+
+    def acquire_token_by_username_password(
+        self,
+        username: str,
+        password: str,
+        scopes: Collection[str],
+        claims_challenge: str | None = None,
+        auth_scheme: object = None,
+        **options: Any,
+    ) -> TokenResult:
+        """As with every application, and deprecated in a public one, as with MSAL: use
+        `acquire_token_interactive`, or `initiate_device_flow` where there is no browser."""
+        warnings.warn(
+            "Passwords in a public client are deprecated: use acquire_token_interactive or "
+            "initiate_device_flow",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return super().acquire_token_by_username_password(
+            username, password, scopes, claims_challenge, auth_scheme, **options
+        )

@@ -79,12 +79,20 @@ def retry_after_seconds(response: HttpResponse) -> int | None:
     return None
 
 
-def json_object(response: HttpResponse, what: str, error: type[ProtocolError]) -> dict[str, Any]:
-    """The answer's body as a JSON object, or `error`, whose message never quotes the body."""
+def json_object(
+    response: HttpResponse,
+    what: str,
+    error: type[ProtocolError],
+    not_json: type[ProtocolError] | None = None,
+) -> dict[str, Any]:
+    """The answer's body as a JSON object, or `error`, whose message never quotes the body.
+
+    :param not_json: raised in `error`'s place where it is not even JSON.
+    """
     try:
         document = strict_json(response.body)
     except ValueError as reason:
-        raise error(
+        raise (not_json or error)(
             f"{what} at {without_query(response.url)} did not answer with JSON "
             f"(HTTP {response.status}): {reason}",
             code="not_json",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from keyfob.errors import ConfigurationError, TokenResponseError
+from keyfob.errors import ConfigurationError, NotJsonError, TokenResponseError
 from keyfob.protocol.client_auth import Proof
 from keyfob.protocol.http import (
     HttpRequest,
@@ -67,7 +67,7 @@ def parse_token_response(response: HttpResponse, token_type: str = BEARER) -> di
     refuse_unusable_status(response, _WHAT)
     answer = {
         name: value
-        for name, value in json_object(response, _WHAT, TokenResponseError).items()
+        for name, value in json_object(response, _WHAT, TokenResponseError, NotJsonError).items()
         if name not in _OURS and not name.startswith("_")
     }
     if "error" in answer:
