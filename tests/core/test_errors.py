@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import copy
 import inspect
 import json
@@ -51,6 +52,10 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
         (errors.ScopesError, ValueError),
         (errors.BrokerNotSupported, ImportError),
         (errors.BrokerNotSupported, ValueError),
+        (errors.CredentialError, errors.ConfigurationError),
+        (errors.PassphraseError, TypeError),
+        (errors.ThumbprintError, binascii.Error),
+        (errors.CredentialFileError, OSError),
         (errors.TransportError, OSError),
         (errors.ProtocolError, ValueError),
         (errors.StateMismatchError, ValueError),

@@ -94,7 +94,8 @@ def _ask_with_proof(
             client.credentials.served(credential)
             return answer
         credential.refused()
-        _log.warning("The provider does not know the client by %s", credential.kind)
+        if len(client.credentials) > 1:
+            _log.warning("The provider does not know the client by %s", credential.kind)
     if not answer and failure is not None:
         raise failure
     return answer
