@@ -21,29 +21,49 @@ if TYPE_CHECKING:
     )
     from keyfob.applications.auto_refresher import AutoRefresher
     from keyfob.cache import SerializableTokenCache, TokenCache
-    from keyfob.errors import IdTokenError, KeyfobError
+    from keyfob.errors import (
+        ArcPlatformNotSupportedError,
+        IdTokenError,
+        KeyfobError,
+        ManagedIdentityError,
+    )
+    from keyfob.managed_identity import (
+        ManagedIdentityClient,
+        SystemAssignedManagedIdentity,
+        UserAssignedManagedIdentity,
+    )
 
 __all__ = [
+    "ArcPlatformNotSupportedError",
     "AutoRefresher",
     "ClientApplication",
     "ConfidentialClientApplication",
     "IdTokenError",
     "KeyfobError",
+    "ManagedIdentityClient",
+    "ManagedIdentityError",
     "PublicClientApplication",
     "SerializableTokenCache",
+    "SystemAssignedManagedIdentity",
     "TokenCache",
+    "UserAssignedManagedIdentity",
     "__version__",
 ]
 
 _HOMES = {
+    "ArcPlatformNotSupportedError": "keyfob.errors",
     "AutoRefresher": "keyfob.applications.auto_refresher",
     "ClientApplication": "keyfob.applications",
     "ConfidentialClientApplication": "keyfob.applications",
     "IdTokenError": "keyfob.errors",
     "KeyfobError": "keyfob.errors",
+    "ManagedIdentityClient": "keyfob.managed_identity",
+    "ManagedIdentityError": "keyfob.errors",
     "PublicClientApplication": "keyfob.applications",
     "SerializableTokenCache": "keyfob.cache",
+    "SystemAssignedManagedIdentity": "keyfob.managed_identity",
     "TokenCache": "keyfob.cache",
+    "UserAssignedManagedIdentity": "keyfob.managed_identity",
 }
 
 

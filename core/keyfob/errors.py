@@ -26,6 +26,9 @@
     ├── IdTokenError (RuntimeError)            an ID token that proves nothing
     │   ├── NonceMismatchError (ValueError)    one of another sign-in attempt, in MSAL's older verb
     │   └── SubjectChangedError                a refreshed one that names somebody else
+    ├── ManagedIdentityError (ValueError)      the machine's own identity cannot be used
+    │   ├── ArcPlatformNotSupportedError       Azure Arc has no key files on this system
+    │   └── ArcKeyFileNotFoundError (FileNotFoundError)
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
     ├── TokenCacheError (JSONDecodeError)      a serialised token cache that cannot be read
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AnswerRefused",
     "ApiUnreachable",
+    "ArcKeyFileNotFoundError",
+    "ArcPlatformNotSupportedError",
     "AuthorizationResponseError",
     "BrokerNotSupported",
     "ConfigurationError",
@@ -60,6 +65,7 @@ __all__ = [
     "InteractionRequired",
     "KeySetError",
     "KeyfobError",
+    "ManagedIdentityError",
     "MetadataError",
     "MissingKeyError",
     "NonceMismatchError",
@@ -321,6 +327,36 @@ class SubjectChangedError(IdTokenError):
     """A refreshed ID token names another subject or issuer (OpenID Connect Core §12.2)."""
 
     code = "subject_changed"
+
+
+class ManagedIdentityError(KeyfobError, ValueError):
+    """A managed identity that is none, or a machine that does not let its identity be used.
+
+    ``source`` is where the token was to come from, such as "Azure Arc", or "" where no source was
+    asked.
+    """
+
+    code = "managed_identity"
+
+    def __init__(self, message: str, *, source: str = "", code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.source = source
+
+
+class ArcPlatformNotSupportedError(ManagedIdentityError):
+    """Azure Arc proves a program by a file, and says not where on this operating system."""
+
+    code = "arc_platform"
+
+
+class ArcKeyFileNotFoundError(ManagedIdentityError, FileNotFoundError):
+    """The key file that Azure Arc named is not there."""
+
+    code = "arc_key_file"
+
+    def __new__(cls, *args: Any, **_: Any) -> Self:
+        # Of the two bases' the first one found would be ValueError's, which makes no OSError.
+        return FileNotFoundError.__new__(cls, *args)
 
 
 class SignInRefused(KeyfobError):

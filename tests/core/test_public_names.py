@@ -25,14 +25,19 @@ def loaded_after(code: str) -> set[str]:
 
 def test_the_exported_names_are_these() -> None:
     assert set(keyfob.__all__) == {
+        "ArcPlatformNotSupportedError",
         "AutoRefresher",
         "ClientApplication",
         "ConfidentialClientApplication",
         "IdTokenError",
         "KeyfobError",
+        "ManagedIdentityClient",
+        "ManagedIdentityError",
         "PublicClientApplication",
         "SerializableTokenCache",
+        "SystemAssignedManagedIdentity",
         "TokenCache",
+        "UserAssignedManagedIdentity",
         "__version__",
     }
     assert dir(keyfob) == sorted(keyfob.__all__)
@@ -67,6 +72,12 @@ def test_an_application_is_made_without_the_network_library_or_cryptography() ->
         "    keyfob.ConfidentialClientApplication("
         "'id', credential, token_cache=keyfob.TokenCache())"
     )
+    loaded = loaded_after(code)
+    assert not loaded & ({"requests", "urllib3", "cryptography", "joserfc"} | FRAMEWORKS)
+
+
+def test_a_managed_identity_client_is_made_without_the_network_library() -> None:
+    code = "import keyfob\nkeyfob.ManagedIdentityClient(keyfob.SystemAssignedManagedIdentity())"
     loaded = loaded_after(code)
     assert not loaded & ({"requests", "urllib3", "cryptography", "joserfc"} | FRAMEWORKS)
 

@@ -98,6 +98,22 @@ def test_what_is_asked_arrives_and_what_is_answered_comes_back(server: Server, s
     assert request.headers["authorization"] == "Basic s3cret"
 
 
+@pytest.mark.parametrize("status", [413, 429, 503])
+def test_an_answer_that_asks_for_a_pause_comes_back(server: Server, send: Any, status: int) -> None:
+    server.reply = Reply(status, {"Retry-After": "7"}, b"{}")
+    for method in ("GET", "POST"):
+        found = send(method=method)
+        assert (found.status, found.headers["retry-after"]) == (status, "7")
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_answer_in_time_is_called_that(server: Server, send: Any, method: str) -> None:
+    server.reply = hang(30)
+    assert unreachable(send, method=method, timeout=0.3).code == "timeout"
+    assert len(server.requests) == 1
+
+
 class TestTime:
     @pytest.mark.parametrize(
         "trouble",

@@ -11,8 +11,9 @@ import pytest
 
 from keyfob.errors import InteractionRequired, StoreUnavailable
 from keyfob.web import WebApplication, load_settings
-from keyfob.web.stores import MemoryStore, Record
+from keyfob.web.stores import MemoryStore
 from support.bare_site import BareSite, with_apis
+from support.failing_store import FailingStore
 from support.provider import HOME_TENANT, OTHER_TENANT, Provider
 
 
@@ -52,18 +53,10 @@ def test_a_copy_of_the_session_opens_no_guarded_view_after_the_sign_out(site: Ba
 
 
 def test_a_guarded_view_without_tokens_works_while_the_store_is_away(provider: Provider) -> None:
-    class Away(MemoryStore):
-        away = False
-
-        def load(self, key: str) -> Record | None:
-            if self.away:
-                raise StoreUnavailable("away")
-            return super().load(key)
-
-    store = Away()
+    store = FailingStore()
     with BareSite(with_apis(provider), store) as site:
         site.sign_in()
-        store.away = True
+        store.down = "all"
 
         site.keyfob.require()
         with pytest.raises(StoreUnavailable):

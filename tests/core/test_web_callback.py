@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from keyfob.errors import SignInRefused, StoreUnavailable
+from keyfob.errors import SignInRefused
 from keyfob.web import Answer, Identity
 from keyfob.web.stores import MemoryStore
 from support.bare_site import BareSite, with_apis
+from support.failing_store import FailingStore
 from support.provider import Person, Provider
 from support.provider_http import Reply
 
@@ -246,30 +247,8 @@ def test_what_the_framework_refuses_leaves_no_tokens_behind(provider: Provider) 
         assert all(len(entry.record.value) < 200 for entry in store._entries.values())
 
 
-class Failing(MemoryStore):
-    """A store that can be out of reach, for everything or for one kind of call."""
-
-    down = ""
-
-    def _fail(self, call: str) -> None:
-        if self.down in (call, "all"):
-            raise StoreUnavailable("The token store is away")
-
-    def load(self, key: str) -> object:  # type: ignore[override]
-        self._fail("load")
-        return super().load(key)
-
-    def create(self, key: str, value: bytes, expires_at: float) -> bool:
-        self._fail("create")
-        return super().create(key, value, expires_at)
-
-    def delete(self, key: str) -> None:
-        self._fail("delete")
-        super().delete(key)
-
-
 def test_without_the_store_nobody_is_signed_in(provider: Provider) -> None:
-    store = Failing()
+    store = FailingStore()
     with BareSite(provider.settings(), store) as site:
         store.down = "create"
         answer = site.sign_in("next=/orders")
@@ -285,7 +264,7 @@ def test_without_the_store_nobody_is_signed_in(provider: Provider) -> None:
 def test_a_former_session_that_cannot_be_removed_does_not_spoil_the_new_one(
     provider: Provider,
 ) -> None:
-    store = Failing()
+    store = FailingStore()
     with BareSite(provider.settings(), store) as site:
         site.sign_in()
         store.down = "delete"

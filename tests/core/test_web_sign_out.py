@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.errors import StoreUnavailable
 from keyfob.web import Answer
 from keyfob.web.stores import MemoryStore
 from support.bare_site import BareSite, with_apis
+from support.failing_store import FailingStore
 from support.provider import Provider, claims_of
 from support.provider_http import Reply
 
@@ -20,22 +19,6 @@ from support.provider_http import Reply
 def provider() -> Iterator[Provider]:
     with Provider() as provider:
         yield provider
-
-
-class Away(MemoryStore):
-    away = False
-
-    def load(self, key: str) -> Any:
-        self._fail()
-        return super().load(key)
-
-    def delete(self, key: str) -> None:
-        self._fail()
-        super().delete(key)
-
-    def _fail(self) -> None:
-        if self.away:
-            raise StoreUnavailable("The token store is away")
 
 
 def asked(answer: Answer) -> dict[str, str]:
@@ -143,10 +126,10 @@ def test_a_provider_that_cannot_be_reached_is_not_told_and_the_page_says_so(
 
 
 def test_a_store_that_cannot_be_reached_keeps_nobody_signed_in(provider: Provider) -> None:
-    store = Away()
+    store = FailingStore()
     with BareSite(provider.settings(), store) as site:
         site.sign_in()
-        store.away = True
+        store.down = "all"
         answer = site.logout()
 
         assert not site.is_signed_in

@@ -13,13 +13,13 @@ from keyfob.errors import (
     ConfigurationError,
     InteractionRequired,
     ProviderUnavailable,
-    StoreUnavailable,
     SubjectChangedError,
     TokenResponseError,
 )
 from keyfob.web import WebSession
 from keyfob.web.stores import MemoryStore, SQLiteStore
 from support.bare_site import BareSite, with_apis
+from support.failing_store import FailingStore
 from support.provider import Person, Provider
 
 
@@ -213,18 +213,10 @@ def test_an_unreadable_document_is_a_lost_one(provider: Provider) -> None:
 
 
 def test_a_store_that_is_away_is_a_503(provider: Provider) -> None:
-    class Away(MemoryStore):
-        away = False
-
-        def load(self, key: str) -> Any:
-            if self.away:
-                raise StoreUnavailable("The token store is away")
-            return super().load(key)
-
-    store = Away()
+    store = FailingStore()
     with BareSite(with_apis(provider), store) as site:
         site.sign_in("api=api")
-        store.away = True
+        store.down = "all"
         answer = site.get("/orders", "api")
 
         assert answer is not None
@@ -232,7 +224,7 @@ def test_a_store_that_is_away_is_a_503(provider: Provider) -> None:
         assert answer.headers["Retry-After"] == "10"
         assert answer.page is not None
         assert answer.page.retry_url == "/orders"
-        store.away = False
+        store.down = ""
         assert site.get("/orders", "api") is None
 
 

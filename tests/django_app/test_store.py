@@ -41,6 +41,12 @@ class ClosingStore(DatabaseStore):
             )
         )
 
+    def version(self, key: str) -> int | None:
+        return self._and_close(lambda: super(ClosingStore, self).version(key))  # type: ignore[return-value]
+
+    def delete(self, key: str, version: int | None = None) -> bool:
+        return bool(self._and_close(lambda: super(ClosingStore, self).delete(key, version)))
+
 
 class TestDatabaseStore(StoreContract):
     @pytest.fixture
@@ -59,6 +65,7 @@ class TestDatabaseStoreInATransaction(StoreContract):
             yield DatabaseStore(clock=clock)
 
     # Other threads have other connections, and wait for this transaction.
+    test_of_many_that_delete_one_version_one_has_done_it = None  # type: ignore[assignment]
     test_of_threads_that_create_at_once_one_succeeds = None  # type: ignore[assignment]
     test_of_threads_that_replace_one_version_at_once_one_succeeds = None  # type: ignore[assignment]
     test_no_change_is_lost_when_threads_load_and_replace_until_it_works = None  # type: ignore[assignment]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -160,13 +161,20 @@ def redirect(status: int, location: str) -> Reply:
 
 
 class HttpServer:
-    """Listens on a free port of 127.0.0.1 and asks `respond` for every answer."""
+    """Listens on a free port of 127.0.0.1 and asks `respond` for every answer.
 
-    def __init__(self, respond: Callable[[Request], Answer]) -> None:
+    :param tls: speaks TLS, with this context's certificate.
+    """
+
+    def __init__(
+        self, respond: Callable[[Request], Answer], tls: ssl.SSLContext | None = None
+    ) -> None:
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _handler(respond, self))
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 

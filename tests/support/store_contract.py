@@ -74,6 +74,49 @@ class StoreContract:
         assert type(record.value) is bytes
         assert type(record.version) is int
 
+    def test_a_version_is_had_without_the_value(
+        self, store: TokenStore, clock: Clock, in_an_hour: float
+    ) -> None:
+        assert store.version("k") is None
+        store.create("k", b"one", in_an_hour)
+        record = store.load("k")
+        assert record is not None
+        assert store.version("k") == record.version
+        store.replace("k", b"two", record.version, in_an_hour)
+        assert store.version("k") not in (None, record.version)
+        clock.advance(3600)
+        assert store.version("k") is None
+
+    def test_a_deletion_tells_whether_there_was_anything(
+        self, store: TokenStore, clock: Clock, in_an_hour: float
+    ) -> None:
+        assert store.delete("k") is False
+        store.create("k", b"one", in_an_hour)
+        assert store.delete("k") is True
+        assert store.load("k") is None
+        store.create("k", b"two", in_an_hour)
+        clock.advance(3600)
+        assert store.delete("k") is False, "it had expired"
+
+    def test_a_deletion_of_a_version_leaves_every_other_alone(
+        self, store: TokenStore, in_an_hour: float
+    ) -> None:
+        store.create("k", b"one", in_an_hour)
+        old = store.version("k")
+        assert old is not None
+        store.replace("k", b"two", old, in_an_hour)
+        assert store.delete("k", old) is False
+        assert store.load("k") is not None
+        assert store.delete("k", store.version("k")) is True
+        assert store.load("k") is None
+
+    def test_of_many_that_delete_one_version_one_has_done_it(
+        self, store: TokenStore, in_an_hour: float
+    ) -> None:
+        store.create("k", b"one", in_an_hour)
+        version = store.version("k")
+        assert sum(map(bool, at_once(self.THREADS, lambda _: store.delete("k", version)))) == 1
+
     def test_a_live_record_is_not_created_over(self, store: TokenStore, in_an_hour: float) -> None:
         store.create("k", b"first", in_an_hour)
         assert store.create("k", b"second", in_an_hour) is False

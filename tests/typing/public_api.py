@@ -24,6 +24,10 @@ flow = app.initiate_auth_code_flow(["a"], redirect_uri="http://localhost")
 assert_type(flow["state"], str)
 assert_type(keyfob.SerializableTokenCache().serialize(), str)
 
+machine = keyfob.ManagedIdentityClient(keyfob.UserAssignedManagedIdentity(client_id="x"))
+assert_type(machine.acquire_token_for_client(resource="a"), dict[str, Any])
+keyfob.ManagedIdentityClient({"ManagedIdentityIdType": "SystemAssigned", "Id": None})
+
 site = Flask(__name__)
 Keyfob(site)
 Keyfob().init_app(site)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
-from keyfob.cache import AccessTokenEntry
+from keyfob.cache import AccessTokenEntry, TokenCache
 from keyfob.cache.entries import CredentialType
 from keyfob.errors import SubjectChangedError
 from keyfob.flows import Flow, once
@@ -69,7 +69,7 @@ def at_hand(client: Client, need: Need) -> dict[str, Any] | None:
     held = need.held(client, metadata, now)
     if held is None or not is_fresh(held, now) or is_aging(held, now):
         return None
-    return _cache_hit(client, held, now)
+    return _served(client, held, now)
 
 
 def fulfil(client: Client, need: Need) -> Flow[dict[str, Any] | None]:
@@ -93,7 +93,7 @@ def _from_cache_or_anew(client: Client, need: Need) -> Flow[dict[str, Any] | Non
     if held is None or not is_fresh(held, now):
         return (yield from need.renew(client, metadata, _why(need, held)))
     if not is_aging(held, now):
-        return _cache_hit(client, held, now)
+        return _served(client, held, now)
     try:
         renewed = yield from need.renew(client, metadata, Reason.AGING)
     except SubjectChangedError:
@@ -103,7 +103,7 @@ def _from_cache_or_anew(client: Client, need: Need) -> Flow[dict[str, Any] | Non
         _log.warning("A token could not be renewed ahead of time (%s)", type(error).__name__)
         renewed = None
     if renewed is None or "error" in renewed:
-        return _cache_hit(client, _put_off_renewal(client, held, now), now)
+        return _served(client, put_off_renewal(client.cache, held, now), now)
     return renewed
 
 
@@ -129,20 +129,24 @@ def _why(need: Need, held: AccessTokenEntry | None) -> Reason:
     return Reason.ABSENT if held is None else Reason.EXPIRED
 
 
-def _put_off_renewal(client: Client, entry: AccessTokenEntry, now: float) -> AccessTokenEntry:
+def put_off_renewal(cache: TokenCache, entry: AccessTokenEntry, now: float) -> AccessTokenEntry:
     """The valid token, which nobody will try to renew again for RENEWAL_RETRY."""
     later: AccessTokenEntry = {**entry, "refresh_on": str(int(now) + RENEWAL_RETRY)}
     section = CredentialType.ACCESS_TOKEN
     query = {name: value for name, value in entry.items() if name in _WHICH_TOKEN}
     # Where it is gone, somebody was signed out meanwhile, or another thread has renewed it.
-    for found in client.cache.search(section, query=query, now=now):
-        client.cache.modify(section, found, {"refresh_on": later["refresh_on"]})
+    for found in cache.search(section, query=query, now=now):
+        cache.modify(section, found, {"refresh_on": later["refresh_on"]})
     return later
 
 
-def _cache_hit(client: Client, entry: AccessTokenEntry, now: float) -> dict[str, Any]:
-    """What a verb returns for a token from the cache."""
+def _served(client: Client, entry: AccessTokenEntry, now: float) -> dict[str, Any]:
     client.telemetry.cache_hit()
+    return cache_hit(entry, now)
+
+
+def cache_hit(entry: AccessTokenEntry, now: float) -> dict[str, Any]:
+    """What a verb returns for a token from the cache."""
     found: dict[str, Any] = {
         "access_token": entry["secret"],
         "token_type": entry.get("token_type", "Bearer"),

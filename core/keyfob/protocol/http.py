@@ -20,6 +20,10 @@ class HttpRequest:
 
     :param form: sent url-encoded.
     :param content: a whole body in the place of a form; its type is among the headers.
+    :param direct: whether it goes past every proxy: to this machine, or to the one it runs on.
+    :param fingerprint: the SHA-1 of the only certificate the server may have, 40 hexadecimal
+        digits, in the place of every other reason to trust it. A transport that cannot hold a
+        connection to that must not send the request.
     """
 
     method: Literal["GET", "POST"]
@@ -29,6 +33,8 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     content: str | None = field(default=None, repr=False)
+    direct: bool = False
+    fingerprint: str | None = None
 
     @property
     def body(self) -> Mapping[str, str] | bytes | None:

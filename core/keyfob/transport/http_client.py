@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from keyfob.errors import AnswerRefused, ProviderUnreachable
+from keyfob.errors import AnswerRefused, ConfigurationError, ProviderUnreachable
 from keyfob.protocol.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse
 from keyfob.protocol.urls import without_query
-from keyfob.transport.requests_transport import RequestHeaders
+from keyfob.transport.requests_transport import NO_PROXIES, RequestHeaders, RequestsTransport
 
 
 class HttpClientTransport:
@@ -18,15 +18,22 @@ class HttpClientTransport:
     Timeouts, proxies and certificates are then the object's own affair. It should not follow
     redirects: with them the client's secret would go where any answer says. A `requests.Session`
     is told so; an answer of another object that came by a redirect is refused.
+
+    A request with a `fingerprint` needs connections that hold to a certificate, which the duck
+    type cannot promise. With a `requests.Session` it goes over one of our own; with any other
+    object it is refused.
     """
 
     def __init__(self, http_client: Any) -> None:
         self._http_client = http_client
+        self._pinned = RequestsTransport()
 
     def __repr__(self) -> str:
         return f"<HttpClientTransport {type(self._http_client).__name__}>"
 
     def send(self, request: HttpRequest) -> HttpResponse:
+        if request.fingerprint is not None:
+            return self._send_pinned(request)
         url = without_query(request.url)
         outcome = self._exchange(request)
         if isinstance(outcome, ProviderUnreachable):
@@ -47,13 +54,26 @@ class HttpClientTransport:
         return outcome
 
     def close(self) -> None:
+        self._pinned.close()
         self._http_client.close()
+
+    def _send_pinned(self, request: HttpRequest) -> HttpResponse:
+        if not _is_requests_session(self._http_client):
+            raise ConfigurationError(
+                "http_client cannot hold a connection to one certificate: leave it out, or give a "
+                "requests.Session",
+                setting="http_client",
+                code="cannot_pin",
+            )
+        return self._pinned.send(request)
 
     def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable | None:
         """The answer; what went wrong; or None where a redirect was followed."""
         call: dict[str, Any] = {"params": dict(request.params)}
         if _is_requests_session(self._http_client):
             call |= {"auth": RequestHeaders(request.headers), "allow_redirects": False}
+            if request.direct:
+                call["proxies"] = dict(NO_PROXIES)
         else:
             call["headers"] = dict(request.headers)
         try:

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-__all__ = ["PunctualAdapter"]
+__all__ = ["PinnedAdapter", "PunctualAdapter"]
 
 
 class _PunctualStream(io.RawIOBase):
@@ -85,3 +85,21 @@ class PunctualAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+class PinnedAdapter(PunctualAdapter):
+    """Connections to one server, known by the SHA-1 of its certificate and by nothing else.
+
+    Nobody vouches for the certificate, and it need not name the host: give `verify=False`, which
+    turns those questions off. The answer to this one is awaited before anything is sent.
+    """
+
+    def __init__(self, fingerprint: str, **options: Any) -> None:
+        self._fingerprint = fingerprint
+        super().__init__(**options)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, assert_fingerprint=self._fingerprint, **options)

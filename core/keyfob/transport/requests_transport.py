@@ -24,6 +24,8 @@ _CHUNK = 16_384
 #: Each at most makes a thousand bytes of one, so that a chunk stays a bearable size. Others, and
 #: one inside another, make millions.
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+#: In requests' form: nor those of the environment.
+NO_PROXIES: Mapping[str, Any] = {"http": None, "https": None, "all": None}
 
 
 class RequestsTransport:
@@ -32,7 +34,8 @@ class RequestsTransport:
     :param timeout: seconds for one whole exchange; a connection gets half of them, so that a
         second try to connect is in time too.
     :param verify: as requests has it: False, or a CA bundle's path.
-    :param proxies: as requests has it; the environment's are used as well.
+    :param proxies: as requests has it; the environment's are used as well. Requests that are
+        `direct` go past them.
     :raises ConfigurationError: the timeout is no time, or there is no such CA bundle.
     """
 
@@ -50,7 +53,8 @@ class RequestsTransport:
         self._timeout = timeout
         self._verify = verify
         self._proxies = dict(proxies or {})
-        self._session: requests.Session | None = None
+        #: By the fingerprint that its connections hold to; None for those that hold to none.
+        self._sessions: dict[str | None, requests.Session] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -74,8 +78,8 @@ class RequestsTransport:
 
     def close(self) -> None:
         with self._lock:
-            session, self._session = self._session, None
-        if session is not None:
+            sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             session.close()
 
     def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable:
@@ -84,7 +88,7 @@ class RequestsTransport:
         # For requests' types it is a number, or two; urllib3's own has the total as well.
         timeout: Any = urllib3.Timeout(total=self._timeout, connect=self._timeout / 2)
         try:
-            with self._open().request(
+            with self._open(request.fingerprint).request(
                 request.method,
                 request.url,
                 params=dict(request.params),
@@ -92,8 +96,8 @@ class RequestsTransport:
                 # By auth= and not headers=: a netrc entry would replace a bare header.
                 auth=RequestHeaders(request.headers),
                 timeout=timeout,
-                verify=self._verify,
-                proxies=self._proxies,
+                verify=self._verify if request.fingerprint is None else False,
+                proxies=dict(NO_PROXIES) if request.direct else self._proxies,
                 allow_redirects=False,
                 stream=True,
             ) as answer:
@@ -106,12 +110,14 @@ class RequestsTransport:
             # requests' errors are OSErrors, and so is what it says of a missing CA bundle.
             return _unreachable(request, error)
 
-    def _open(self) -> requests.Session:
-        if self._session is None:
+    def _open(self, fingerprint: str | None) -> requests.Session:
+        session = self._sessions.get(fingerprint)
+        if session is None:
             with self._lock:
-                if self._session is None:
-                    self._session = _new_session()
-        return self._session
+                session = self._sessions.get(fingerprint)
+                if session is None:
+                    session = self._sessions[fingerprint] = _new_session(fingerprint)
+        return session
 
 
 def _is_time(timeout: object) -> bool:
@@ -138,13 +144,13 @@ def _read(answer: requests.Response, request: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def _new_session() -> requests.Session:
+def _new_session(fingerprint: str | None) -> requests.Session:
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
     from urllib3.util import Retry
 
-    from keyfob.transport.punctual import PunctualAdapter
+    from keyfob.transport.punctual import PinnedAdapter, PunctualAdapter
 
     session = requests.Session()
     session.headers["Accept-Encoding"] = "gzip, deflate"
@@ -152,11 +158,25 @@ def _new_session() -> requests.Session:
     # exchange must not go out with another's.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # One more try when no connection came about; nothing that may have been sent is sent again.
-    adapter = PunctualAdapter(
-        max_retries=Retry(total=1, connect=1, read=0, status=0, other=0, redirect=0)
+    # An answer that asks for a pause is an answer: by itself, urllib3 would make it a failure.
+    # And with `read=0` a GET that is not answered in time would be a failure without that reason.
+    retries = Retry(
+        total=1,
+        connect=1,
+        read=False,
+        status=0,
+        other=0,
+        redirect=0,
+        respect_retry_after_header=False,
     )
+    if fingerprint is None:
+        adapter = PunctualAdapter(max_retries=retries)
+        session.mount("http://", adapter)
+    else:
+        adapter = PinnedAdapter(fingerprint, max_retries=retries)
+        # Plain http has no certificate to hold to, so nothing goes there.
+        del session.adapters["http://"]
     session.mount("https://", adapter)
-    session.mount("http://", adapter)
     return session
 
 
@@ -182,8 +202,10 @@ def _unreachable(request: HttpRequest, error: Exception) -> ProviderUnreachable:
             f"{what} at {url} did not answer in time", url=url, code="timeout"
         )
     if isinstance(error, requests.exceptions.SSLError):
+        other = "is not the one that was expected here"
+        untrusted = "this machine does not trust"
         return ProviderUnreachable(
-            f"{what} at {url} has a certificate that this machine does not trust",
+            f"{what} at {url} has a certificate that {other if request.fingerprint else untrusted}",
             url=url,
             code="certificate",
         )

@@ -78,7 +78,7 @@ def holds_document(store: SealedStore, key: str) -> bool:
 
     :raises StoreUnavailable: the store cannot be reached.
     """
-    return store.holds(_record_key(key))
+    return store.version(_record_key(key)) is not None
 
 
 def load_document(store: SealedStore, key: str) -> Document | None:

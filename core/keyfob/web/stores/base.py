@@ -28,8 +28,14 @@ class TokenStore(Protocol):
     loaded, does not hinder `create`, and cannot be replaced.
     """
 
+    #: Whether to read costs no network: then nothing is gained by not reading.
+    is_local: bool
+
     def load(self, key: str) -> Record | None:
         """The live record of `key`, or None."""
+
+    def version(self, key: str) -> int | None:
+        """The live record's version, or None; cheaper than `load`, for the value stays there."""
 
     def create(self, key: str, value: bytes, expires_at: float) -> bool:
         """Put a record where none is. Atomic: of several callers at once one gets True."""
@@ -45,8 +51,9 @@ class TokenStore(Protocol):
         """Let the record live until then, whatever its version, which stays. False where there is
         no live one. A record that lives longer already keeps its end."""
 
-    def delete(self, key: str) -> None:
-        """Remove the record, whatever its version. Nothing happens when there is none."""
+    def delete(self, key: str, version: int | None = None) -> bool:
+        """Remove the record, in one atomic step: whatever its version or, where one is named, only
+        while it has that one. False where there was nothing to remove."""
 
     def clear_expired(self) -> int:
         """Remove what has expired, and say how many records that were."""

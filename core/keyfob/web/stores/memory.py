@@ -36,6 +36,8 @@ class MemoryStore:
     :param clock: gives the time in seconds since 1970.
     """
 
+    is_local = True
+
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
@@ -51,6 +53,11 @@ class MemoryStore:
         with self._lock:
             entry = self._live(key)
             return entry.record if entry else None
+
+    def version(self, key: str) -> int | None:
+        with self._lock:
+            entry = self._live(key)
+            return entry.record.version if entry else None
 
     def create(self, key: str, value: bytes, expires_at: float) -> bool:
         with self._lock:
@@ -75,10 +82,14 @@ class MemoryStore:
             self._put(key, entry.record, max(entry.expires_at, expires_at))
             return True
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, version: int | None = None) -> bool:
         with self._lock:
+            entry = self._live(key)
+            if version is not None and (entry is None or entry.record.version != version):
+                return False
             self._entries.pop(key, None)
             self._tidy()
+            return entry is not None
 
     def clear_expired(self) -> int:
         with self._lock:

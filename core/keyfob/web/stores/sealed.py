@@ -42,6 +42,10 @@ class SealedStore:
     def __repr__(self) -> str:
         return f"<SealedStore over {self._store!r}>"
 
+    @property
+    def is_local(self) -> bool:
+        return self._store.is_local
+
     def load(self, key: str) -> Record | None:
         hashed = _hashed(key)
         record = self._store.load(hashed)
@@ -53,9 +57,9 @@ class SealedStore:
             return None
         return Record(value, record.version)
 
-    def holds(self, key: str) -> bool:
-        """Whether there is a record, which may yet prove unreadable. Cheaper than `load`."""
-        return self._store.load(_hashed(key)) is not None
+    def version(self, key: str) -> int | None:
+        """As every store's; the record may yet prove unreadable."""
+        return self._store.version(_hashed(key))
 
     def create(self, key: str, value: bytes, expires_at: float) -> bool:
         """As every store's; raises `StoreError` for a value of more than 1 MiB."""
@@ -70,8 +74,8 @@ class SealedStore:
     def extend(self, key: str, expires_at: float) -> bool:
         return self._store.extend(_hashed(key), expires_at)
 
-    def delete(self, key: str) -> None:
-        self._store.delete(_hashed(key))
+    def delete(self, key: str, version: int | None = None) -> bool:
+        return self._store.delete(_hashed(key), version)
 
     def clear_expired(self) -> int:
         return self._store.clear_expired()

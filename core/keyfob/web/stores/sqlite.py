@@ -39,7 +39,9 @@ _REPLACE = """
 _EXTEND = """
     UPDATE keyfob_records SET expires_at = max(expires_at, ?) WHERE key = ? AND expires_at > ?
 """
-_DELETE = "DELETE FROM keyfob_records WHERE key = ?"
+_VERSION = "SELECT version FROM keyfob_records WHERE key = ? AND expires_at > ?"
+_DELETE = "DELETE FROM keyfob_records WHERE key = ? AND expires_at > ?"
+_DELETE_VERSION = _DELETE + " AND version = ?"
 _CLEAR = """
     DELETE FROM keyfob_records WHERE key IN
     (SELECT key FROM keyfob_records WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
@@ -75,6 +77,8 @@ class SQLiteStore:
     :param write_timeout: how long a write may wait for others, in seconds.
     """
 
+    is_local = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -99,6 +103,11 @@ class SQLiteStore:
             row = connection.db.execute(_LOAD, (key, self._clock())).fetchone()
         return Record(bytes(row[0]), row[1]) if row else None
 
+    def version(self, key: str) -> int | None:
+        with self._connection() as connection:
+            row = connection.db.execute(_VERSION, (key, self._clock())).fetchone()
+        return row[0] if row else None
+
     def create(self, key: str, value: bytes, expires_at: float) -> bool:
         with self._writing() as db:
             now = self._clock()
@@ -117,9 +126,12 @@ class SQLiteStore:
         with self._writing() as db:
             return db.execute(_EXTEND, (expires_at, key, self._clock())).rowcount == 1
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, version: int | None = None) -> bool:
         with self._writing() as db:
-            db.execute(_DELETE, (key,))
+            now = self._clock()
+            if version is None:
+                return db.execute(_DELETE, (key, now)).rowcount == 1
+            return db.execute(_DELETE_VERSION, (key, now, version)).rowcount == 1
 
     def clear_expired(self) -> int:
         """Remove what has expired, in batches between which others get their turn."""
