@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import logging
 import os
@@ -13,8 +14,15 @@ from typing import Any
 
 import pytest
 
-from keyfob import ConfidentialClientApplication, TokenCache
-from keyfob.errors import CredentialError, CredentialFileError, ProviderUnavailable
+from keyfob import ConfidentialClientApplication, SystemAssignedManagedIdentity, TokenCache
+from keyfob.errors import (
+    ConfigurationError,
+    CredentialError,
+    CredentialFileError,
+    ProviderUnavailable,
+)
+from keyfob.flows import Call
+from keyfob.flows.credentials import Occasion
 from support.client_keys import (
     PASSPHRASE,
     AssertionJudge,
@@ -23,6 +31,7 @@ from support.client_keys import (
     client_key,
     opened,
 )
+from support.managed_identity import SHORT, VARIABLES, Endpoint, reply
 from support.provider import HOME_TENANT, Provider
 from support.provider_http import Reply
 from support.sign_in import Clock
@@ -287,9 +296,9 @@ def test_a_refused_assertion_is_not_used_again_where_the_key_may_be_another_by_n
 def test_an_expired_certificate_is_told_with_its_date(
     build: Build, judge: AssertionJudge, caplog: pytest.LogCaptureFixture
 ) -> None:
-    start = dt.datetime(2020, 5, 1, tzinfo=dt.timezone.utc)
-    for begin, said in ((start, "expired on 2020-05-31"), (None, "not valid before")):
-        begin = begin or dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=2)
+    past = dt.datetime(2020, 5, 1, tzinfo=dt.timezone.utc)
+    future = dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=2)
+    for begin, said in ((past, "expired on 2020-05-31"), (future, "not valid before")):
         leaf = certificate(CLIENT.key, "client", start=begin)
         old = ClientKey(CLIENT.key, (leaf,))
         ask(build({"private_key": old.key_pem(), "public_certificate": old.chain_pem}))
@@ -397,7 +406,7 @@ def test_a_functions_assertion_is_asked_for_by_every_request(
     assert judge.seen == ["a.b.c", "a.b.c"]
 
 
-class Callable_:
+class Maker:
     def __call__(self) -> str:
         return "callable"
 
@@ -411,8 +420,8 @@ class Callable_:
         (lambda: "none", "none"),
         (lambda context={}: f"default {len(context)}", "default 0"),
         (lambda *args, **more: f"any {len(args)}", "any 0"),
-        (Callable_(), "callable"),
-        (Callable_().method, "method 2"),
+        (Maker(), "callable"),
+        (Maker().method, "method 2"),
         (str.__call__, "<no>"),
     ],
     ids=["none", "default", "any", "object", "method", "builtin"],
@@ -497,8 +506,76 @@ def test_a_missing_or_senseless_token_file_is_told(
         with pytest.raises(CredentialError, match=r"has no token in it|has more than") as caught:
             ask(build({"federated_token_file": path}))
         assert "MARKED" not in str(caught.value)
-    with pytest.raises(CredentialFileError, match="cannot be read|may not be read"):
+    with pytest.raises(CredentialFileError, match=r"cannot be read|may not be read"):
         ask(build({"federated_token_file": tmp_path}))
+
+
+def test_a_coroutine_function_serves_where_somebody_can_await(
+    build: Build, judge: AssertionJudge
+) -> None:
+    async def made() -> str:
+        return "a.b.c"
+
+    app = build({"client_assertion": made})
+    with pytest.raises(ConfigurationError, match=r"keyfob\.aio"):
+        ask(app)
+    [credential] = app._client.credentials.in_order()
+    flow = credential.prove(Occasion("id", app._client.provider.last_metadata, 0.0))  # type: ignore[arg-type] # asked for above
+    effect = next(flow)
+    assert isinstance(effect, Call)
+    with pytest.raises(StopIteration) as stop:
+        flow.send(asyncio.run(effect.function()))
+    assert stop.value.value.form["client_assertion"] == "a.b.c"
+
+
+# The machine's identity
+
+
+@pytest.fixture
+def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    found = Endpoint()
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in found.environ("app_service").items():
+        monkeypatch.setenv(name, value)
+    found.answer(reply({**SHORT, "access_token": "machine.a.b"}))
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("credential", "asked"),
+    [
+        ({"managed_identity": True}, {"resource": "api://AzureADTokenExchange"}),
+        ({"managed_identity": SystemAssignedManagedIdentity(), "audience": "api://other"},
+         {"resource": "api://other"}),
+        ({"managed_identity": "some-client"},
+         {"resource": "api://AzureADTokenExchange", "client_id": "some-client"}),
+        ({"managed_identity": {"ManagedIdentityIdType": "ObjectId", "Id": "o"}},
+         {"resource": "api://AzureADTokenExchange", "object_id": "o"}),
+    ],
+)  # fmt: skip
+def test_a_managed_identitys_token_is_an_assertion_and_kept(
+    build: Build, judge: AssertionJudge, azure: Endpoint, credential: Any, asked: dict[str, str]
+) -> None:
+    app = build(credential)
+    for twin in (app, app, app.with_cache(TokenCache())):
+        ask(twin)
+    assert judge.seen == ["machine.a.b"] * 3
+    [request] = azure.requests
+    assert asked.items() <= request.query.items()
+    assert app.get_accounts() == []
+    kept = [entry["secret"] for entry in app.token_cache.search("AccessToken")]
+    assert "machine.a.b" not in kept
+
+
+def test_a_machine_without_an_identity_is_told_or_passed_over(
+    build: Build, judge: AssertionJudge, azure: Endpoint
+) -> None:
+    azure.answer(reply({"statusCode": 400, "message": "No identity was found"}, 400))
+    with pytest.raises(CredentialError, match=r"client_credential\['managed_identity'\]"):
+        ask(build({"managed_identity": True}))
+    assert "access_token" in ask(build([{"managed_identity": True}, KEY]))
 
 
 # Nothing secret is shown

@@ -28,6 +28,7 @@ from support.provider_jose import Key, ec_key, rsa_key, unb64
 
 #: No message, log line or repr may have one of these in it.
 PASSPHRASE = "pässphrase-MARKED-0f9d8c7b6a"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 
 
@@ -155,8 +156,10 @@ class AssertionJudge:
     def __call__(self, request: Request) -> Reply:
         assertion = request.form.get("client_assertion", "")
         self.seen.append(assertion)
-        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-        if request.form.get("client_assertion_type") != kind or "client_secret" in request.form:
+        if (
+            request.form.get("client_assertion_type") != ASSERTION_TYPE
+            or "client_secret" in request.form
+        ):
             return _refused()
         for key in self.keys:
             try:

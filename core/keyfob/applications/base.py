@@ -70,6 +70,7 @@ class Application:
                 client_credential,
                 client_claims=client_claims,
                 random_bytes=random_bytes,
+                clock=clock,
             ),
             capabilities=arguments.names(client_capabilities, "client_capabilities"),
             leeway=leeway,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import secrets
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,20 +17,26 @@ from typing import Any, NoReturn
 
 from keyfob.applications import key_sources
 from keyfob.applications.key_sources import Part
-from keyfob.errors import ConfigurationError, CredentialError
+from keyfob.cache import TokenCache
+from keyfob.errors import ConfigurationError, CredentialError, ManagedIdentityError
 from keyfob.flows.credentials import (
     CalledAssertion,
     Credential,
     Credentials,
     FederatedTokenFile,
     GivenAssertion,
+    ManagedIdentityAssertion,
     SecretCredential,
     SignedCredential,
 )
 from keyfob.protocol.client_auth import ClientSecret
 from keyfob.protocol.pkce import RandomBytes
+from keyfob.protocol.scopes import is_scope
 
 NAME = "client_credential"
+#: What a managed identity's token is for, that proves an application in the public cloud.
+TOKEN_EXCHANGE = "api://AzureADTokenExchange"
+SYSTEM_ASSIGNED = {"ManagedIdentityIdType": "SystemAssigned", "Id": None}
 
 #: The member that each shape is known by, and those that may stand beside it.
 _SHAPES: Mapping[str, tuple[str, ...]] = {
@@ -50,6 +58,7 @@ class _Made:
     client_id: str
     claims: Mapping[str, Any]
     random_bytes: RandomBytes
+    clock: Callable[[], float]
 
 
 def judge_credential(credential: object, name: str = NAME) -> None:
@@ -57,7 +66,7 @@ def judge_credential(credential: object, name: str = NAME) -> None:
 
     :raises CredentialError: (a ValueError) it has none. The message begins with `name`.
     """
-    made = _Made("", {}, lambda _: b"")
+    made = _Made("", {}, secrets.token_bytes, time.time)
     _all(made, credential, name)
 
 
@@ -66,7 +75,8 @@ def credentials_of(
     credential: object,
     *,
     client_claims: Mapping[str, Any] | None,
-    random_bytes: RandomBytes,
+    random_bytes: RandomBytes = secrets.token_bytes,
+    clock: Callable[[], float] = time.time,
 ) -> Credentials:
     """The ways in which an application proves itself; none for None and an empty text.
 
@@ -74,7 +84,7 @@ def credentials_of(
     :raises CredentialError: (a ValueError) `credential` has no shape that is known.
     :raises ConfigurationError: (a ValueError) `client_claims` is no JSON object.
     """
-    made = _Made(client_id, _claims(client_claims), random_bytes)
+    made = _Made(client_id, _claims(client_claims), random_bytes, clock)
     if credential is None or credential == "":
         return Credentials()
     found = _all(made, credential, NAME)
@@ -186,6 +196,33 @@ def _workload_identity(made: _Made, part: Part, shape: str) -> Credential:
     return FederatedTokenFile(None, part.name_of(shape))
 
 
+def _managed_identity(made: _Made, part: Part, shape: str) -> Credential:
+    from keyfob.flows import managed_identity
+    from keyfob.protocol.managed_identity import UserAssignedManagedIdentity, identity_of
+
+    value, audience = part.members[shape], part.members.get("audience", TOKEN_EXCHANGE)
+    if value is True:
+        value = SYSTEM_ASSIGNED
+    elif isinstance(value, str) and value:
+        value = UserAssignedManagedIdentity(client_id=value)
+    try:
+        identity = identity_of(value)
+    except ManagedIdentityError:
+        raise CredentialError(
+            f"{part.name_of(shape)} is True for the machine's own identity, the client id of one "
+            "that was given to it, a SystemAssignedManagedIdentity, a UserAssignedManagedIdentity, "
+            "or a dict of their shape"
+        ) from None
+    if not isinstance(audience, str) or not is_scope(audience):
+        raise CredentialError(f"{part.name_of('audience')} is one address, as {TOKEN_EXCHANGE}")
+    # Its tokens are the machine's, and no person's: they are in no cache of the application's.
+    cache = TokenCache()
+    return ManagedIdentityAssertion(
+        lambda: managed_identity.acquire(identity, audience, cache=cache, clock=made.clock),
+        part.name_of(shape),
+    )
+
+
 _MAKERS: Mapping[str, Callable[[_Made, Part, str], Credential]] = {
     "client_assertion": _assertion,
     "private_key": _key,
@@ -193,6 +230,7 @@ _MAKERS: Mapping[str, Callable[[_Made, Part, str], Credential]] = {
     "private_key_pfx_path": _key,
     "federated_token_file": _token_file,
     "workload_identity": _workload_identity,
+    "managed_identity": _managed_identity,
 }
 
 
