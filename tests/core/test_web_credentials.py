@@ -33,10 +33,11 @@ def test_people_sign_in_and_their_tokens_are_renewed_with_one_assertion(
     kind: str, entra: bool, tmp_path: Path
 ) -> None:
     with Provider(entra=entra, client_key=CLIENT.key, auth_methods=["private_key_jwt"]) as provider:
-        settings = with_apis(provider, CLIENT_CREDENTIAL=credential(kind, tmp_path))
+        settings: dict[str, Any] = with_apis(provider, CLIENT_CREDENTIAL=credential(kind, tmp_path))
         del settings["CLIENT_SECRET"]
+        settings["SCOPES"] = settings["DOWNSTREAM_APIS"]["api"]["scopes"]
         with BareSite(settings) as site:
-            site.sign_in("?api=api")
+            site.sign_in()
             assert site.is_signed_in
             for _ in range(2):
                 token = site.keyfob.token(api="api", force_refresh=True)
