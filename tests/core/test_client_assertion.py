@@ -213,6 +213,11 @@ SHAPES: dict[str, Any] = {
         "thumbprint": CLIENT.sha1,
         "public_certificate": CLIENT.chain_pem,
     },
+    "thumbprint and bare base64": {
+        "private_key": CLIENT.key_pem(),
+        "thumbprint": CLIENT.sha1,
+        "public_certificate": "\n".join(CLIENT.chain_pem.split("-----")[2].split()),
+    },
     "certificate": {"private_key": CLIENT.key_pem(), "public_certificate": CLIENT.chain_pem},
     "pfx": {"private_key_pfx_path": "pfx", "passphrase": PASSPHRASE},
     "pfx with chain": {

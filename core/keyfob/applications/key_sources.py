@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from keyfob.protocol.certificate import (
     parse_thumbprint,
 )
 from keyfob.protocol.client_assertion import Signer
+
+# Every certificate's DER begins with 0x30 0x82: it is a sequence of some hundred bytes.
+_BASE64 = re.compile(rb"\s*MI[A-Za-z0-9+/\s]+={0,2}\s*")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,13 @@ class Part:
             )
         return value
 
+    def certificates(self, member: str) -> bytes | None:
+        """PEM, or as MSAL takes it too: one certificate's base64 with nothing around it."""
+        value = self.content(member)
+        if value is not None and _BASE64.fullmatch(value):
+            return b"-----BEGIN CERTIFICATE-----\n%b\n-----END CERTIFICATE-----" % value.strip()
+        return self.pem(member)
+
     def path(self, member: str) -> Path:
         value = self.members.get(member)
         path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
@@ -80,7 +91,7 @@ class Part:
 def given(part: Part) -> Watched[Signer]:
     """`private_key`: PEM texts that are at hand."""
     name, certificate_name = part.name_of("private_key"), part.name_of("public_certificate")
-    key, certificates = part.pem("private_key"), part.pem("public_certificate")
+    key, certificates = part.pem("private_key"), part.certificates("public_certificate")
     passphrase, thumbprint, kid = part.content("passphrase"), part.thumbprint, part.kid
     if key is None:
         raise CredentialError(f"{name} is empty; it is the private key, as a PEM text")
@@ -128,7 +139,7 @@ def pfx_file(part: Part) -> Watched[Signer]:
     file = NamedFile(part.path("private_key_pfx_path"), part.name_of("private_key_pfx_path"))
     passphrase, kid = part.content("passphrase"), part.kid
     sends = part.members.get("public_certificate") or False
-    others = None if isinstance(sends, bool) else part.pem("public_certificate")
+    others = None if isinstance(sends, bool) else part.certificates("public_certificate")
     name = part.name_of("public_certificate")
 
     def make(contents: Sequence[bytes]) -> Signer:
