@@ -214,7 +214,11 @@ class ProviderUnreachable(TransportError):
 
 
 class ProviderUnavailable(TransportError):
-    """The provider answered ``status`` 5xx or 429; ``retry_after`` is in seconds, or None."""
+    """The provider answered ``status`` 5xx or 429; ``retry_after`` is in seconds, or None.
+
+    Its ``code`` is ``throttled`` where the provider was not asked again, because such an answer
+    came a moment ago; ``retry_after`` is then what is left to wait.
+    """
 
     code = "provider_unavailable"
 
@@ -226,8 +230,9 @@ class ProviderUnavailable(TransportError):
         retry_after: int | None = None,
         url: str = "",
         correlation_id: str = "",
+        code: str | None = None,
     ) -> None:
-        super().__init__(message, url=url, correlation_id=correlation_id)
+        super().__init__(message, url=url, correlation_id=correlation_id, code=code)
         self.status = status
         self.retry_after = retry_after
 

@@ -42,7 +42,7 @@ class KeyfobSession(WebSession):
 
     def reset(self) -> None:
         """Forget what was read: the session has changed under it."""
-        self._document, self._user = None, None
+        self._tokens, self._user = None, None
 
     async def auser(self) -> User:
         """As `user`, which may be used afterwards as well."""

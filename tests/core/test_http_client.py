@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from keyfob.errors import AnswerRefused, ProviderUnreachable, TokenResponseError
+from keyfob.errors import (
+    AnswerRefused,
+    ConfigurationError,
+    ProviderUnreachable,
+    TokenResponseError,
+)
 from keyfob.protocol.http import MAX_ANSWER_BYTES, HttpRequest
 from keyfob.transport import HttpClientTransport
 from support.provider import Provider
@@ -110,6 +115,15 @@ def test_whatever_it_raises_is_unreachable_and_tells_no_secret(failure: Any) -> 
     assert error.__context__ is None
 
 
+def test_an_asynchronous_client_is_told_where_it_belongs() -> None:
+    class Asynchronous:
+        async def post(self, url: str, **_: Any) -> Answer:
+            return Answer()
+
+    with pytest.raises(ConfigurationError, match=r"keyfob\.aio"):
+        HttpClientTransport(Asynchronous()).send(POST)
+
+
 def test_an_answer_that_is_too_large_is_refused() -> None:
     with pytest.raises(AnswerRefused) as caught:
         HttpClientTransport(Client(Answer("é" * MAX_ANSWER_BYTES))).send(POST)
@@ -136,6 +150,24 @@ def test_a_requests_session_is_told_to_follow_no_redirect(provider: Provider) ->
         sign_in(app)
     assert provider.attacker_requests == []
     app.close()
+
+
+def test_a_requests_session_is_told_of_a_requests_own_time() -> None:
+    class Session(requests.Session):
+        told: Any = None
+
+        def get(self, url: Any, **options: Any) -> Any:
+            self.told = options.get("timeout")
+            return Answer()
+
+    session = Session()
+    HttpClientTransport(session).send(HttpRequest("GET", "https://x.example", "x", timeout=2))
+    assert session.told == 2
+    session.close()
+    # MSAL's duck type has no such parameter.
+    client = Client(Answer())
+    HttpClientTransport(client).send(HttpRequest("GET", "https://x.example", "x", timeout=2))
+    assert len(client.calls) == 1
 
 
 def test_netrc_does_not_replace_our_authorization(

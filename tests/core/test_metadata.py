@@ -64,6 +64,7 @@ def test_the_least_document_is_enough() -> None:
     assert metadata.scopes_supported is None
     assert metadata.userinfo_endpoint is None
     assert metadata.end_session_endpoint is None
+    assert metadata.device_authorization_endpoint is None
     assert metadata.sends_issuer is False
     assert metadata.realm == "tenant"
 
@@ -73,6 +74,12 @@ def test_the_least_document_is_enough() -> None:
 )
 def test_a_provider_elsewhere_may_not_name_this_machine_by_plain_http(name: str) -> None:
     assert refusal(**{name: "http://127.0.0.1:8400/x"}) == f"{name}_refused"
+
+
+def test_a_device_without_a_browser_has_an_endpoint_of_its_own() -> None:
+    """RFC 8628 §4."""
+    found = parsed(device_authorization_endpoint="https://idp.example/device")
+    assert found.device_authorization_endpoint == "https://idp.example/device"
 
 
 def test_a_root_issuer_may_end_in_a_slash_on_either_side() -> None:
@@ -183,6 +190,7 @@ def test_a_document_without_what_is_needed_is_refused(name: str, value: object) 
         "jwks_uri",
         "userinfo_endpoint",
         "end_session_endpoint",
+        "device_authorization_endpoint",
     ],
 )
 @pytest.mark.parametrize(
@@ -354,6 +362,7 @@ NAMES = st.sampled_from(
         *document(),
         "userinfo_endpoint",
         "end_session_endpoint",
+        "device_authorization_endpoint",
         "id_token_signing_alg_values_supported",
         "token_endpoint_auth_methods_supported",
         "scopes_supported",

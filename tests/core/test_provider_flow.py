@@ -18,7 +18,7 @@ from keyfob.flows.provider import (
     REFETCH_INTERVAL,
     Provider,
 )
-from keyfob.protocol.authority import oidc_authority
+from keyfob.protocol.authority import microsoft_authority, oidc_authority
 from keyfob.protocol.id_token import Expectations
 from keyfob.transport import run
 from support.id_tokens import CLIENT, ISSUER, NOW, claims
@@ -145,6 +145,17 @@ class TestOldMetadata:
         site.metadata()
         with pytest.raises(MetadataError):
             site.metadata(NOW + METADATA_MAX_AGE)
+
+    def test_instance_discovery_is_not_asked_again_for_new_ones(self) -> None:
+        """So that its outages cost nothing once it has vouched for the host."""
+        host = "https://login.newcloud.example"
+        document = {**DOCUMENT, "issuer": f"{host}/{{tenantid}}/v2.0"}
+        instance = answer({"tenant_discovery_endpoint": "x"})
+        site = Site(**{METADATA: [answer(document), ProviderUnreachable("down")]})
+        site.provider = Provider(microsoft_authority(f"{host}/common"))
+        site.wire.answers["Microsoft's instance discovery"] = [instance]
+        first = site.metadata()
+        assert site.metadata(NOW + METADATA_MAX_AGE) is first
 
     def test_a_clock_set_back_far_does_not_make_them_serve(self) -> None:
         site = Site(**{METADATA: [answer(DOCUMENT), ProviderUnreachable("down")]})

@@ -15,7 +15,8 @@ import pytest
 
 from keyfob.errors import ProviderUnreachable
 from keyfob.protocol.http import HttpRequest
-from keyfob.transport import RequestsTransport
+from keyfob.transport import Transport
+from support.loops import BOTH_TRANSPORTS
 from support.tls import self_signed
 
 
@@ -54,13 +55,14 @@ def listening(wrap: Callable[[Any], Any] = lambda sock: sock) -> Iterator[tuple[
     thread.join()
 
 
-def get(transport: RequestsTransport, url: str) -> bytes:
+def get(transport: Transport, url: str) -> bytes:
     return transport.send(HttpRequest("GET", url, "the metadata")).body.strip()
 
 
-def test_a_kept_connection_has_the_whole_time_each_time() -> None:
+@pytest.mark.parametrize("make", BOTH_TRANSPORTS)
+def test_a_kept_connection_has_the_whole_time_each_time(make: Any) -> None:
     with listening() as (host, connections):
-        transport = RequestsTransport(timeout=0.7)
+        transport = make(timeout=0.7)
         for _ in range(4):
             assert get(transport, f"http://{host}/") == b"{}"
             time.sleep(0.2)
@@ -73,12 +75,13 @@ def test_a_kept_connection_has_the_whole_time_each_time() -> None:
         transport.close()
 
 
-def test_answers_over_tls_are_bounded_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", BOTH_TRANSPORTS)
+def test_answers_over_tls_are_bounded_too(make: Any, tmp_path: Path) -> None:
     files = self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files)
     with listening(lambda sock: context.wrap_socket(sock, server_side=True)) as (host, _):
-        transport = RequestsTransport(verify=str(files[0]), timeout=0.7)
+        transport = make(verify=str(files[0]), timeout=0.7)
         assert get(transport, f"https://{host}/") == b"{}"
         started = time.monotonic()
         with pytest.raises(ProviderUnreachable) as caught:
@@ -88,12 +91,13 @@ def test_answers_over_tls_are_bounded_too(tmp_path: Path) -> None:
         transport.close()
 
 
-def test_a_certificate_nobody_vouches_for_is_refused_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", BOTH_TRANSPORTS)
+def test_a_certificate_nobody_vouches_for_is_refused_and_named(make: Any, tmp_path: Path) -> None:
     files = self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files)
     with listening(lambda sock: context.wrap_socket(sock, server_side=True)) as (host, _):
-        transport = RequestsTransport(timeout=2)
+        transport = make(timeout=2)
         with pytest.raises(ProviderUnreachable) as caught:
             get(transport, f"https://{host}/")
         assert caught.value.code == "certificate"

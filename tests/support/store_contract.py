@@ -135,7 +135,7 @@ class StoreContract:
         second = store.load("k")
         assert second is not None
         assert second.value == b"two"
-        assert second.version != first.version
+        assert second.version == first.version + 1
 
     def test_an_outdated_version_replaces_nothing(
         self, store: TokenStore, in_an_hour: float

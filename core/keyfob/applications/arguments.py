@@ -8,10 +8,7 @@ from typing import Any
 
 from keyfob.errors import BrokerNotSupported, ConfigurationError
 from keyfob.flows.client import NOTHING_EXTRA, Extra
-from keyfob.protocol.authority import Authority, microsoft_authority, oidc_authority
 from keyfob.protocol.scopes import OPENID_SCOPES
-
-DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 
 _BROKER_OPTIONS = (
     "allow_broker",
@@ -26,17 +23,6 @@ def checked_client_id(client_id: object) -> str:
     if not isinstance(client_id, str) or not client_id:
         raise ConfigurationError("client_id is missing, or not a text", setting="CLIENT_ID")
     return client_id
-
-
-def checked_authority(authority: Any, oidc: str | None) -> Authority:
-    """The authority of the two arguments that exclude each other."""
-    if authority is not None and oidc is not None:
-        raise ConfigurationError(
-            "authority and oidc_authority exclude each other", setting="OIDC_AUTHORITY"
-        )
-    if oidc is not None:
-        return oidc_authority(oidc)
-    return microsoft_authority(str(authority or DEFAULT_AUTHORITY))
 
 
 def header_text(text: Any, name: str) -> str | None:

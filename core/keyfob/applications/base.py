@@ -9,15 +9,16 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from keyfob.applications import arguments
+from keyfob.applications.authorities import resolve_provider
 from keyfob.applications.credentials import credentials_of
 from keyfob.cache import TokenCache
 from keyfob.errors import ConfigurationError, MissingKeyError
 from keyfob.flows.client import Client, Extra
-from keyfob.flows.provider import Provider
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import Account
+from keyfob.transport import CONFIDENTIAL_PAUSE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 class Application:
     """One application, registered at one provider: its arguments are `ClientApplication`'s."""
+
+    #: Whether it can have tokens in its own name, and so a region of its own.
+    _has_own_tokens = True
+    #: Seconds without a request to a token endpoint that asked for a pause, and not for how long.
+    _pause = CONFIDENTIAL_PAUSE
 
     def __init__(
         self,
@@ -63,7 +69,14 @@ class Application:
         checked = arguments.checked_client_id(client_id)
         self._client = Client(
             client_id=checked,
-            provider=Provider(arguments.checked_authority(authority, oidc_authority)),
+            provider=resolve_provider(
+                authority,
+                oidc_authority,
+                validate_authority=validate_authority,
+                instance_discovery=instance_discovery,
+                azure_region=azure_region,
+                may_be_regional=self._has_own_tokens,
+            ),
             cache=TokenCache() if token_cache is None else token_cache,
             credentials=credentials_of(
                 checked,

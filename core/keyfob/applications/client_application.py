@@ -18,9 +18,12 @@ from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.results import TokenResult
 from keyfob.transport import (
     DEFAULT_TIMEOUT,
+    Flights,
     HttpClientTransport,
     RequestsTransport,
+    ThrottledTransport,
     Transport,
+    for_one_call,
     run,
 )
 
@@ -72,6 +75,7 @@ class ClientApplication(Application):
     """
 
     _transport: Transport
+    _flights: Flights
 
     def _open(
         self,
@@ -81,11 +85,16 @@ class ClientApplication(Application):
         timeout: float | None,
         http_cache: Any,
     ) -> None:
+        plain: Transport
         if http_client is not None:
-            self._transport = HttpClientTransport(http_client)
+            plain = HttpClientTransport(http_client)
         else:
             seconds = DEFAULT_TIMEOUT if timeout is None else timeout
-            self._transport = RequestsTransport(verify=verify, proxies=proxies, timeout=seconds)
+            plain = RequestsTransport(verify=verify, proxies=proxies, timeout=seconds)
+        self._transport = ThrottledTransport(
+            plain, http_cache, pause=self._pause, clock=self._client.clock
+        )
+        self._flights = Flights()
 
     def metadata(self) -> ProviderMetadata:
         """The provider's metadata, fetched if it is not at hand.
@@ -352,8 +361,8 @@ class ClientApplication(Application):
         return self._token(flow, rest)
 
     def _run(self, flow: Flow[T], options: Mapping[str, Any] | None = None) -> T:
-        del options
-        return run(flow, self._transport)
+        transport = for_one_call(self._transport, options) if options else self._transport
+        return run(flow, transport, flights=self._flights)
 
     def _result(
         self, flow: Flow[dict[str, Any] | None], options: Mapping[str, Any]

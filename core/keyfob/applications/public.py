@@ -11,6 +11,7 @@ from keyfob.applications.arguments import refuse_brokers
 from keyfob.applications.client_application import ClientApplication
 from keyfob.errors import ConfigurationError
 from keyfob.protocol.results import TokenResult
+from keyfob.transport import PUBLIC_PAUSE
 
 
 class PublicClientApplication(ClientApplication):
@@ -20,6 +21,9 @@ class PublicClientApplication(ClientApplication):
         `enable_broker_on_mac`, `enable_broker_on_linux` and `enable_broker_on_wsl`.
     :raises ConfigurationError: (a ValueError) it was given a credential.
     """
+
+    _has_own_tokens = False
+    _pause = PUBLIC_PAUSE
 
     def __init__(
         self,

@@ -88,7 +88,7 @@ class Client:
     @property
     def environments(self) -> tuple[str, ...]:
         """The hosts under which the cache may know the provider's people; the first is its own."""
-        return (self.environment,)
+        return self.provider.aliases
 
     def held_token(
         self,

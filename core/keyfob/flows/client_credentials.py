@@ -52,6 +52,7 @@ class Need:
     def renew(
         self, client: Client, metadata: ProviderMetadata, reason: Reason
     ) -> Flow[dict[str, Any]]:
+        regional = yield from client.provider.regional_metadata(client.clock())
         request = TokenRequest(
             {
                 "grant_type": _GRANT,
@@ -62,6 +63,7 @@ class Need:
             reason=reason,
             claims_challenge=self.claims_challenge,
             forwarded_claims=self.forwarded_claims,
+            endpoint=regional.token_endpoint,
         )
         tokens = yield from ask(client, metadata, request)
         if "error" in tokens:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyfob.errors import IdTokenError, TransportError
-from keyfob.flows import Flow, send
+from keyfob.flows import Flow, once, send
+from keyfob.flows.region import Region, regional_metadata
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import (
     Expectations,
@@ -17,8 +18,16 @@ from keyfob.protocol.id_token import (
     read_id_token,
     verify_signature,
 )
+from keyfob.protocol.instance_discovery import (
+    Instance,
+    build_instance_request,
+    discovery_endpoint,
+    is_to_be_asked_about,
+    parse_instance,
+)
 from keyfob.protocol.keys import KeySet, build_key_set_request, parse_key_set
 from keyfob.protocol.metadata import ProviderMetadata, build_metadata_request, parse_metadata
+from keyfob.protocol.region import RegionChoice
 
 #: Seconds. Providers change their metadata rarely and announce it nowhere.
 METADATA_MAX_AGE = 24 * 3600
@@ -48,16 +57,30 @@ class Provider:
 
     Nothing is fetched before a flow needs it. A failure is not remembered, and the next flow tries
     again; but metadata that were there already go on to serve for a while.
+
+    :param instance_discovery: whether Microsoft is asked about a host that is in none of its known
+        clouds, before anything else is; or the address to ask instead.
+    :param region: where the application's own tokens come from; by default the central endpoint.
+    :raises ConfigurationError: `instance_discovery` is nothing of that.
     """
 
     def __init__(
         self,
         authority: Authority,
         *,
+        instance_discovery: bool | str = True,
+        region: Region | None = None,
         metadata_max_age: float = METADATA_MAX_AGE,
         keys_max_age: float = KEYS_MAX_AGE,
     ) -> None:
         self.authority = authority
+        self.region = Region(RegionChoice(), {}) if region is None else region
+        endpoint = discovery_endpoint(instance_discovery)
+        #: Where to ask about the host, or None where nobody is to be asked.
+        self._instance_endpoint = (
+            endpoint if endpoint and is_to_be_asked_about(authority, endpoint) else None
+        )
+        self._instance: Instance | None = None
         self._metadata_max_age = metadata_max_age
         self._keys_max_age = keys_max_age
         self._metadata: _Fetched | None = None
@@ -70,6 +93,12 @@ class Provider:
 
     def __repr__(self) -> str:
         return f"<Provider {self.authority.url}>"
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The environments whose tokens are this provider's too, as far as is known; never from
+        the network. The authority's own is the first."""
+        return self.authority.aliases if self._instance is None else self._instance.aliases
 
     def known_metadata(self, now: float) -> ProviderMetadata | None:
         """The metadata, if it is at hand and fresh."""
@@ -89,7 +118,8 @@ class Provider:
         """The metadata, fetched where those at hand are older than they may be.
 
         Where the provider cannot be reached, the old ones serve up to METADATA_GRACE, and it is
-        not asked again for METADATA_RETRY. A document that is wrong is not passed over so.
+        not asked again for METADATA_RETRY. A document that is wrong is not passed over so. A host
+        that instance discovery is to vouch for gets no request before it does.
 
         :raises MetadataError: the provider answered, and not with its metadata.
         :raises TransportError: it cannot be reached, and no metadata are at hand that may serve.
@@ -101,21 +131,49 @@ class Provider:
         failed_at = self._metadata_failed_at
         if stale is not None and failed_at is not None and 0 <= now - failed_at < METADATA_RETRY:
             return stale
+        return (yield from once(("metadata", id(self)), lambda: self._fetch_metadata(now, stale)))
+
+    def _fetch_metadata(self, now: float, stale: ProviderMetadata | None) -> Flow[ProviderMetadata]:
+        known = self.known_metadata(now)
+        if known is not None:
+            return known  # somebody else fetched them a moment ago
         try:
-            response = yield from send(build_metadata_request(self.authority))
-            metadata = parse_metadata(self.authority, response)
+            instance = yield from self._vouched_for()
+            url = instance.metadata_url if instance else self.authority.metadata_url
+            response = yield from send(build_metadata_request(self.authority, url))
+            metadata = parse_metadata(self.authority, response, self.aliases)
         except TransportError:
             if stale is None:
                 raise
             self._metadata_failed_at = now
             return stale
-        self._metadata = _Fetched(metadata, now, self.authority.metadata_url)
+        self._metadata = _Fetched(metadata, now, url)
         self._metadata_failed_at = None
         return metadata
 
     def _stale_metadata(self, now: float) -> ProviderMetadata | None:
         held = self._metadata
         return held.value if held is not None and 0 <= now - held.at < METADATA_GRACE else None
+
+    def _vouched_for(self) -> Flow[Instance | None]:
+        """What instance discovery says of the host; None where it is not to be asked.
+
+        A host that it vouched for stays so: the answer is asked for once.
+        """
+        endpoint = self._instance_endpoint
+        if endpoint is not None and self._instance is None:
+            response = yield from send(build_instance_request(self.authority, endpoint))
+            self._instance = parse_instance(self.authority, response)
+        return self._instance
+
+    def regional_metadata(self, now: float) -> Flow[ProviderMetadata]:
+        """The metadata by which to ask for a token in the application's own name: of them, the
+        token endpoint is that of the application's region, where it has one.
+
+        :raises MetadataError: as `metadata` does, and TransportError.
+        """
+        central = yield from self.metadata(now)
+        return (yield from regional_metadata(self.region, self.authority, central, now))
 
     def verified_claims(self, token: object, expected: Expectations) -> Flow[dict[str, Any]]:
         """Judge an ID token completely (OpenID Connect Core §3.1.3.7).
@@ -157,9 +215,13 @@ class Provider:
         return (yield from self._fetch_keys(metadata, now))
 
     def _fetch_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
-        response = yield from send(build_key_set_request(metadata.jwks_uri))
+        url = metadata.jwks_uri
+        return (yield from once(("keys", id(self), url), lambda: self._fetch_keys_of(url, now)))
+
+    def _fetch_keys_of(self, url: str, now: float) -> Flow[KeySet]:
+        response = yield from send(build_key_set_request(url))
         keys = parse_key_set(response)
-        self._keys = _Fetched(keys, now, metadata.jwks_uri)
+        self._keys = _Fetched(keys, now, url)
         return keys
 
     def _may_refetch(self, now: float) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Literal
 
 from keyfob.errors import AnswerRefused, ProtocolError, ProviderUnavailable
@@ -12,6 +14,7 @@ from keyfob.protocol.urls import without_query
 
 #: No answer of a provider is sensibly larger. Key sets of large providers are about 30 KB.
 MAX_ANSWER_BYTES = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class HttpRequest:
     :param fingerprint: the SHA-1 of the only certificate the server may have, 40 hexadecimal
         digits, in the place of every other reason to trust it. A transport that cannot hold a
         connection to that must not send the request.
+    :param timeout: seconds for this exchange, where the transport's own limit would be too long.
+    :param document_judge: only for public documents, the same for everybody, that change rarely:
+        raises where an answer is not the document that was asked for. One that passes may be kept
+        for a day, and serve again.
     """
 
     method: Literal["GET", "POST"]
@@ -35,6 +42,10 @@ class HttpRequest:
     content: str | None = field(default=None, repr=False)
     direct: bool = False
     fingerprint: str | None = None
+    timeout: float | None = None
+    document_judge: Callable[[HttpResponse], object] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     @property
     def body(self) -> Mapping[str, str] | bytes | None:
@@ -44,12 +55,16 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """One answer. Header names are in lower case. The body may hold tokens: it is not shown."""
+    """One answer. Header names are in lower case. The body may hold tokens: it is not shown.
+
+    :param throttled: it is an earlier answer again; the provider was not asked this time.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     url: str = ""
+    throttled: bool = False
 
     @property
     def correlation_id(self) -> str:
@@ -68,21 +83,52 @@ def refuse_unusable_status(response: HttpResponse, what: str) -> None:
             code="redirect_refused",
         )
     if response.status == 429 or response.status >= 500:
+        when = retry_after_seconds(response)
+        again = "it may work again a little later"
+        if response.throttled:
+            again = (
+                f"that was a moment ago, and it is asked again in {when} seconds at the earliest"
+            )
         raise ProviderUnavailable(
-            f"{what} at {url} answered HTTP {response.status}; it may work again a little later",
+            f"{what} at {url} answered HTTP {response.status}; {again}",
             status=response.status,
-            retry_after=retry_after_seconds(response),
+            retry_after=when,
             url=url,
             correlation_id=response.correlation_id,
+            code="throttled" if response.throttled else None,
         )
 
 
 def retry_after_seconds(response: HttpResponse) -> int | None:
-    """`Retry-After` in seconds, when it is a sensible number (RFC 9110 §10.2.3)."""
+    """`Retry-After` in seconds, when it is sensible (RFC 9110 §10.2.3); 0 for a time gone by.
+
+    A date counts from the answer's own `Date`, so that it does not matter whose clock is wrong.
+    Whoever receives an answer without one adds the time of receipt (RFC 9110 §6.6.1), as
+    `keyfob.transport.throttle` does; a date that cannot be counted from anything says nothing.
+    """
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit() and len(value) <= 9:
         return int(value)
-    return None
+    until, answered = http_date(value), http_date(response.headers.get("date", ""))
+    if until is None or answered is None:
+        return None
+    return max(0, math.ceil(until - answered))
+
+
+def http_date(text: str) -> float | None:
+    """An HTTP-date in any of its three forms as seconds since 1970 (RFC 9110 §5.6.7), or None."""
+    text = text.strip()
+    if not text.isascii() or not 24 <= len(text) <= 40:
+        return None
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return (moment - _EPOCH).total_seconds()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
 
 
 def json_object(

@@ -13,13 +13,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from keyfob.errors import IdTokenError, SubjectChangedError
-from keyfob.protocol.authority import GUID
 from keyfob.protocol.http import strict_json
+from keyfob.protocol.issuer import TENANT_PLACEHOLDER, tenant_of_issuer
 from keyfob.protocol.keys import KeySet, SigningKey
-from keyfob.protocol.metadata import TENANT_PLACEHOLDER, ProviderMetadata
+from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.signing import hash_name
 from keyfob.protocol.unverified import json_object_in
 
@@ -179,7 +178,7 @@ def _judge_issuer(token: SignedIdToken, expected: Expectations) -> None:
         raise _refusal("oid", "The ID token's object id is not a text")
     if not isinstance(issuer, str) or issuer != metadata.issuer_for(tenant):
         raise _refusal("iss", "The ID token is not by the expected issuer")
-    named = _tenant_of_issuer(issuer) if metadata.is_microsoft else None
+    named = tenant_of_issuer(issuer) if metadata.is_microsoft else None
     if named is not None and tenant is not None and tenant.lower() != named.lower():
         raise _refusal("tid", "The ID token's tenant is not that of its issuer")
     if token.key_issuer is not None:
@@ -206,11 +205,6 @@ def tenant_is_allowed(tenant: str | None, rule: TenantRule) -> bool:
     if callable(rule):
         return bool(rule(tenant.lower()))
     return tenant.lower() in {allowed.lower() for allowed in rule}
-
-
-def _tenant_of_issuer(issuer: str) -> str | None:
-    first = urlsplit(issuer).path.strip("/").split("/", 1)[0]
-    return first if GUID.fullmatch(first) else None
 
 
 def _judge_audience(claims: Mapping[str, Any], client_id: str) -> None:

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from keyfob.errors import MetadataError
-from keyfob.protocol.authority import (
-    GUID,
-    PERSONAL_ACCOUNTS_TENANT,
-    Authority,
-)
+from keyfob.protocol.authority import GUID, Authority
 from keyfob.protocol.http import HttpRequest, HttpResponse, json_object, refuse_unusable_status
+from keyfob.protocol.issuer import TENANT_PLACEHOLDER, judge_issuer
 from keyfob.protocol.signing import ASYMMETRIC_ALGORITHMS
-from keyfob.protocol.urls import is_loopback_host, origin, parse_secure_url
+from keyfob.protocol.urls import is_loopback_host, parse_secure_url
 
-#: Microsoft writes this where the token's own tenant belongs.
-TENANT_PLACEHOLDER = "{tenantid}"
-
-#: Hosts that are one cloud: metadata asked at one may name another of the same row as issuer.
-_CLOUDS = (
-    frozenset(
-        {
-            "login.microsoftonline.com",
-            "login.microsoft.com",
-            "login.windows.net",
-            "sts.windows.net",
-        }
-    ),
-    frozenset({"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}),
-    frozenset({"login.microsoftonline.us", "login.usgovcloudapi.net"}),
-)
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
 
 
@@ -47,6 +28,7 @@ class ProviderMetadata:
     jwks_uri: str
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
+    device_authorization_endpoint: str | None
     signing_algorithms: frozenset[str]
     token_auth_methods: frozenset[str] | None
     scopes_supported: frozenset[str] | None
@@ -91,18 +73,26 @@ class ProviderMetadata:
         return f"{scheme}://{self.msgraph_host}/v1.0"
 
 
-def build_metadata_request(authority: Authority) -> HttpRequest:
+def build_metadata_request(authority: Authority, url: str | None = None) -> HttpRequest:
+    """Ask for the discovery document.
+
+    :param url: where instance discovery says it is; by default where the authority has it.
+    """
     return HttpRequest(
         "GET",
-        authority.metadata_url,
+        url or authority.metadata_url,
         "the provider's metadata",
         headers={"Accept": "application/json"},
+        document_judge=lambda response: parse_metadata(authority, response),
     )
 
 
-def parse_metadata(authority: Authority, response: HttpResponse) -> ProviderMetadata:
+def parse_metadata(
+    authority: Authority, response: HttpResponse, aliases: Collection[str] = ()
+) -> ProviderMetadata:
     """Judge the discovery document of `authority`.
 
+    :param aliases: hosts that instance discovery says are the same cloud as the authority's.
     :raises MetadataError: it is no discovery document, is another issuer's, or names an address
         that must not be used.
     :raises TransportError: the provider answered a redirect, 429 or 5xx.
@@ -116,7 +106,7 @@ def parse_metadata(authority: Authority, response: HttpResponse) -> ProviderMeta
         )
     document = json_object(response, "The provider's metadata", MetadataError)
     issuer = _text(document, "issuer")
-    _judge_issuer(authority, issuer)
+    judge_issuer(authority, issuer, aliases)
     return ProviderMetadata(
         issuer=issuer,
         authorization_endpoint=_address(authority, document, "authorization_endpoint"),
@@ -124,6 +114,9 @@ def parse_metadata(authority: Authority, response: HttpResponse) -> ProviderMeta
         jwks_uri=_address(authority, document, "jwks_uri"),
         userinfo_endpoint=_optional_address(authority, document, "userinfo_endpoint"),
         end_session_endpoint=_optional_address(authority, document, "end_session_endpoint"),
+        device_authorization_endpoint=_optional_address(
+            authority, document, "device_authorization_endpoint"
+        ),
         signing_algorithms=_signing_algorithms(document),
         token_auth_methods=_names(document, "token_endpoint_auth_methods_supported"),
         scopes_supported=_names(document, "scopes_supported"),
@@ -200,55 +193,3 @@ def _signing_algorithms(document: Mapping[str, Any]) -> frozenset[str]:
             code="no_usable_algorithm",
         )
     return usable
-
-
-def _judge_issuer(authority: Authority, issuer: str) -> None:
-    """Whether this document is the authority's own (OpenID Connect Discovery 1.0 §4.3)."""
-    if authority.kind == "oidc":
-        accepted = issuer.removesuffix("/") == authority.url
-    else:
-        accepted = _is_microsoft_issuer(authority, issuer)
-    if not accepted:
-        cure = ""
-        if authority.kind == "oidc" and TENANT_PLACEHOLDER in issuer:
-            cure = ". It serves many tenants: set AUTHORITY, or TENANT_ID, and not OIDC_AUTHORITY"
-        raise MetadataError(
-            f"The metadata at {authority.metadata_url} is that of another issuer: "
-            f"{issuer[:200]!r}{cure}",
-            code="issuer_mismatch",
-        )
-
-
-def _is_microsoft_issuer(authority: Authority, issuer: str) -> bool:
-    try:
-        parts = parse_secure_url(issuer.replace(TENANT_PLACEHOLDER, "tenantid"))
-    except ValueError:
-        return False
-    if not _same_cloud(authority, origin(parts)):
-        return False
-    if authority.kind != "entra":
-        return TENANT_PLACEHOLDER not in issuer
-    tenant = urlsplit(issuer).path.removeprefix("/").removesuffix("/v2.0")
-    if issuer != f"{origin(parts)}/{tenant}/v2.0":
-        return False
-    configured = authority.tenant.lower()
-    if authority.serves_many_tenants:
-        return tenant == TENANT_PLACEHOLDER
-    if configured == "consumers":
-        return tenant.lower() == PERSONAL_ACCOUNTS_TENANT
-    if GUID.fullmatch(configured):
-        return tenant.lower() == configured
-    return GUID.fullmatch(tenant) is not None
-
-
-def _same_cloud(authority: Authority, issuer_origin: str) -> bool:
-    if issuer_origin == authority.origin:
-        return True
-    ours, theirs = urlsplit(authority.origin), urlsplit(issuer_origin)
-    if theirs.scheme != "https" or theirs.port is not None:
-        return False
-    if authority.kind == "ciam":
-        # External ID asked at contoso.ciamlogin.com answers as <tenant id>.ciamlogin.com.
-        label, _, domain = (theirs.hostname or "").partition(".")
-        return domain == "ciamlogin.com" and GUID.fullmatch(label) is not None
-    return any(ours.hostname in cloud and theirs.hostname in cloud for cloud in _CLOUDS)

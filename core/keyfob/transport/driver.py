@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from keyfob.errors import ConfigurationError
 from keyfob.flows import Call, Effect, Flow, Once, Pause
 from keyfob.protocol.http import HttpRequest, HttpResponse
+from keyfob.transport.flights import Flights
 
 T = TypeVar("T")
 
@@ -27,16 +28,23 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def run(flow: Flow[T], transport: Transport, *, sleep: Callable[[float], None] = time.sleep) -> T:
+def run(
+    flow: Flow[T],
+    transport: Transport,
+    *,
+    flights: Flights | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
     """The flow's result. What goes wrong is raised inside the flow, where it may be handled.
 
+    :param flights: shared with whoever may have the same need; by default with nobody.
     :param sleep: waits for so many seconds; injected by tests.
     """
     try:
         effect = next(flow)
         while True:
             try:
-                outcome = _perform(effect, transport, sleep)
+                outcome = _perform(effect, transport, flights, sleep)
             except Exception as error:  # noqa: BLE001 - the flow decides about it
                 effect = flow.throw(error)
             else:
@@ -48,13 +56,23 @@ def run(flow: Flow[T], transport: Transport, *, sleep: Callable[[float], None] =
         flow.close()
 
 
-def _perform(effect: Effect, transport: Transport, sleep: Callable[[float], None]) -> Any:
+def _perform(
+    effect: Effect,
+    transport: Transport,
+    flights: Flights | None,
+    sleep: Callable[[float], None],
+) -> Any:
     if isinstance(effect, HttpRequest):
         return transport.send(effect)
     if isinstance(effect, Pause):
         return sleep(effect.seconds)
     if isinstance(effect, Once):
-        return run(effect.begin(), transport, sleep=sleep)
+        begin = effect.begin
+
+        def work() -> Any:
+            return run(begin(), transport, flights=flights, sleep=sleep)
+
+        return work() if flights is None else flights.run(effect.key, work)
     return _call(effect)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from keyfob.errors import AnswerRefused, ConfigurationError, ProviderUnreachable
 from keyfob.protocol.http import MAX_ANSWER_BYTES, HttpRequest, HttpResponse
@@ -17,15 +20,19 @@ class HttpClientTransport:
 
     Timeouts, proxies and certificates are then the object's own affair. It should not follow
     redirects: with them the client's secret would go where any answer says. A `requests.Session`
-    is told so; an answer of another object that came by a redirect is refused.
+    and an `httpx.Client` are told so; an answer of another object that came by a redirect is
+    refused.
 
     A request with a `fingerprint` needs connections that hold to a certificate, which the duck
     type cannot promise. With a `requests.Session` it goes over one of our own; with any other
     object it is refused.
+
+    :param options: further arguments for `post`, as MSAL gives them.
     """
 
-    def __init__(self, http_client: Any) -> None:
+    def __init__(self, http_client: Any, options: Mapping[str, Any] | None = None) -> None:
         self._http_client = http_client
+        self._options = dict(options or {})
         self._pinned = RequestsTransport()
 
     def __repr__(self) -> str:
@@ -34,31 +41,23 @@ class HttpClientTransport:
     def send(self, request: HttpRequest) -> HttpResponse:
         if request.fingerprint is not None:
             return self._send_pinned(request)
-        url = without_query(request.url)
+        # What is raised is raised out here, so that the client's own error, which holds the whole
+        # request, is no context of it.
         outcome = self._exchange(request)
-        if isinstance(outcome, ProviderUnreachable):
+        if isinstance(outcome, Exception):
             raise outcome
-        if outcome is None:
-            raise AnswerRefused(
-                f"{request.what.capitalize()} at {url} answered with a redirect, and http_client "
-                "followed it; it must not",
-                url=url,
-                code="redirect_refused",
-            )
-        if len(outcome.body) > MAX_ANSWER_BYTES:
-            raise AnswerRefused(
-                f"{request.what.capitalize()} sent more than {MAX_ANSWER_BYTES:,} bytes",
-                url=url,
-                code="too_large",
-            )
         return outcome
+
+    def with_options(self, options: Mapping[str, Any]) -> HttpClientTransport:
+        """The same client with further arguments for its `post`, whatever they are."""
+        return HttpClientTransport(self._http_client, {**self._options, **options})
 
     def close(self) -> None:
         self._pinned.close()
         self._http_client.close()
 
     def _send_pinned(self, request: HttpRequest) -> HttpResponse:
-        if not _is_requests_session(self._http_client):
+        if not _is_a("requests", "Session", self._http_client):
             raise ConfigurationError(
                 "http_client cannot hold a connection to one certificate: leave it out, or give a "
                 "requests.Session",
@@ -67,39 +66,113 @@ class HttpClientTransport:
             )
         return self._pinned.send(request)
 
-    def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable | None:
-        """The answer; what went wrong; or None where a redirect was followed."""
-        call: dict[str, Any] = {"params": dict(request.params)}
-        if _is_requests_session(self._http_client):
-            call |= {"auth": RequestHeaders(request.headers), "allow_redirects": False}
-            if request.direct:
-                call["proxies"] = dict(NO_PROXIES)
-        else:
-            call["headers"] = dict(request.headers)
+    def _exchange(self, request: HttpRequest) -> HttpResponse | Exception:
+        url, arguments = call_of(self._http_client, request, self._options)
         try:
             if request.method == "POST":
-                answer = self._http_client.post(request.url, data=_data(request), **call)
+                answer = self._http_client.post(url, **arguments)
             else:
-                answer = self._http_client.get(request.url, **call)
-            if getattr(answer, "history", None):
-                return None
-            named = dict(getattr(answer, "headers", None) or {})
-            headers = {str(name).lower(): str(value) for name, value in named.items()}
-            body = answer.text.encode("utf-8", "replace")
-            return HttpResponse(int(answer.status_code), headers, body, request.url)
+                answer = self._http_client.get(url, **arguments)
+            if inspect.iscoroutine(answer):
+                answer.close()
+                return ConfigurationError(
+                    "http_client is asynchronous, and this application is not: give it to one of "
+                    "keyfob.aio's, as async_http_client"
+                )
+            return answer_of(answer, request)
+        except AnswerRefused as refused:
+            return refused.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - every library has errors of its own
-            # Only their kind is told: their texts and attributes hold addresses and bodies.
-            return ProviderUnreachable(
-                f"{request.what.capitalize()} could not be reached ({type(error).__name__})",
-                url=without_query(request.url),
-            )
+            return unreachable(request, error)
 
 
-def _data(request: HttpRequest) -> dict[str, str] | str:
-    """MSAL's duck type takes a dict or a text, and no bytes."""
-    return dict(request.form or {}) if request.content is None else request.content
+def call_of(
+    http_client: object, request: HttpRequest, options: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The address and the named arguments with which this client is asked."""
+    arguments: dict[str, Any] = {"params": dict(request.params), "headers": dict(request.headers)}
+    if request.method == "POST":
+        arguments |= {"data": posted(request)["data"], **options}
+    url = request.url
+    if _is_a("requests", "Session", http_client):
+        del arguments["headers"]
+        arguments |= {"auth": RequestHeaders(request.headers), "allow_redirects": False}
+        if request.direct:
+            arguments["proxies"] = dict(NO_PROXIES)
+        if request.timeout is not None:
+            arguments["timeout"] = request.timeout
+    elif _is_a("httpx", "Client", http_client) or _is_a("httpx", "AsyncClient", http_client):
+        # Its params= would take the place of the address's own query, even if they are empty; and
+        # its data= is for forms.
+        del arguments["params"]
+        url = with_params(url, request.params)
+        arguments["follow_redirects"] = False
+        if request.content is not None:
+            arguments["content"] = arguments.pop("data")
+    return url, arguments
 
 
-def _is_requests_session(http_client: object) -> bool:
-    requests = sys.modules.get("requests")
-    return requests is not None and isinstance(http_client, requests.Session)
+def posted(request: HttpRequest) -> dict[str, Any]:
+    """The named arguments of `post`. MSAL's duck type takes a dict or a text, and no bytes."""
+    return {
+        "params": dict(request.params),
+        "headers": dict(request.headers),
+        "data": dict(request.form or {}) if request.content is None else request.content,
+    }
+
+
+def answer_of(answer: Any, request: HttpRequest) -> HttpResponse:
+    """An HTTP client's answer as ours.
+
+    :raises AnswerRefused: it came by a redirect, or is larger than anything sensible.
+    """
+    url = without_query(request.url)
+    history = getattr(answer, "history", None)
+    if isinstance(history, (list, tuple)) and history:
+        raise AnswerRefused(
+            f"{request.what.capitalize()} at {url} answered with a redirect, and http_client "
+            "followed it; it must not",
+            url=url,
+            code="redirect_refused",
+        )
+    body = answer.text.encode("utf-8", "replace")
+    if len(body) > MAX_ANSWER_BYTES:
+        raise AnswerRefused(
+            f"{request.what.capitalize()} sent more than {MAX_ANSWER_BYTES:,} bytes",
+            url=url,
+            code="too_large",
+        )
+    return HttpResponse(int(answer.status_code), _headers(answer), body, request.url)
+
+
+def unreachable(request: HttpRequest, error: Exception) -> ProviderUnreachable:
+    """Of a foreign error only its kind is told: its text and attributes hold addresses and bodies.
+
+    The caller raises it outside the `except`.
+    """
+    return ProviderUnreachable(
+        f"{request.what.capitalize()} could not be reached ({type(error).__name__})",
+        url=without_query(request.url),
+    )
+
+
+def with_params(url: str, params: Mapping[str, str]) -> str:
+    """The address with `params` behind its own query."""
+    if not params:
+        return url
+    address, hash_mark, fragment = url.partition("#")
+    query = urlencode(dict(params))
+    return f"{address}{'&' if '?' in address else '?'}{query}{hash_mark}{fragment}"
+
+
+def _headers(answer: Any) -> dict[str, str]:
+    """They may be missing; and where an attribute is made up on demand, as a Mock's, they are."""
+    headers = getattr(answer, "headers", None)
+    if not isinstance(headers, Mapping):
+        return {}
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _is_a(library: str, name: str, http_client: object) -> bool:
+    module = sys.modules.get(library)
+    return module is not None and isinstance(http_client, getattr(module, name))

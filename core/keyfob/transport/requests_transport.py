@@ -46,16 +46,25 @@ class RequestsTransport:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
-        if not _is_time(timeout):
-            raise ConfigurationError("timeout is a number of seconds, more than 0")
-        if isinstance(verify, str) and not Path(verify).exists():
-            raise ConfigurationError(f"verify names a CA bundle that is not there: {verify}")
+        judge_limits(timeout, verify)
         self._timeout = timeout
         self._verify = verify
         self._proxies = dict(proxies or {})
-        #: By the fingerprint that its connections hold to; None for those that hold to none.
-        self._sessions: dict[str | None, requests.Session] = {}
-        self._lock = threading.Lock()
+        self._connections = _Connections()
+
+    def with_options(self, options: Mapping[str, Any]) -> RequestsTransport:
+        """The same connections with other limits; what is None stays as it is.
+
+        :param options: `timeout`, `verify` and `proxies`, as the constructor has them.
+        :raises TypeError: there is another among them.
+        """
+        twin = RequestsTransport(
+            **chosen_limits(
+                options, timeout=self._timeout, verify=self._verify, proxies=self._proxies
+            )
+        )
+        twin._connections = self._connections
+        return twin
 
     def __repr__(self) -> str:
         return f"<RequestsTransport timeout={self._timeout}>"
@@ -77,18 +86,16 @@ class RequestsTransport:
         return outcome
 
     def close(self) -> None:
-        with self._lock:
-            sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            session.close()
+        self._connections.close()
 
     def _exchange(self, request: HttpRequest) -> HttpResponse | ProviderUnreachable:
         import urllib3
 
         # For requests' types it is a number, or two; urllib3's own has the total as well.
-        timeout: Any = urllib3.Timeout(total=self._timeout, connect=self._timeout / 2)
+        seconds = min(self._timeout, request.timeout or self._timeout)
+        timeout: Any = urllib3.Timeout(total=seconds, connect=seconds / 2)
         try:
-            with self._open(request.fingerprint).request(
+            with self._connections.session(request.fingerprint).request(
                 request.method,
                 request.url,
                 params=dict(request.params),
@@ -110,14 +117,49 @@ class RequestsTransport:
             # requests' errors are OSErrors, and so is what it says of a missing CA bundle.
             return _unreachable(request, error)
 
-    def _open(self, fingerprint: str | None) -> requests.Session:
-        session = self._sessions.get(fingerprint)
-        if session is None:
-            with self._lock:
-                session = self._sessions.get(fingerprint)
-                if session is None:
-                    session = self._sessions[fingerprint] = _new_session(fingerprint)
-        return session
+
+class _Connections:
+    """Sessions, each made when first needed. Transports that differ in their limits share them."""
+
+    def __init__(self) -> None:
+        #: By the fingerprint that its connections hold to; None for those that hold to none.
+        self._sessions: dict[str | None, requests.Session] = {}
+        self._lock = threading.Lock()
+
+    def session(self, fingerprint: str | None) -> requests.Session:
+        with self._lock:
+            session = self._sessions.get(fingerprint)
+            if session is None:
+                session = self._sessions[fingerprint] = _new_session(fingerprint)
+            return session
+
+    def close(self) -> None:
+        with self._lock:
+            sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            session.close()
+
+
+def judge_limits(timeout: object, verify: object) -> None:
+    """Raise a ConfigurationError where the timeout is no time, or there is no such CA bundle."""
+    if not _is_time(timeout):
+        raise ConfigurationError("timeout is a number of seconds, more than 0")
+    if isinstance(verify, str) and not Path(verify).exists():
+        raise ConfigurationError(f"verify names a CA bundle that is not there: {verify}")
+
+
+def chosen_limits(options: Mapping[str, Any], **limits: Any) -> dict[str, Any]:
+    """`limits`, with those of `options` that are not None in their places.
+
+    :raises TypeError: there is an option that is none of them.
+    """
+    for name in options:
+        if name not in limits:
+            raise TypeError(
+                f"{name!r} is no parameter of this call. Keyfob's own transport takes "
+                f"{', '.join(limits)}; an http_client of yours would be given any other"
+            )
+    return limits | {name: value for name, value in options.items() if value is not None}
 
 
 def _is_time(timeout: object) -> bool:
@@ -202,10 +244,8 @@ def _unreachable(request: HttpRequest, error: Exception) -> ProviderUnreachable:
             f"{what} at {url} did not answer in time", url=url, code="timeout"
         )
     if isinstance(error, requests.exceptions.SSLError):
-        other = "is not the one that was expected here"
-        untrusted = "this machine does not trust"
         return ProviderUnreachable(
-            f"{what} at {url} has a certificate that {other if request.fingerprint else untrusted}",
+            f"{what} at {url} has a certificate that this machine does not trust",
             url=url,
             code="certificate",
         )

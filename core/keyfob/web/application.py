@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, KeyfobError
 from keyfob.web import challenge, sign_in, sign_out
 from keyfob.web.csrf import FormTokens
+from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, WebRequest
 from keyfob.web.identity import Identity
+from keyfob.web.leases import Leases
 from keyfob.web.locks import KeyedLocks
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import SESSION_KEY, WebSession
@@ -62,7 +64,9 @@ class WebApplication:
         self.cookie_site = hashlib.sha256(name.encode()).hexdigest()[:6]
         self.tag = _tag(name, settings)
         self._session_lifetime = session_lifetime
+        self.documents = Documents(self.store, seconds=settings.token_store_l1_seconds)
         self._locks = KeyedLocks()
+        self._leases = Leases(self.store, clock=clock)
         self._adapter: Any = None
 
     def __repr__(self) -> str:
@@ -119,12 +123,28 @@ class WebApplication:
 
     # What sessions need
 
-    def document_expiry(self) -> float:
-        return self.clock() + self._session_lifetime()
+    @property
+    def session_max_age(self) -> int | None:
+        return self.settings.session_max_age
 
-    def lock(self, key: str) -> AbstractContextManager[object]:
-        """One refresh per session at a time in this process."""
-        return self._locks.hold(key)
+    @property
+    def account_check_interval(self) -> int | None:
+        return self.settings.account_check_interval
+
+    def document_expiry(self) -> float:
+        """Until when a session's record lives that is used now, in seconds since 1970."""
+        lifetime, idle = self._session_lifetime(), self.settings.session_idle_age
+        return self.clock() + (lifetime if idle is None else min(lifetime, idle))
+
+    @contextmanager
+    def alone(self, key: str) -> Iterator[None]:
+        """One refresh per session at a time: in this process, and in all that share the store.
+
+        :raises StoreUnavailable: the store cannot be reached, or others took too long.
+        """
+        # Within a process a lock wakes up who is next at once; a lease must be asked about.
+        with self._locks.hold(key), self._leases.hold(key):
+            yield
 
     def api_settings(self, name: str) -> DownstreamApi:
         api = self.settings.downstream_apis.get(name)
@@ -180,6 +200,8 @@ def settings_client(
         client_credential=settings.client_credential,
         authority=authority.url if authority.is_microsoft else None,
         oidc_authority=None if authority.is_microsoft else authority.url,
+        # Whoever set the site up names a host of their own choice: nobody need vouch for it.
+        instance_discovery=False,
         leeway=settings.leeway,
         allowed_tenants=settings.allowed_tenants,
         clock=clock,

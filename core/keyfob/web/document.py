@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keyfob.cache import SerializableTokenCache
+from keyfob.cache.entries import epoch
 from keyfob.errors import TokenCacheError
+from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
 from keyfob.web.stores import SealedStore
 
 _FORMAT = 1
@@ -27,6 +29,28 @@ class Document:
     claims: Mapping[str, Any] = field(repr=False)
     cache: SerializableTokenCache = field(repr=False)
     version: int = 0
+    #: Bytes of the record that it was read from, or written to.
+    size: int = 0
+    #: Until when the provider is known to have let the person in, in seconds since 1970.
+    checked_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.note_check()
+
+    def note_check(self) -> None:
+        """The provider has just been asked: what it said last is in the cache."""
+        times = (epoch(e.get("cached_at")) or 0 for e in self.cache.search("AccessToken", now=0))
+        self.checked_at = float(max(times, default=0))
+
+    def usual_scopes(self) -> list[str]:
+        """What the newest access token is good for, to ask the same again."""
+        newest = max(
+            self.cache.search("AccessToken", now=0),
+            key=lambda entry: epoch(entry.get("cached_at")) or 0,
+            default={},
+        )
+        granted = str(newest.get("target") or "").split()
+        return [scope for scope in granted if scope not in OPENID_SCOPES and is_scope(scope)]
 
     def account(self, environment: str) -> dict[str, Any] | None:
         """The account of the person who signed in."""
@@ -73,12 +97,12 @@ def extend_document(store: SealedStore, key: str, expires_at: float) -> bool:
     return store.extend(_record_key(key), expires_at)
 
 
-def holds_document(store: SealedStore, key: str) -> bool:
-    """Whether the session's record is still there: a sign-out, on any machine, removes it.
+def document_version(store: SealedStore, key: str) -> int | None:
+    """The version of the session's record, or None where a sign-out, on any machine, removed it.
 
     :raises StoreUnavailable: the store cannot be reached.
     """
-    return store.version(_record_key(key)) is not None
+    return store.version(_record_key(key))
 
 
 def load_document(store: SealedStore, key: str) -> Document | None:
@@ -95,7 +119,7 @@ def load_document(store: SealedStore, key: str) -> Document | None:
             return None
         cache = SerializableTokenCache()
         cache.deserialize(content["cache"])
-        return Document(key, content["claims"], cache, record.version)
+        return Document(key, content["claims"], cache, record.version, len(record.value))
     except (ValueError, KeyError, TypeError, TokenCacheError):
         return None
 
@@ -107,9 +131,12 @@ def create_document(store: SealedStore, document: Document, expires_at: float) -
 def replace_document(store: SealedStore, document: Document, expires_at: float) -> bool:
     """Save what a request changed. False where the session was signed out, or changed, meanwhile:
     then the newer state stays."""
-    return store.replace(
-        _record_key(document.key), document.to_bytes(), document.version, expires_at
-    )
+    content = document.to_bytes()
+    if not store.replace(_record_key(document.key), content, document.version, expires_at):
+        return False
+    # Each replacement adds one (see `stores.first_version`).
+    document.version, document.size = document.version + 1, len(content)
+    return True
 
 
 def delete_document(store: SealedStore, key: str) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, MutableMapping
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
-from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import (
     ConfigurationError,
     IdTokenError,
@@ -21,19 +19,11 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
-from keyfob.web.document import (
-    Document,
-    delete_document,
-    extend_document,
-    holds_document,
-    is_key_of,
-    load_document,
-    replace_document,
-)
+from keyfob.web.document import Document, is_key_of
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.problems import one_line
 from keyfob.web.settings import DownstreamApi
-from keyfob.web.stores import SealedStore
+from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -65,21 +55,24 @@ _ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 _MAX_CHALLENGE = 1000
 
 
-class Site(Protocol):
-    """What a session needs of the program's life; `WebApplication` is one."""
+class SessionRules(Protocol):
+    """What tells whether an entry in a browser's session still counts."""
 
-    @property
-    def client(self) -> ConfidentialClientApplication: ...
-    @property
-    def store(self) -> SealedStore: ...
     @property
     def clock(self) -> Callable[[], float]: ...
     @property
     def tag(self) -> str: ...
-    def document_expiry(self) -> float: ...
+    @property
+    def session_max_age(self) -> int | None: ...
+
+
+class Site(TokenSite, SessionRules, Protocol):
+    """What a session needs of the program's life; `WebApplication` is one."""
+
+    @property
+    def account_check_interval(self) -> int | None: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
-    def lock(self, key: str) -> AbstractContextManager[object]: ...
 
 
 class WebSession:
@@ -91,7 +84,7 @@ class WebSession:
     def __init__(self, site: Site, session: MutableMapping[str, Any]) -> None:
         self._site = site
         self._session = session
-        self._document: Document | None = None
+        self._tokens: SessionTokens | None = None
         self._user: User | None = None
 
     def __repr__(self) -> str:
@@ -125,16 +118,18 @@ class WebSession:
             the token needs the person.
         :raises KeyfobError: whatever `token` raises.
         """
-        key = self._key()
+        tokens = self._of_session()
+        if tokens is not None and self._site.account_check_interval:
+            tokens.check_account(self._site.account_check_interval)
         if api is not None or scopes is not None:
             self.token(api=api, scopes=scopes)
-        elif key is None:
+        elif tokens is None:
             raise InteractionRequired("Nobody is signed in", code="not_signed_in")
-        elif not self._is_recorded(key):
-            raise _lost((), "")
+        elif not tokens.is_recorded():
+            raise tokens_lost(())
         else:
             self._end_round(rounds.want(()))
-            self._stay(key)
+            self._stay()
 
     def token(
         self,
@@ -158,18 +153,17 @@ class WebSession:
         :raises TransportError: the provider cannot be reached.
         """
         wanted = self._wanted(api, scopes)
-        key = self._key()
-        if key is None:
+        tokens = self._of_session()
+        if tokens is None:
             raise InteractionRequired(
                 "Nobody is signed in", scopes=wanted, api=api or "", code="not_signed_in"
             )
-        result = None if force_refresh or claims else self._at_hand(wanted)
+        result = None if force_refresh or claims else tokens.at_hand(wanted)
         if result is None:
-            with self._site.lock(key):
-                result = self._renewed(key, wanted, api, force_refresh, claims)
+            result = self._renewed(tokens, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
             self._end_round(rounds.want(wanted, claims or "", new=force_refresh))
-            self._stay(key)
+            self._stay()
             token: str = result["access_token"]
             return token
         raise self._refused(result, wanted, api, claims, force_refresh)
@@ -191,35 +185,32 @@ class WebSession:
             "a": identity.key,
             "c": kept,
             "e": int(self._site.clock() // 60),
+            "b": int(self._site.clock() // 60),
         }
         if not complete:
             entry["p"] = 1
         if counted:
             entry["r"] = counted
         self._session[SESSION_KEY] = entry
-        self._document, self._user = None, None
+        self._tokens, self._user = None, None
 
     def document(self) -> Document | None:
         """The token document, read once a request; None where nobody is signed in, or it is lost.
 
         :raises StoreUnavailable: the token store cannot be reached.
         """
-        key = self._key()
-        if key is None:
-            return None
-        if self._document is None:
-            self._document = load_document(self._site.store, key)
-        return self._document
+        tokens = self._of_session()
+        return None if tokens is None else tokens.document()
 
     def forget(self) -> None:
         """End the sign-in: here, and in the token store if it can be reached."""
         key = self._key()
         self._session.pop(SESSION_KEY, None)
-        self._document, self._user = None, None
+        self._tokens, self._user = None, None
         if key is None:
             return
         try:
-            delete_document(self._site.store, key)
+            self._site.documents.delete(key)
         except StoreError as error:
             # The session no longer names the record; it expires by itself.
             logger.warning("A sign-out could not empty the token store: %s", error)
@@ -247,18 +238,24 @@ class WebSession:
 
     def _entry(self) -> Mapping[str, Any] | None:
         entry = self._session.get(SESSION_KEY)
-        if not isinstance(entry, dict) or not is_key_of(self._site.tag, entry.get("k")):
-            return None
-        return entry
+        return entry if is_live_entry(self._site, entry) else None
 
     def _key(self) -> str | None:
         entry = self._entry()
         return entry["k"] if entry else None
 
+    def _of_session(self) -> SessionTokens | None:
+        key = self._key()
+        if key is None:
+            return None
+        if self._tokens is None:
+            self._tokens = SessionTokens(self._site, key)
+        return self._tokens
+
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
         if document is None:
-            raise _lost((), "")
+            raise tokens_lost(())
         return document.claims
 
     def _wanted(self, api: str | None, scopes: Collection[str] | None) -> tuple[str, ...]:
@@ -270,88 +267,25 @@ class WebSession:
             raise ConfigurationError("scopes is a list of texts")
         return tuple(scopes or ())
 
-    def _is_recorded(self, key: str) -> bool:
-        """Whether the token store still knows this sign-in. The browser's session alone does not
-        tell: Flask's is a cookie, and a copy of it, or a slow answer, outlives the sign-out."""
-        if self._document is not None:
-            return True
-        try:
-            return holds_document(self._site.store, key)
-        except StoreUnavailable as error:
-            # A page that needs no token works without the store.
-            logger.warning("Nobody can tell whether a sign-in was ended elsewhere: %s", error)
-            return True
-
-    def _at_hand(self, wanted: tuple[str, ...]) -> TokenResult | None:
-        """A token that needs neither the provider nor a lock: the usual case."""
-        document = self.document()
-        if document is None:
-            return None
-        client = self._site.client.with_cache(document.cache)
-        return client.token_at_hand(wanted, document.account(client.authority.environment))
-
     def _renewed(
         self,
-        key: str,
+        tokens: SessionTokens,
         wanted: tuple[str, ...],
         api: str | None,
         force_refresh: bool,
         claims: str | None,
     ) -> TokenResult | None:
-        """A token by the provider, unless somebody else has just got one. Held by the lock.
-
-        What this request read earlier may hold a refresh token that was used since.
-        """
-        document = self._document = load_document(self._site.store, key)
-        if document is None:
-            raise _lost(wanted, api or "")
-        result = self._acquire(document, wanted, force_refresh, claims)
-        if "access_token" in (result or {}):
-            return result
-        newer = load_document(self._site.store, key)
-        if newer is None or newer.version == document.version:
-            return result
-        # Another process refreshed meanwhile, and the provider ended the token we had.
-        self._document = newer
-        return self._acquire(newer, wanted, force_refresh, claims)
-
-    def _acquire(
-        self, document: Document, scopes: Collection[str], force_refresh: bool, claims: str | None
-    ) -> TokenResult | None:
-        client = self._site.client.with_cache(document.cache)
         try:
-            result = client.acquire_token_silent_with_error(
-                list(scopes),
-                document.account(client.authority.environment),
-                force_refresh=force_refresh,
-                claims_challenge=claims,
-            )
+            return tokens.renewed(wanted, force_refresh=force_refresh, claims=claims)
+        except InteractionRequired as error:
+            error.api = api or ""
+            raise
         except IdTokenError as error:
             if error.code in _ENDS_THE_SIGN_IN:
                 self.forget()
             raise
-        # A refusal changes nothing that is worth keeping, and must not stand in a success' way.
-        if result is not None and "access_token" in result and document.cache.has_state_changed:
-            self._save(document, renewed=result.get("token_source") == "identity_provider")
-        return result
 
-    def _save(self, document: Document, *, renewed: bool) -> None:
-        """Keep what changed. New tokens win over whatever another process wrote meanwhile, since
-        the provider may have ended the old ones; nothing wins over a sign-out.
-        """
-        expires_at = self._site.document_expiry()
-        saved = replace_document(self._site.store, document, expires_at)
-        if not saved and renewed:
-            newer = load_document(self._site.store, document.key)
-            if newer is not None:
-                document.version = newer.version
-                saved = replace_document(self._site.store, document, expires_at)
-        if not saved:
-            logger.info("A session changed, or was signed out, while its token was refreshed")
-        # Either way what the store has now is another version.
-        self._document = None
-
-    def _stay(self, key: str) -> None:
+    def _stay(self) -> None:
         """Let the record's end move along with the session's, now and then: a browser's session
         may slide with each request, and a record that ended earlier would end the sign-in."""
         now, end = self._site.clock(), self._site.document_expiry()
@@ -362,7 +296,7 @@ class WebSession:
         ):
             return
         try:
-            extend_document(self._site.store, key, end)
+            self._site.documents.extend(entry["k"], end)
         except StoreUnavailable:
             return
         self._session[SESSION_KEY] = {**entry, "e": int(now // 60)}
@@ -395,6 +329,18 @@ class WebSession:
         return TokenResponseError(message, code=error)
 
 
+def is_live_entry(rules: SessionRules, entry: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether our entry in a browser's session is this site's, as it is set up now, and not older
+    than a sign-in may be."""
+    if not isinstance(entry, dict) or not is_key_of(rules.tag, entry.get("k")):
+        return False
+    if rules.session_max_age is None:
+        return True
+    begun = entry.get("b")
+    # One without its beginning is from before there was such a limit, and may be of any age.
+    return isinstance(begun, int) and rules.clock() < begun * 60 + rules.session_max_age
+
+
 def _challenge(result: Mapping[str, Any]) -> str:
     """The claims challenge in a provider's refusal, where it is one that can be passed on."""
     claims = result.get("claims")
@@ -404,9 +350,3 @@ def _challenge(result: Mapping[str, Any]) -> str:
         return claims if isinstance(json.loads(claims), dict) else ""
     except ValueError:
         return ""
-
-
-def _lost(scopes: tuple[str, ...], api: str) -> InteractionRequired:
-    return InteractionRequired(
-        "The token store has lost this session", scopes=scopes, api=api, code="tokens_lost"
-    )

@@ -37,6 +37,8 @@ ClientCredential: TypeAlias = "str | Mapping[object, object] | Sequence[object]"
 ResponseMode: TypeAlias = Literal["query", "form_post"]
 
 DEFAULT_LEEWAY = 60
+#: Seconds in which another machine's sign-out is seen.
+DEFAULT_L1_SECONDS = 30
 MAX_LEEWAY = 600
 #: A TOKEN_STORE_KEYS entry has at least so many characters: 32 random bytes as base64 have 43.
 MIN_KEY_LENGTH = 32
@@ -47,6 +49,9 @@ _AUTHORITIES: dict[str, Callable[[str], Authority]] = {
     "AUTHORITY": microsoft_authority,
     "OIDC_AUTHORITY": oidc_authority,
 }
+_AGES = ("SESSION_MAX_AGE", "SESSION_IDLE_AGE", "ACCOUNT_CHECK_INTERVAL")
+#: Seconds. Below a minute a page of a form would outlive its session; above a year it is a typo.
+_AGE_BOUNDS = (60, 366 * 86_400)
 _CREDENTIALS = ("CLIENT_SECRET", "CLIENT_CREDENTIAL")
 _API_KEYS = ("base_url", "scopes")
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -82,6 +87,11 @@ class Settings:
     :ivar token_store: a store's name or URL, or None for the adapter's default. Not in the repr.
     :ivar token_store_keys: oldest to newest, or () for keys derived from the framework's secret
         key. Not in the repr.
+    :ivar token_store_l1_seconds: how long this process may go by what it remembers of a session.
+    :ivar session_max_age: seconds after which a session ends, however busy; None for no such limit.
+    :ivar session_idle_age: seconds without a request after which it ends; None for the framework's.
+    :ivar account_check_interval: seconds after which the provider is asked whether the person may
+        still be here; None for never.
     :ivar leeway: clock difference that is forgiven, in seconds.
     """
 
@@ -97,6 +107,10 @@ class Settings:
     )
     token_store: str | None = field(default=None, repr=False)
     token_store_keys: tuple[str, ...] = field(default=(), repr=False)
+    token_store_l1_seconds: int = DEFAULT_L1_SECONDS
+    session_max_age: int | None = None
+    session_idle_age: int | None = None
+    account_check_interval: int | None = None
     leeway: int = DEFAULT_LEEWAY
 
     def __repr__(self) -> str:
@@ -135,6 +149,8 @@ def load_settings(
     apis = _downstream_apis(reader, authority)
     token_store = reader.read("TOKEN_STORE", _optional(store), None)
     token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
+    l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
+    ages = {name: reader.read(name, _age, None) for name in _AGES}
     leeway = reader.read("LEEWAY", seconds, DEFAULT_LEEWAY)
     reader.raise_problems()
     return Settings(
@@ -148,8 +164,17 @@ def load_settings(
         downstream_apis=apis,
         token_store=token_store,
         token_store_keys=token_store_keys,
+        token_store_l1_seconds=l1_seconds,
+        session_max_age=ages["SESSION_MAX_AGE"],
+        session_idle_age=ages["SESSION_IDLE_AGE"],
+        account_check_interval=ages["ACCOUNT_CHECK_INTERVAL"],
         leeway=leeway,
     )
+
+
+def _age(value: object) -> int | None:
+    least, most = _AGE_BOUNDS
+    return values.whole_number(value, least=least, most=most, unit="seconds")
 
 
 def _optional(convert: Callable[[object], str]) -> Callable[[object], str | None]:

@@ -113,6 +113,33 @@ _TABLE = (
         secret=True,
     ),
     SettingInfo(
+        "TOKEN_STORE_L1_SECONDS",
+        "How long a process may go by what it remembers of a session before it asks the token "
+        "store again: within so many seconds another machine's sign-out is seen. 0 remembers "
+        "nothing. Local stores are asked each time, which costs them next to nothing.",
+        "`30`",
+        "`5`",
+    ),
+    SettingInfo(
+        "SESSION_MAX_AGE",
+        "Seconds after which a sign-in ends, however busy its session; 60 or more.",
+        "no limit but the framework's",
+        "`43200`",
+    ),
+    SettingInfo(
+        "SESSION_IDLE_AGE",
+        "Seconds without a request to a guarded page after which a sign-in ends; 60 or more.",
+        "the framework's session lifetime",
+        "`1800`",
+    ),
+    SettingInfo(
+        "ACCOUNT_CHECK_INTERVAL",
+        "Seconds after which the provider is asked again whether the person may still be here, by "
+        "a refresh that nobody notices: so a disabled account does not stay signed in. 60 or more.",
+        "never",
+        "`900`",
+    ),
+    SettingInfo(
         "LEEWAY",
         "How many seconds the provider's clock and this one's may differ; 0 to 600.",
         "`60`",

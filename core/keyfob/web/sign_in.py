@@ -22,7 +22,7 @@ from keyfob.protocol.results import TokenResult
 from keyfob.protocol.scopes import OPENID_SCOPES, is_scope, scopes_of_one_resource
 from keyfob.web import rounds
 from keyfob.web.attempts import Attempt, Attempts, use_once
-from keyfob.web.document import Document, create_document, delete_document, new_key
+from keyfob.web.document import Document, new_key
 from keyfob.web.exchange import Answer, Cookie, Pairs, WebRequest, first, redirect
 from keyfob.web.identity import Identity
 from keyfob.web.next_url import local_path, same_site_path
@@ -308,7 +308,7 @@ def _begin(
     document.claims = dict(identity.claims)
     session = site.session(request.session)
     former = session.document()
-    if not create_document(site.store, document, site.document_expiry()):
+    if not site.documents.create(document, site.document_expiry()):
         raise StoreError("A new session's key was taken")
     try:
         establish(identity)
@@ -323,7 +323,7 @@ def _begin(
 def _discard(site: WebApplication, document: Document) -> None:
     """Remove a record that no session names any more; if need be it expires by itself."""
     try:
-        delete_document(site.store, document.key)
+        site.documents.delete(document.key)
     except StoreError as error:
         logger.warning("A sign-in could not remove a record of the token store: %s", error)
 

@@ -41,7 +41,7 @@ class TokenStore(Protocol):
         """Put a record where none is. Atomic: of several callers at once one gets True."""
 
     def replace(self, key: str, value: bytes, version: int, expires_at: float) -> bool:
-        """Put `value` in the place of that `version`, in one atomic step.
+        """Put `value` in the place of that `version`, in one atomic step; its version is one more.
 
         False, and nothing done, when the record is gone or has meanwhile another version: the
         caller read something that is no longer true, and should load again.

@@ -1,0 +1,162 @@
+"""One session's tokens: at hand, or renewed while nobody else renews them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from keyfob.applications import ConfidentialClientApplication
+from keyfob.errors import InteractionRequired, StoreUnavailable, TransportError
+from keyfob.protocol.results import TokenResult
+from keyfob.web.document import Document
+from keyfob.web.documents import Documents
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which a check of the account that the provider did not answer is tried again.
+_CHECK_AGAIN = 60.0
+
+
+class TokenSite(Protocol):
+    """What a session's tokens need of the program's life; `WebApplication` is one."""
+
+    @property
+    def client(self) -> ConfidentialClientApplication: ...
+    @property
+    def documents(self) -> Documents: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
+    def document_expiry(self) -> float: ...
+    def alone(self, key: str) -> AbstractContextManager[None]: ...
+
+
+class SessionTokens:
+    """The token document of one session, for one request. Nothing is read before it is asked for.
+
+    :param key: what the browser's session names the document by.
+    """
+
+    def __init__(self, site: TokenSite, key: str) -> None:
+        self._site = site
+        self._key = key
+        self._document: Document | None = None
+
+    def __repr__(self) -> str:
+        return "<SessionTokens>"
+
+    def document(self) -> Document | None:
+        """The document, to look into; None where the store has lost it.
+
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        if self._document is None:
+            self._document = self._site.documents.read(self._key)
+        return self._document
+
+    def is_recorded(self) -> bool:
+        """Whether the token store still knows this sign-in. The browser's session alone does not
+        tell: Flask's is a cookie, and a copy of it, or a slow answer, outlives the sign-out."""
+        if self._document is not None:
+            return True
+        try:
+            return self._site.documents.holds(self._key)
+        except StoreUnavailable as error:
+            # A page that needs no token works without the store.
+            logger.warning("Nobody can tell whether a sign-in was ended elsewhere: %s", error)
+            return True
+
+    def at_hand(self, wanted: Collection[str]) -> TokenResult | None:
+        """A token that needs neither the provider nor a lock: the usual case."""
+        document = self.document()
+        if document is None:
+            return None
+        client = self._site.client.with_cache(document.cache)
+        return client.token_at_hand(wanted, document.account(client.authority.environment))
+
+    def renewed(
+        self, wanted: Collection[str], *, force_refresh: bool = False, claims: str | None = None
+    ) -> TokenResult | None:
+        """A token by the provider, unless somebody else has just got one.
+
+        What this request read earlier may hold a refresh token that was used since.
+
+        :returns: as `acquire_token_silent_with_error`.
+        :raises InteractionRequired: the store has lost the document.
+        :raises StoreUnavailable: it cannot be reached, or others took too long.
+        """
+        with self._site.alone(self._key):
+            document = self._fresh(wanted)
+            return self._acquire(document, wanted, force_refresh, claims)
+
+    def check_account(self, interval: float) -> None:
+        """Ask the provider, once in so many seconds, whether the person may still be here.
+
+        It is asked by a refresh. Where it cannot be reached the session goes on, and it is asked
+        again a minute later.
+
+        :raises InteractionRequired: it refused, or there is nothing to ask it with: a sign-in
+            without a page would tell.
+        """
+        document = self.document()
+        if document is None or not self._is_due(document, interval):
+            return
+        try:
+            with self._site.alone(self._key):
+                document = self._fresh(())
+                if not self._is_due(document, interval):
+                    return
+                result = self._acquire(document, document.usual_scopes(), True, None)  # noqa: FBT003
+        except (TransportError, StoreUnavailable) as error:
+            logger.warning("Nobody can tell whether an account may still sign in: %s", error)
+            document.checked_at = self._site.clock() - interval + _CHECK_AGAIN
+            return
+        if result is None or "error" in result:
+            raise InteractionRequired(
+                "The provider must confirm that the person may still be here",
+                error=(result or {}).get("error", ""),
+                code="account_check",
+            )
+
+    def _is_due(self, document: Document, interval: float) -> bool:
+        return not 0 <= self._site.clock() - document.checked_at < interval
+
+    def _fresh(self, wanted: Collection[str]) -> Document:
+        document = self._document = self._site.documents.fresh(self._key)
+        if document is None:
+            self._site.documents.overlook(self._key)
+            raise tokens_lost(wanted)
+        return document
+
+    def _acquire(
+        self, document: Document, scopes: Collection[str], force_refresh: bool, claims: str | None
+    ) -> TokenResult | None:
+        client = self._site.client.with_cache(document.cache)
+        result = client.acquire_token_silent_with_error(
+            list(scopes),
+            document.account(client.authority.environment),
+            force_refresh=force_refresh,
+            claims_challenge=claims,
+        )
+        # A refusal changes nothing that is worth keeping, and must not stand in a success' way.
+        if result is not None and "access_token" in result and document.cache.has_state_changed:
+            self._save(document)
+        return result
+
+    def _save(self, document: Document) -> None:
+        """Keep what changed, unless what the store has is newer: another holder of the lease took
+        over from this one, or the person was signed out. This request's token serves all the same.
+        """
+        document.note_check()
+        if not self._site.documents.replace(document, self._site.document_expiry()):
+            logger.info("A session changed, or was signed out, while its token was refreshed")
+            self._document = None
+
+
+def tokens_lost(scopes: Collection[str], api: str = "") -> InteractionRequired:
+    """What is raised where the browser's session names a document that the store has not."""
+    details: dict[str, Any] = {"scopes": tuple(scopes), "api": api}
+    return InteractionRequired(
+        "The token store has lost this session", code="tokens_lost", **details
+    )
