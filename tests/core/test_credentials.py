@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import support.credentials as cases
 from keyfob import SystemAssignedManagedIdentity, TokenCache
 from keyfob.errors import (
     ConfigurationError,
@@ -18,8 +19,9 @@ from keyfob.errors import (
     CredentialFileError,
     ProviderUnavailable,
 )
-from keyfob.flows import Call
 from keyfob.flows.credentials import Occasion
+from keyfob.transport import RequestsTransport
+from keyfob.transport.async_driver import ThreadedTransport, run_async
 from support.client_keys import (
     PASSPHRASE,
     AssertionJudge,
@@ -35,6 +37,7 @@ from support.credentials import (
     files,
     judged,
 )
+from support.id_tokens import metadata
 from support.managed_identity import SHORT, VARIABLES, Endpoint, reply
 from support.provider import Provider
 from support.provider_http import Reply
@@ -110,7 +113,7 @@ def test_other_errors_than_an_unknown_client_are_final(
     assert ask(app)["error"] == "invalid_grant"
     entra.raw["token"] = lambda _: Reply(503, {}, b"")
     with pytest.raises(ProviderUnavailable):
-        ask(app)
+        ask(app, fmi_path="another/request")
     assert len(entra.requests_to("token")) == 2
 
 
@@ -197,7 +200,7 @@ def test_an_assertion_as_a_text_is_sent_and_warned_of(build: Build, judge: Asser
     for text in ("a.b.c", b"a.b.c"):
         with pytest.warns(DeprecationWarning, match="expires") as warned:
             app = build({"client_assertion": text})
-        assert warned[0].filename == __file__
+        assert warned[0].filename == cases.__file__, "where the client is made"
         ask(app)
     assert judge.seen == ["a.b.c", "a.b.c"]
 
@@ -256,12 +259,23 @@ def test_a_coroutine_function_serves_where_somebody_can_await(
     with pytest.raises(ConfigurationError, match=r"keyfob\.aio"):
         ask(app)
     [credential] = app._client.credentials.in_order()
-    flow = credential.prove(Occasion("id", app._client.provider.last_metadata, 0.0))  # type: ignore[arg-type] # asked for above
-    effect = next(flow)
-    assert isinstance(effect, Call)
-    with pytest.raises(StopIteration) as stop:
-        flow.send(asyncio.run(effect.function()))
-    assert stop.value.value.form["client_assertion"] == "a.b.c"
+    occasion = Occasion("id", metadata(), 0.0)
+    transport = ThreadedTransport(RequestsTransport())
+    proof = asyncio.run(run_async(credential.prove(occasion), transport))
+    assert proof.form["client_assertion"] == "a.b.c"
+
+
+def test_twenty_coroutines_sign_once(build: Build) -> None:
+    [credential] = build(KEY)._client.credentials.in_order()
+    transport = ThreadedTransport(RequestsTransport())
+
+    async def all_at_once() -> list[Any]:
+        occasion = Occasion("id", metadata("common"), 1e9)
+        flows = (run_async(credential.prove(occasion), transport) for _ in range(20))
+        return await asyncio.gather(*flows)
+
+    found = asyncio.run(all_at_once())
+    assert len({proof.form["client_assertion"] for proof in found}) == 1
 
 
 # The machine's identity
