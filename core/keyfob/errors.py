@@ -22,6 +22,7 @@
     │   ├── TokenResponseError                 the token endpoint's answer
     │   │   └── NotJsonError (JSONDecodeError) one that is not even JSON
     │   ├── FederationError (RuntimeError)     a federated domain's server, or its answer
+    │   ├── DeviceAuthorizationError           the device authorization endpoint's answer
     │   └── UserInfoError                      the userinfo endpoint's answer
     ├── IdTokenError (RuntimeError)            an ID token that proves nothing
     │   ├── NonceMismatchError (ValueError)    one of another sign-in attempt, in MSAL's older verb
@@ -31,6 +32,8 @@
     │   └── ArcKeyFileNotFoundError (FileNotFoundError)
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
+    ├── BrowserInteractionTimeoutError (RuntimeError)   the person's browser brought no answer
+    ├── LoopbackUnavailable (OSError)          this machine's port for the answer cannot be had
     ├── TokenCacheError (JSONDecodeError)      a serialised token cache that cannot be read
     ├── StoreError                             the token store
     │   └── StoreUnavailable                   it cannot be reached now; worth another try
@@ -56,15 +59,18 @@ __all__ = [
     "ArcPlatformNotSupportedError",
     "AuthorizationResponseError",
     "BrokerNotSupported",
+    "BrowserInteractionTimeoutError",
     "ConfigurationError",
     "CredentialError",
     "CredentialFileError",
+    "DeviceAuthorizationError",
     "DownstreamError",
     "FederationError",
     "IdTokenError",
     "InteractionRequired",
     "KeySetError",
     "KeyfobError",
+    "LoopbackUnavailable",
     "ManagedIdentityError",
     "MetadataError",
     "MissingKeyError",
@@ -310,6 +316,12 @@ class FederationError(ProtocolError, RuntimeError):
     code = "federation"
 
 
+class DeviceAuthorizationError(ProtocolError):
+    """The device authorization endpoint's answer cannot be used (RFC 8628 §3.2)."""
+
+    code = "device_authorization"
+
+
 class UserInfoError(ProtocolError):
     """The userinfo endpoint's answer cannot be used (OpenID Connect Core §5.3.4)."""
 
@@ -400,6 +412,21 @@ class InteractionRequired(KeyfobError):
         self.claims = claims
         self.error = error
         self.suberror = suberror
+
+
+class BrowserInteractionTimeoutError(KeyfobError, RuntimeError):
+    """The browser brought no answer in the time that was given.
+
+    ``code`` is `interaction_timeout`, or `interaction_ended` where the program itself gave up.
+    """
+
+    code = "interaction_timeout"
+
+
+class LoopbackUnavailable(KeyfobError, OSError):
+    """No port of this machine's loopback addresses could be had to await the browser at."""
+
+    code = "loopback_unavailable"
 
 
 class TokenCacheError(KeyfobError, json.JSONDecodeError):

@@ -12,6 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from keyfob_emulator.clouds import regional_origin
+    from keyfob_emulator.managed_identity import (
+        HostEnvironment,
+        Machine,
+        ManagedIdentity,
+        Source,
+    )
     from keyfob_emulator.model import (
         CONSUMERS_TENANT,
         GRAPH_CLIENT_ID,
@@ -19,13 +26,22 @@ if TYPE_CHECKING:
         Application,
         Audience,
         Directory,
+        FederatedCredential,
         Scope,
         Tenant,
+        TenantKind,
+        TrustedSubject,
+        UserFlow,
     )
     from keyfob_emulator.sample import sample_directory
     from keyfob_emulator.server import EmulatorServer, PortTaken
     from keyfob_emulator.state import Emulator, Lifetimes
     from keyfob_emulator.web import create_app
+    from keyfob_emulator.workload_identity import (
+        ExternalIssuer,
+        service_account,
+        workload_environment,
+    )
 
 __all__ = [
     "CONSUMERS_TENANT",
@@ -36,12 +52,24 @@ __all__ = [
     "Directory",
     "Emulator",
     "EmulatorServer",
+    "ExternalIssuer",
+    "FederatedCredential",
+    "HostEnvironment",
     "Lifetimes",
+    "Machine",
+    "ManagedIdentity",
     "PortTaken",
     "Scope",
+    "Source",
     "Tenant",
+    "TenantKind",
+    "TrustedSubject",
+    "UserFlow",
     "create_app",
+    "regional_origin",
     "sample_directory",
+    "service_account",
+    "workload_environment",
 ]
 
 # The pytest plugin lives in this package and is imported by every pytest run, with or without Flask
@@ -50,10 +78,18 @@ _HOMES = {
     **dict.fromkeys(__all__, "model"),
     "Emulator": "state",
     "EmulatorServer": "server",
+    "ExternalIssuer": "workload_identity",
+    "HostEnvironment": "managed_identity",
     "Lifetimes": "state",
+    "Machine": "managed_identity",
+    "ManagedIdentity": "managed_identity",
     "PortTaken": "server",
+    "Source": "managed_identity",
     "create_app": "web",
+    "regional_origin": "clouds",
     "sample_directory": "sample",
+    "service_account": "workload_identity",
+    "workload_environment": "workload_identity",
 }
 
 

@@ -47,8 +47,9 @@ def _summary(directory: Directory, url: str) -> Iterator[str]:
     for segment in ("common", "organizations", "consumers"):
         yield f"  {url}/{segment}"
     for tenant in directory.tenants:
-        for domain in tenant.domains[:1]:
-            yield f"  {url}/{domain}  ({tenant.tenant_id})"
+        if tenant.domains:
+            yield f"  {url}/{tenant.authority_path}  ({tenant.tenant_id})"
+    yield f"  {url}/adfs"
     yield ""
     yield "Accounts (user name, password)"
     width = max((len(account.username) for account in directory.accounts), default=0)
@@ -63,13 +64,13 @@ def _summary(directory: Directory, url: str) -> Iterator[str]:
     yield "Applications"
     for application in directory.applications:
         if application.redirect_uris or application.secrets:
-            yield from _application(application, url)
+            yield from _application(application, f"{url}/{directory.authority_path(application)}")
     yield "Ready."
 
 
-def _application(application: Application, url: str) -> Iterator[str]:
+def _application(application: Application, authority: str) -> Iterator[str]:
     yield f"  {application.name}: {application.description}".rstrip(": ")
-    yield f"    KEYFOB_AUTHORITY={url}/{application.default_segment}"
+    yield f"    KEYFOB_AUTHORITY={authority}"
     yield f"    KEYFOB_CLIENT_ID={application.client_id}"
     for secret in application.secrets[:1]:
         yield f"    KEYFOB_CLIENT_SECRET={secret}"

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import problem
+from keyfob_emulator.grants import Grant
 from keyfob_emulator.model import Application, Directory
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
@@ -37,11 +39,19 @@ class ReplyAddress:
 
 
 @dataclass(frozen=True)
+class DeviceReply:
+    """A device that waits for the answer and asks for it itself (RFC 8628)."""
+
+    client: Application
+    user_code: str
+
+
+@dataclass(frozen=True)
 class AuthorizationRequest:
     """A valid authorization request."""
 
     realm: Realm
-    reply: ReplyAddress
+    reply: ReplyAddress | DeviceReply
     scopes: RequestedScopes
     nonce: str | None
     prompt: frozenset[str]
@@ -56,6 +66,27 @@ class AuthorizationRequest:
     def client(self) -> Application:
         """The application that asks."""
         return self.reply.client
+
+    @property
+    def device(self) -> DeviceReply | None:
+        """The device that waits, None when the answer goes through the browser."""
+        return self.reply if isinstance(self.reply, DeviceReply) else None
+
+    def grant(self, identity: Identity, auth_time: int, sid: str) -> Grant:
+        """What the application gets once this person has agreed."""
+        return Grant(
+            client_id=self.client.client_id,
+            home_object_id=identity.account.object_id,
+            tenant_id=identity.tenant.tenant_id,
+            scope=self.scopes.text,
+            auth_time=auth_time,
+            sid=sid,
+            nonce=self.nonce,
+            auth_time_asked=self.max_age is not None,
+            client_info=self.client_info,
+            claims=self.claims,
+            policy=self.realm.authority.policy,
+        )
 
 
 def find_client(parameters: Parameters, directory: Directory, realm: Realm) -> Application:

@@ -10,31 +10,32 @@ import base64
 import binascii
 import hmac
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote_plus
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from joserfc import jws, jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
-
+from keyfob_emulator.client_assertion import (
+    check_federated_assertion,
+    check_own_assertion,
+    unverified_claims,
+)
 from keyfob_emulator.errors import problem
-from keyfob_emulator.keys import base64url
+from keyfob_emulator.keys import KeyRings
 from keyfob_emulator.model import Application, Directory
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
+from keyfob_emulator.workload_identity import ExternalIssuer
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ALGORITHMS: Final = ["RS256", "PS256"]
-_SKEW: Final = 300
 
 
 class ClientAuthentication:
     """Decides which application sent a token request."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, keys: KeyRings) -> None:
         self._directory = directory
+        self._keys = keys
+        self.issuers: dict[str, ExternalIssuer] = {}
+        """Other issuers whose keys are known here."""
 
     def authenticate(
         self,
@@ -86,23 +87,22 @@ class ClientAuthentication:
         audiences: set[str],
         now: float,
     ) -> None:
-        """RFC 7523 section 3, with the certificate headers Entra reads (``x5t``, ``x5t#S256``)."""
+        """RFC 7523 section 3: signed by the client itself, or by an issuer it trusts."""
         if parameters.get("client_assertion_type") != ASSERTION_TYPE:
             raise problem(900144, parameter="client_assertion_type")
         if client.public:
             raise problem(700025)
-        claims = _verified(client, assertion)
-        if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
-            raise problem(700027, reason="issuer and subject must be the client id")
-        audience = claims.get("aud")
-        given = set(audience) if isinstance(audience, list) else {str(audience)}
-        if not given & audiences:
-            raise problem(700023, audience=audience)
-        expires, start = claims.get("exp"), claims.get("nbf", 0)
-        if not isinstance(expires, (int, float)) or not isinstance(start, (int, float)):
-            raise problem(700024)
-        if now >= expires + _SKEW or now < start - _SKEW:
-            raise problem(700024)
+        told = unverified_claims(assertion)
+        if client.federated_credentials and told.get("iss") != client.client_id:
+            check_federated_assertion(client, assertion, self.issuers, self._keys, now)
+        else:
+            check_own_assertion(client, assertion, audiences, now)
+
+
+def require_public_flows(client: Application) -> None:
+    """AADSTS7000218 for a client without credentials that is not allowed to do without."""
+    if client.public and not client.public_flows:
+        raise problem(7000218)
 
 
 def _basic(authorization: str | None) -> tuple[str, str] | None:
@@ -128,32 +128,3 @@ def _check_secret(client: Application, secret: str) -> None:
     given = secret.encode("utf-8", "surrogatepass")
     if not any(hmac.compare_digest(given, known.encode()) for known in client.secrets):
         raise problem(7000215, client_id=client.client_id)
-
-
-def _verified(client: Application, assertion: str) -> dict[str, Any]:
-    try:
-        header = jws.extract_compact(assertion.encode("ascii")).headers()
-    except (JoseError, ValueError) as error:
-        raise problem(700027, reason="the assertion is not a signed JWT") from error
-    for pem in client.certificates:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        if not _names(header, certificate):
-            continue
-        public = certificate.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        try:
-            return dict(
-                jwt.decode(assertion, RSAKey.import_key(public), algorithms=_ALGORITHMS).claims
-            )
-        except (JoseError, ValueError) as error:
-            raise problem(700027, reason=type(error).__name__) from error
-    raise problem(700027, reason="no registered certificate has this thumbprint")
-
-
-def _names(header: dict[str, Any], certificate: x509.Certificate) -> bool:
-    # Entra accepts SHA-1 thumbprints with either alphabet; MSAL sends standard or URL-safe base64.
-    sha1 = base64url(certificate.fingerprint(hashes.SHA1()))  # noqa: S303
-    sha256 = base64url(certificate.fingerprint(hashes.SHA256()))
-    x5t = str(header.get("x5t", "")).rstrip("=").translate(str.maketrans("+/", "-_"))
-    return x5t == sha1 or str(header.get("x5t#S256", "")).rstrip("=") == sha256

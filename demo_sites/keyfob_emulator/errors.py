@@ -8,6 +8,7 @@ the same in this program's own words.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
         ),
     ),
     500133: ("invalid_grant", "Assertion is not within its valid time range."),
+    50008: ("invalid_grant", "The SAML token is not acceptable: {reason}."),
     50011: (
         "invalid_request",
         (
@@ -51,6 +53,13 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     50059: (
         "invalid_request",
         "No tenant-identifying information found in the request: '{tenant}' is not a tenant.",
+    ),
+    50076: (
+        "invalid_grant",
+        (
+            "A password alone is not enough to access '{resource}': sign in with multi-factor "
+            "authentication."
+        ),
     ),
     50126: ("invalid_grant", "Error validating credentials due to invalid username or password."),
     50148: (
@@ -96,6 +105,15 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
         "'{response_mode}' is not a supported value of 'response_mode'.",
     ),
     70008: ("invalid_grant", "The provided authorization code or refresh token has expired."),
+    70016: (
+        "authorization_pending",
+        "OAuth 2.0 device flow: nobody has finished the sign-in yet. Keep polling, {interval}.",
+    ),
+    70018: (
+        "bad_verification_code",
+        "The device code is unknown, was used before, or belongs to another application.",
+    ),
+    70020: ("expired_token", "The device code has expired. Start the sign-in again."),
     70011: (
         "invalid_scope",
         "The provided value for the input parameter 'scope' is not valid: {scope}.",
@@ -106,6 +124,13 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     90014: ("invalid_request", "The required field '{parameter}' is missing from the request."),
     90023: ("invalid_request", "Unsupported value '{value}' of the parameter '{parameter}'."),
+    90088: (
+        "invalid_grant",
+        (
+            "The provided grant has not been issued for this endpoint: it came from the user flow "
+            "'{policy}', and this is '{asked}'."
+        ),
+    ),
     90094: ("access_denied", "An administrator must consent to {missing}."),
     165000: (
         "invalid_request",
@@ -167,6 +192,24 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "application, or the signature is wrong: {reason}."
         ),
     ),
+    700211: (
+        "invalid_client",
+        "No matching federated identity record found for presented assertion issuer '{issuer}'.",
+    ),
+    700212: (
+        "invalid_client",
+        (
+            "No matching federated identity record found for presented assertion audience "
+            "'{audience}'."
+        ),
+    ),
+    700213: (
+        "invalid_client",
+        (
+            "No matching federated identity record found for presented assertion subject "
+            "'{subject}'."
+        ),
+    ),
     700054: ("unsupported_response_type", "response_type '{response_type}' is not supported."),
     700082: ("invalid_grant", "The refresh token has expired due to inactivity."),
     900144: (
@@ -181,6 +224,10 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "must have a scope value with /.default suffixed to the resource identifier."
         ),
     ),
+    5000611: (
+        "invalid_client",
+        "The signature of the assertion is not that of a key of its issuer '{issuer}'.",
+    ),
     7000215: (
         "invalid_client",
         (
@@ -193,6 +240,13 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
         (
             "The request body must contain the following parameter: 'client_assertion' "
             "or 'client_secret'."
+        ),
+    ),
+    9001023: (
+        "invalid_request",
+        (
+            "This grant type does not work over /{tenant}: use /organizations or the endpoint of "
+            "a tenant."
         ),
     ),
     9000411: (
@@ -217,24 +271,45 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
 }
 
 
+_B2C: Final = frozenset({90088})
+"""Numbers of Azure AD B2C, which has a series of its own."""
+
+
 class ProtocolError(Exception):
     """A refusal, before it is known how it will be told (JSON, page or redirect)."""
 
     def __init__(
-        self, code: int, error: str, text: str, *, status: int = 400, suberror: str | None = None
+        self,
+        code: int,
+        error: str,
+        text: str,
+        *,
+        status: int = 400,
+        suberror: str | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(f"AADSTS{code}: {text}")
+        self.label = f"{'AADB2C' if code in _B2C else 'AADSTS'}{code}"
+        super().__init__(f"{self.label}: {text}")
         self.code = code
         self.error = error
         self.text = text
         self.status = status
         self.suberror = suberror
+        self.more = dict(more or {})
 
 
 def problem(
-    code: int, *, error: str | None = None, suberror: str | None = None, **facts: object
+    code: int,
+    *,
+    error: str | None = None,
+    suberror: str | None = None,
+    more: Mapping[str, object] | None = None,
+    **facts: object,
 ) -> ProtocolError:
-    """The error with that AADSTS number; ``facts`` fill the gaps of its text."""
+    """The error with that AADSTS number; ``facts`` fill the gaps of its text.
+
+    ``more`` are members of the JSON answer that only this error has.
+    """
     usual, text = _TABLE[code]
     chosen = error or usual
     # RFC 6749 section 5.2: failed client authentication is a 401, everything else a 400.
@@ -245,6 +320,7 @@ def problem(
         text.format(**facts),
         status=401 if unauthenticated else 400,
         suberror=suberror,
+        more=more,
     )
 
 
@@ -261,7 +337,7 @@ class Incident:
     def description(self) -> str:
         """``error_description`` as Entra writes it."""
         return (
-            f"AADSTS{self.error.code}: {self.error.text} Trace ID: {self.trace_id} "
+            f"{self.error.label}: {self.error.text} Trace ID: {self.trace_id} "
             f"Correlation ID: {self.correlation_id} Timestamp: {self.timestamp}"
         )
 
@@ -278,7 +354,7 @@ class Incident:
         }
         if self.error.suberror:
             body["suberror"] = self.error.suberror
-        return body
+        return body | self.error.more
 
 
 def explanation(code: int) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.model import Application
 
 _MAXIMUM = 20_000
 
@@ -32,6 +33,8 @@ class Grant:
     auth_time_asked: bool = False
     client_info: bool = False
     claims: Mapping[str, Any] = field(default_factory=dict)
+    policy: str | None = None
+    """The user flow it came about in; its codes and refresh tokens serve no other."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class _Refresh:
     grant: Grant
     family: str
     expires_at: float
+    client_family: str | None
     used: bool = False
 
 
@@ -118,21 +122,24 @@ class GrantStore:
             key = _digest(code)
             self._redeemed[key] = self._codes.pop(key)
 
-    def issue_refresh(self, grant: Grant, family: str, lifetime: float) -> str:
-        """A new refresh token in a family."""
+    def issue_refresh(
+        self, grant: Grant, family: str, lifetime: float, client_family: str | None = None
+    ) -> str:
+        """A new refresh token in a family; ``client_family`` lets other applications use it."""
         token = f"1.A{secrets.token_urlsafe(64)}"
         with self._lock:
             self._refresh[_digest(token)] = _Refresh(
-                replace(grant, nonce=None), family, self._clock() + lifetime
+                replace(grant, nonce=None), family, self._clock() + lifetime, client_family
             )
         return token
 
-    def peek_refresh(self, token: str, client_id: str) -> tuple[Grant, str]:
+    def peek_refresh(self, token: str, client: Application) -> tuple[Grant, str]:
         """Grant and family of a client's refresh token that may still be used."""
         with self._lock:
             record = self._refresh.get(_digest(token))
-            if record is None or record.grant.client_id != client_id:
+            if record is None:
                 raise problem(70000, suberror="bad_token")
+            _check_holder(record, client)
             if self._families[record.family].revoked:
                 raise problem(50173, suberror="bad_token")
             if self._clock() >= record.expires_at:
@@ -140,7 +147,7 @@ class GrantStore:
             if record.used and self.revoke_reused:
                 self._revoke(record.family)
                 raise self._reuse()
-            return record.grant, record.family
+            return replace(record.grant, client_id=client.client_id), record.family
 
     def use_refresh(self, token: str) -> None:
         """Mark a refresh token as used; in the strict mode only the first use gets past here."""
@@ -182,6 +189,20 @@ class GrantStore:
         record = self._families[family]
         record.revoked = True
         self._revoked_tokens |= record.access_tokens
+
+
+def _check_holder(record: _Refresh, client: Application) -> None:
+    """A refresh token is its client's own, or serves a whole family of client ids."""
+    if record.grant.client_id == client.client_id:
+        return
+    if record.client_family is None:
+        raise problem(70000, suberror="bad_token")
+    if record.client_family != client.family:
+        raise problem(
+            70000,
+            suberror="client_mismatch",
+            more={"error_additional_info": ["client_mismatch"]},
+        )
 
 
 def _digest(value: str) -> str:

@@ -3,14 +3,14 @@
 ::
 
     session = requests.Session()
-    emulator = mount(session)                       # login.microsoftonline.com and Graph
+    emulator = mount(session)              # Microsoft's sign-in hosts in every cloud, and Graph
     session.get("https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration")
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.message import Message
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,9 +23,11 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from keyfob_emulator.model import GRAPH_URL
+from keyfob_emulator.authorities import B2C_SUFFIXES, EXTERNAL_ID_SUFFIX
+from keyfob_emulator.clouds import CLOUDS
+from keyfob_emulator.model import Directory, TenantKind
 from keyfob_emulator.state import Emulator
-from keyfob_emulator.web import EXTENSION, MICROSOFT_LOGIN, Provider, create_app
+from keyfob_emulator.web import FEDERATION_HOST, MICROSOFT_LOGIN, create_app
 
 # Headers the environment sets itself.
 _FRAMING: Final = frozenset({"content-length", "host", "transfer-encoding"})
@@ -50,16 +52,30 @@ class _OriginalResponse:
 class EmulatorAdapter(BaseAdapter):
     """A transport adapter that hands requests to the provider's WSGI application.
 
-    ``base_url`` is the address the provider believes to be at. Mount the adapter there, and at
-    ``https://graph.microsoft.com``, or call :func:`mount`.
+    ``base_url`` is the address the provider believes to be at, ``origins`` are further ones. In the
+    place of ``login.microsoftonline.com`` it also stands for every alias, sovereign cloud and
+    Graph, for the hosts of the directory's customer tenants, and for the federation service. Mount
+    the adapter at :attr:`urls`, or call :func:`mount`.
     """
 
     def __init__(
-        self, emulator: Emulator | None = None, *, base_url: str = MICROSOFT_LOGIN
+        self,
+        emulator: Emulator | None = None,
+        *,
+        base_url: str = MICROSOFT_LOGIN,
+        origins: Iterable[str] = (),
     ) -> None:
         super().__init__()
         self.emulator = emulator if emulator is not None else Emulator()
-        self.app: Flask = create_app(self.emulator, base_url=base_url)
+        base_url = base_url.rstrip("/")
+        places = {base_url, *(origin.rstrip("/") for origin in origins)}
+        if base_url == MICROSOFT_LOGIN:
+            places.update(origin for cloud in CLOUDS for origin in cloud.origins)
+            places.update(_customer_origins(self.emulator.directory))
+            places.add(FEDERATION_HOST)
+        self.urls = tuple(sorted(places))
+        """Every address it answers at."""
+        self.app: Flask = create_app(self.emulator, base_url=base_url, origins=places)
 
     def send(
         self,
@@ -95,6 +111,17 @@ class EmulatorAdapter(BaseAdapter):
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _customer_origins(directory: Directory) -> Iterator[str]:
+    """Where Azure AD B2C and External ID serve the directory's tenants."""
+    for tenant in directory.tenants:
+        names = [domain.partition(".")[0] for domain in tenant.domains]
+        if tenant.kind is TenantKind.B2C:
+            yield from (f"https://{name}{B2C_SUFFIXES[0]}" for name in names)
+        elif tenant.kind is TenantKind.EXTERNAL_ID:
+            for name in (*names, tenant.tenant_id):
+                yield f"https://{name}{EXTERNAL_ID_SUFFIX}"
 
 
 def _text(value: Any) -> str:
@@ -147,10 +174,15 @@ def mount(
     emulator: Emulator | None = None,
     *,
     base_url: str = MICROSOFT_LOGIN,
+    origins: Iterable[str] = (),
 ) -> Emulator:
-    """Put the provider into a session, at ``base_url`` and where it says Graph is."""
-    adapter = EmulatorAdapter(emulator, base_url=base_url)
-    known: Provider = adapter.app.extensions[EXTENSION]
-    for url in {base_url.rstrip("/"), known.graph_url or GRAPH_URL}:
+    """Put the provider into a session, at ``base_url`` and wherever else it stands.
+
+    ``origins`` are further addresses, each an authority of its own: a regional host
+    (``https://westus2.login.microsoft.com``), a custom domain, or one of the addresses managed
+    identities have (:mod:`keyfob_emulator.managed_identity`). ``http`` is allowed for those.
+    """
+    adapter = EmulatorAdapter(emulator, base_url=base_url, origins=origins)
+    for url in adapter.urls:
         session.mount(f"{url}/", adapter)
     return adapter.emulator

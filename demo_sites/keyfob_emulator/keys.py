@@ -1,8 +1,9 @@
 """Signing keys: RSA-2048 with a self-signed certificate, made when first needed.
 
 As at Entra there are two rings: one signs for every organisation, the other for personal accounts,
-and each key of the key set says in ``issuer`` which tokens it may sign. JSON Web Key: RFC 7517;
-``x5t`` and ``x5c``: its sections 4.7 and 4.8.
+and each key of the key set says in ``issuer`` which tokens it may sign. The federation service and
+the authority for SSH certificates have keys of their own, which are not in the key set. JSON Web
+Key: RFC 7517; ``x5t`` and ``x5c``: its sections 4.7 and 4.8.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from keyfob_emulator.model import CONSUMERS_TENANT
 ALGORITHM: Final = "RS256"
 ORGANISATIONS: Final = "organisations"
 CONSUMERS: Final = "consumers"
+FEDERATION: Final = "federation"
+SSH: Final = "ssh"
+_TOKEN_RINGS: Final = (ORGANISATIONS, CONSUMERS)
 
 
 def base64url(data: bytes) -> str:
@@ -60,7 +64,8 @@ class SigningKey:
         der = certificate.public_bytes(serialization.Encoding.DER)
         # Entra's kid is the certificate's SHA-1 thumbprint; no security rests on it.
         self.kid = base64url(hashlib.sha1(der, usedforsecurity=False).digest())
-        self._x5c = base64.b64encode(der).decode("ascii")
+        self.x5c = base64.b64encode(der).decode("ascii")
+        self.private = private
         self._key: RSAKey = RSAKey.import_key(
             private.private_bytes(
                 serialization.Encoding.PEM,
@@ -85,7 +90,7 @@ class SigningKey:
             "x5t": self.kid,
             "n": numbers["n"],
             "e": numbers["e"],
-            "x5c": [self._x5c],
+            "x5c": [self.x5c],
         }
 
     @property
@@ -109,7 +114,9 @@ class KeyRings:
         self._clock = clock
         self._key_factory = key_factory
         self._lock = threading.Lock()
-        self._rings: dict[str, list[SigningKey]] = {ORGANISATIONS: [], CONSUMERS: []}
+        self._rings: dict[str, list[SigningKey]] = {
+            name: [] for name in (*_TOKEN_RINGS, FEDERATION, SSH)
+        }
 
     def _new_key(self) -> SigningKey:
         return SigningKey(self._key_factory(), self._clock())
@@ -120,23 +127,33 @@ class KeyRings:
                 self._rings[name] = [self._new_key()]
             return list(self._rings[name])
 
+    def current(self, ring: str) -> SigningKey:
+        """The key of a ring that signs now."""
+        return self._ring(ring)[-1]
+
     def sign(self, claims: dict[str, Any], tenant_id: str) -> str:
         """Sign claims with the current key of the tenant's ring."""
         ring = CONSUMERS if tenant_id == CONSUMERS_TENANT else ORGANISATIONS
-        return self._ring(ring)[-1].sign(claims)
+        return self.current(ring).sign(claims)
 
     def rotate(self, *, keep_old: bool = True) -> None:
         """Make new signing keys. ``keep_old=False`` also withdraws the published old ones."""
-        for name in self._rings:
+        for name in _TOKEN_RINGS:
             fresh = self._new_key()
             kept = self._ring(name) if keep_old else []
             with self._lock:
                 self._rings[name] = [*kept, fresh]
 
-    def key_set(self, rings: Iterable[str], issuer: str) -> dict[str, Any]:
-        """The document behind ``jwks_uri``; ``issuer`` is a template with ``{tenantid}``."""
+    def key_set(self, rings: Iterable[str], issuer: str | None) -> dict[str, Any]:
+        """The document behind ``jwks_uri``; ``issuer`` is a template with ``{tenantid}``.
+
+        Without an issuer the keys do not say for whom they sign.
+        """
         keys = []
         for name in rings:
+            if issuer is None:
+                keys += [key.public() for key in reversed(self._ring(name))]
+                continue
             concrete = issuer.replace("{tenantid}", CONSUMERS_TENANT)
             owner = concrete if name == CONSUMERS else issuer
             keys += [{**key.public(), "issuer": owner} for key in reversed(self._ring(name))]
@@ -144,7 +161,7 @@ class KeyRings:
 
     def verify(self, token: str) -> dict[str, Any] | None:
         """The claims of a token these keys signed, whatever they say; None for anything else."""
-        keys = [key.jose_key for name in self._rings for key in self._ring(name)]
+        keys = [key.jose_key for name in _TOKEN_RINGS for key in self._ring(name)]
         try:
             return dict(jwt.decode(token, KeySet(list(keys)), algorithms=[ALGORITHM]).claims)
         except (JoseError, ValueError):

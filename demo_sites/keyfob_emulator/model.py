@@ -19,6 +19,9 @@ CONSUMERS_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 GRAPH_CLIENT_ID: Final = "00000003-0000-0000-c000-000000000000"
 GRAPH_URL: Final = "https://graph.microsoft.com"
+TOKEN_EXCHANGE_CLIENT_ID: Final = "fb60f99c-7a34-4190-8149-302f77469936"
+TOKEN_EXCHANGE_URL: Final = "api://AzureADTokenExchange"
+"""The resource of tokens that are credentials themselves."""
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -47,19 +50,63 @@ class Audience(str, Enum):
         return self in (Audience.EVERYBODY, Audience.PERSONAL)
 
 
+class TenantKind(str, Enum):
+    """What a tenant is for."""
+
+    WORKFORCE = "workforce"
+    B2C = "b2c"
+    EXTERNAL_ID = "external-id"
+
+
+@dataclass(frozen=True)
+class UserFlow:
+    """A user flow of Azure AD B2C, also called a policy: ``B2C_1_susi``.
+
+    ``issuer_names_flow`` is its setting "Issuer (iss) claim" with ``tfp`` in it;
+    ``acr`` names the flow in the claim ``acr`` instead of ``tfp``.
+    """
+
+    name: str
+    issuer_names_flow: bool = False
+    acr: bool = False
+
+
 @dataclass(frozen=True)
 class Tenant:
-    """An organisation's directory, or the one of all personal accounts."""
+    """An organisation's directory, or the one of all personal accounts.
+
+    The passwords of people in ``federated_domains``, which are ``domains`` too, are checked by the
+    organisation's own federation service and not by the token endpoint.
+    """
 
     tenant_id: str
     name: str
     domains: tuple[str, ...] = ()
     region: str = "EU"
+    kind: TenantKind = TenantKind.WORKFORCE
+    user_flows: tuple[UserFlow, ...] = ()
+    federated_domains: tuple[str, ...] = ()
 
     @property
     def personal(self) -> bool:
         """Whether this is the tenant of the personal accounts."""
         return self.tenant_id == CONSUMERS_TENANT
+
+    @property
+    def organisation(self) -> bool:
+        """Whether its people have work or school accounts, and not accounts at one company."""
+        return self.kind is TenantKind.WORKFORCE and not self.personal
+
+    @property
+    def authority_path(self) -> str:
+        """Its authority below an address: the first domain, for B2C with the first user flow."""
+        name = self.domains[0] if self.domains else self.tenant_id
+        return "/".join((name, *(flow.name for flow in self.user_flows[:1])))
+
+    def user_flow(self, name: str) -> UserFlow | None:
+        """The user flow with that name, whatever its case."""
+        wanted = name.lower()
+        return next((flow for flow in self.user_flows if flow.name.lower() == wanted), None)
 
 
 @dataclass(frozen=True)
@@ -68,7 +115,8 @@ class Account:
 
     ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the
     same password and name, and a different ``oid``. ``roles`` maps an application's client id to
-    the app roles this person was assigned.
+    the app roles this person was assigned. With ``multi_factor`` a password alone is not enough,
+    and flows without pages are refused with AADSTS50076.
     """
 
     username: str
@@ -84,6 +132,7 @@ class Account:
     enabled: bool = True
     photo: bool = True
     administrator: bool = False
+    multi_factor: bool = False
     groups: tuple[str, ...] = ()
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guest_in: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +141,11 @@ class Account:
     def personal(self) -> bool:
         """Whether this is a personal account."""
         return self.tenant_id == CONSUMERS_TENANT
+
+    @property
+    def domain(self) -> str:
+        """What stands behind the user name's ``@``."""
+        return self.username.rpartition("@")[2].lower()
 
     def object_id_in(self, tenant_id: str) -> str | None:
         """The ``oid`` of this person in a tenant, None where they are a stranger."""
@@ -109,6 +163,29 @@ class Scope:
 
 
 @dataclass(frozen=True)
+class FederatedCredential:
+    """A trust in tokens of another issuer instead of a secret (``federatedIdentityCredentials``).
+
+    All three are compared letter by letter.
+    """
+
+    issuer: str
+    subject: str
+    audience: str = TOKEN_EXCHANGE_URL
+
+
+@dataclass(frozen=True)
+class TrustedSubject:
+    """Trust in every certificate with a subject's name that an authority issued.
+
+    ``common_name`` is the subject's; ``authority`` the PEM text of the issuing certificate.
+    """
+
+    common_name: str
+    authority: str
+
+
+@dataclass(frozen=True)
 class Application:
     """An app registration: a client, an API, or both.
 
@@ -116,7 +193,10 @@ class Application:
     what ``.default`` means. ``application_permissions`` are app roles of other applications that an
     administrator granted to this one (``api://orders/Orders.Read.All``). Scopes in
     ``admin_consented`` are granted for everybody. ``certificates`` are PEM texts for
-    ``private_key_jwt``.
+    ``private_key_jwt``. ``trusted_subjects`` lets certificates that an authority issued do as well,
+    ``federated_credentials`` tokens of other issuers. ``public_flows`` allows device code and
+    password to a client without credentials (``isFallbackPublicClient``). ``family`` is the id of
+    the family of client ids it belongs to: its refresh tokens serve the others of the family too.
     """
 
     client_id: str
@@ -136,12 +216,18 @@ class Application:
     admin_consented: frozenset[str] = frozenset()
     group_claims: bool = False
     access_token_version: int = 2
+    federated_credentials: tuple[FederatedCredential, ...] = ()
+    trusted_subjects: tuple[TrustedSubject, ...] = ()
+    public_flows: bool = False
+    family: str | None = None
     description: str = ""
 
     @property
     def public(self) -> bool:
         """A client without credentials (RFC 6749 section 2.1)."""
-        return not self.secrets and not self.certificates
+        return not (
+            self.secrets or self.certificates or self.federated_credentials or self.trusted_subjects
+        )
 
     @property
     def principal_id(self) -> str:
@@ -220,6 +306,18 @@ class Directory:
         wanted = segment.lower()
         known = self._tenants.get(wanted)
         return known or next((t for t in self._tenants.values() if wanted in t.domains), None)
+
+    def authority_path(self, application: Application) -> str:
+        """The authority to use an application with, below an address."""
+        tenant = self.tenant(application.tenant_id)
+        if tenant is not None and tenant.kind is TenantKind.B2C:
+            return tenant.authority_path
+        return application.default_segment
+
+    def federated(self, domain: str) -> bool:
+        """Whether the passwords of that domain are checked by a federation service."""
+        tenant = self.tenant(domain)
+        return tenant is not None and domain.lower() in tenant.federated_domains
 
     def account(self, username: str) -> Account | None:
         """The person with that user name."""

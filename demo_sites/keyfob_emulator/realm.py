@@ -7,8 +7,9 @@ work and school accounts, ``consumers`` personal ones, and a GUID or a domain na
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from keyfob_emulator.authorities import Authority
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
 from keyfob_emulator.model import (
@@ -32,17 +33,18 @@ class Realm:
     segment: str
     tenant: Tenant | None
     directory: Directory
+    authority: Authority
 
     @classmethod
-    def resolve(cls, segment: str, directory: Directory) -> Realm:
+    def resolve(cls, segment: str, directory: Directory, authority: Authority) -> Realm:
         """The realm of a path, or AADSTS90002."""
         word = segment.lower()
         if word in (COMMON, ORGANIZATIONS):
-            return cls(word, None, directory)
+            return cls(word, None, directory, authority)
         tenant = directory.tenant(CONSUMERS_TENANT if word == CONSUMERS else word)
         if tenant is None:
             raise problem(90002, tenant=segment)
-        return cls(word, tenant, directory)
+        return cls(word, tenant, directory, authority)
 
     @property
     def issuer_tenant(self) -> str:
@@ -77,13 +79,15 @@ class Realm:
             if account.personal and self.segment == ORGANIZATIONS:
                 return None
             home = self.directory.tenant(account.tenant_id)
-            return Identity(account, home, account.object_id) if home else None
+            # Customers of one company are at home there only.
+            known = home is not None and (home.personal or home.organisation)
+            return Identity(account, home, account.object_id) if home and known else None
         object_id = account.object_id_in(self.tenant.tenant_id)
         return Identity(account, self.tenant, object_id) if object_id else None
 
     def check_application(self, application: Application) -> None:
         """Refuse an application that does not serve this realm, with Entra's reasons."""
-        facts = {"client_id": application.client_id, "name": application.name}
+        facts: dict[str, Any] = {"client_id": application.client_id, "name": application.name}
         if self.personal and not self.organisations:
             if not application.audience.personal:
                 raise problem(9002346, **facts)

@@ -1,4 +1,4 @@
-"""The directory the provider starts with: invented people in two invented organisations.
+"""The directory the provider starts with: invented people in three invented organisations.
 
 The names honour pioneers of computing; addresses end in ``.example``, which RFC 2606 keeps free.
 The passwords and secrets are meant to be known: they open nothing but this provider.
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from keyfob_emulator import sample_customers
+from keyfob_emulator.azure_resources import azure_resources
 from keyfob_emulator.model import (
     CONSUMERS_TENANT,
     GRAPH_CLIENT_ID,
     GRAPH_URL,
+    TOKEN_EXCHANGE_CLIENT_ID,
+    TOKEN_EXCHANGE_URL,
     Account,
     Application,
     Audience,
@@ -23,6 +27,7 @@ from keyfob_emulator.model import (
 PASSWORD: Final = "open-sesame"
 CONTOSO: Final = "c0470500-1d5e-4a9b-8c3f-6b2e0d7a1c01"
 FABRIKAM: Final = "fab41ca0-2e6f-4bac-9d40-7c3f1e8b2d02"
+NORTHWIND: Final = "40477710-3f70-4cbd-8e51-8d4a2f9c3e03"
 
 FLASK_SITE: Final = "f1a5c000-0001-4f1a-9b01-000000000001"
 FLASK_SITE_SECRET: Final = "flask-site-development-secret"
@@ -49,6 +54,13 @@ def _tenants() -> tuple[Tenant, ...]:
     return (
         Tenant(CONTOSO, "Contoso", ("contoso.example",), "EU"),
         Tenant(FABRIKAM, "Fabrikam", ("fabrikam.example",), "NA"),
+        Tenant(
+            NORTHWIND,
+            "Northwind",
+            ("northwind.example",),
+            "EU",
+            federated_domains=("northwind.example",),
+        ),
         Tenant(CONSUMERS_TENANT, "Personal accounts", (), "WW"),
     )
 
@@ -111,6 +123,18 @@ def _accounts() -> tuple[Account, ...]:
             "Cryptanalyst",
             "Vienna / 4",
             enabled=False,
+        ),
+        Account(
+            "katherine@northwind.example",
+            "Katherine Clasp",
+            NORTHWIND,
+            "ca7e0000-0d01-4ca7-8005-000000000005",
+            PASSWORD,
+            "Katherine",
+            "Clasp",
+            "katherine@northwind.example",
+            "Flight Mathematician",
+            "Hampton / 1",
         ),
         Account(
             "grace@outlook.example",
@@ -205,8 +229,19 @@ def _sites() -> tuple[Application, ...]:
             audience=Audience.EVERYBODY,
             redirect_uris=_LOOPBACK,
             permissions=_SITE_PERMISSIONS,
-            description="A public client: no secret, PKCE only.",
+            public_flows=True,
+            description="A public client: no secret, PKCE only; device code and password too.",
         ),
+    )
+
+
+def _token_exchange() -> Application:
+    return Application(
+        TOKEN_EXCHANGE_CLIENT_ID,
+        "Token exchange",
+        CONTOSO,
+        audience=Audience.EVERYBODY,
+        identifier_uris=(TOKEN_EXCHANGE_URL,),
     )
 
 
@@ -245,4 +280,15 @@ def _services() -> tuple[Application, ...]:
 
 def sample_directory() -> Directory:
     """A fresh copy of the directory the provider starts with."""
-    return Directory(_tenants(), _accounts(), (*_sites(), *_services(), _graph()))
+    return Directory(
+        (*_tenants(), *sample_customers.tenants()),
+        (*_accounts(), *sample_customers.accounts(PASSWORD)),
+        (
+            *_sites(),
+            *_services(),
+            *sample_customers.applications(_SITE_REDIRECTS, _SITE_LOGOUTS),
+            _graph(),
+            _token_exchange(),
+            *azure_resources(CONTOSO),
+        ),
+    )

@@ -96,6 +96,8 @@ def parse_scopes(
 def _one_scope(
     word: str, directory: Directory, graph_aliases: set[str], client: Application
 ) -> tuple[Application, str, str]:
+    if word.lower() == client.client_id.lower():
+        return client, "", DEFAULT  # A client may call itself, which B2C's clients live on.
     prefix, _, name = word.rpartition("/")
     if not name:
         raise problem(70011, scope=word)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from keyfob_emulator.managed_identity import HostEnvironment, Source
 from keyfob_emulator.model import Directory
 from keyfob_emulator.state import Emulator
+from keyfob_emulator.tls import LoopbackCertificate
 from keyfob_emulator.web import create_app
 
 if TYPE_CHECKING:
@@ -117,7 +119,8 @@ class EmulatorServer:
             server.emulator.rotate_keys()
 
     ``host`` is ``localhost`` (both loopback addresses), ``127.0.0.1`` or ``::1``; port 0 is a free
-    one.
+    one. With ``tls`` it speaks https, with a certificate of its own for these names:
+    :attr:`certificate` is what a client has to trust.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class EmulatorServer:
         host: str = "localhost",
         port: int = 0,
         verbose: bool = False,
+        tls: bool = False,
     ) -> None:
         if host not in LOOPBACK_HOSTS:
             raise ValueError(f"host must be one of {', '.join(LOOPBACK_HOSTS)}, not {host!r}")
@@ -141,6 +145,8 @@ class EmulatorServer:
         self.host = host
         self.port = port
         self._handler = _TalkingHandler if verbose else _Handler
+        self._with_tls = tls
+        self._tls: LoopbackCertificate | None = None
         self._servers: list[BaseWSGIServer] = []
         self._threads: list[threading.Thread] = []
 
@@ -148,7 +154,22 @@ class EmulatorServer:
     def url(self) -> str:
         """The server's address, without a slash at the end."""
         name = "[::1]" if self.host == "::1" else self.host
-        return f"http://{name}:{self.port}"
+        return f"{'https' if self._with_tls else 'http'}://{name}:{self.port}"
+
+    @property
+    def certificate(self) -> str:
+        """The running server's certificate as PEM text, "" without TLS."""
+        return self._tls.pem if self._tls else ""
+
+    @property
+    def thumbprint(self) -> str:
+        """The certificate's SHA-1 thumbprint in hexadecimal digits, "" without TLS."""
+        return self._tls.thumbprint if self._tls else ""
+
+    def environment(self, source: Source) -> HostEnvironment:
+        """What a program with a managed identity finds in its environment at a source."""
+        machine = self.emulator.machine
+        return machine.environment(source, self.url, thumbprint=self.thumbprint)
 
     def authority(self, tenant: str = "organizations") -> str:
         """An authority: what goes into ``KEYFOB_AUTHORITY``."""
@@ -158,6 +179,8 @@ class EmulatorServer:
         """Begin to listen; :class:`PortTaken` when somebody else does already."""
         if self._servers:
             raise RuntimeError("this server is running already")
+        if self._with_tls and self._tls is None:
+            self._tls = LoopbackCertificate()
         for listener in _bind(self.host, self.port):
             with listener:  # Werkzeug works on a duplicate of the descriptor.
                 address = listener.getsockname()
@@ -165,6 +188,8 @@ class EmulatorServer:
                     address[0], address[1], self.app, threaded=True,
                     request_handler=self._handler, fd=listener.fileno(),
                 )  # fmt: skip
+            if self._tls is not None:
+                self._tls.protect(server)
             self.port = address[1]
             self._servers.append(server)
             thread = threading.Thread(

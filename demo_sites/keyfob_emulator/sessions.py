@@ -58,6 +58,8 @@ class Interaction:
     picked: bool = False
     """Whether an account was picked here, which ``prompt=select_account`` asks for."""
     consented: bool = False
+    confirmed: bool = False
+    """Whether the person confirmed here that the waiting device is theirs."""
     mode: Literal["automatic", "pick", "type"] = "automatic"
     """How the account is found; the last two when the person asked for it."""
     closed: bool = False

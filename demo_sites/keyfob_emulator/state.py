@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -11,13 +12,17 @@ from typing import Final
 
 from keyfob_emulator.client_auth import ClientAuthentication
 from keyfob_emulator.consent import Consents
+from keyfob_emulator.device_code import DeviceCodes, DeviceRequest
 from keyfob_emulator.grants import GrantStore
+from keyfob_emulator.interaction import RequiredInteractions
 from keyfob_emulator.keys import KeyRings
+from keyfob_emulator.managed_identity import Machine
 from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Tenant
 from keyfob_emulator.sample import sample_directory
 from keyfob_emulator.scopes import parse_scopes
 from keyfob_emulator.sessions import SessionStore
 from keyfob_emulator.tokens import decode_login_hint
+from keyfob_emulator.workload_identity import ExternalIssuer
 
 
 @dataclass(frozen=True)
@@ -30,18 +35,30 @@ class Lifetimes:
     refresh_token: int = 90 * 86400
     session: int = 86400
     interaction: int = 1800
+    managed_identity: int = 86399
+    device_code: int = 900
+    device_interval: float = 5
+    """How long a device must wait between two polls."""
+    refresh_in: int | None = None
+    """``refresh_in`` of token answers: when the client should get a new one already."""
 
 
 ENDPOINTS: Final = (
     "authorize",
+    "compute",
+    "devicecode",
     "instance",
     "keys",
     "logout",
+    "managed_identity",
     "me",
     "metadata",
+    "mex",
     "photo",
     "token",
     "userinfo",
+    "userrealm",
+    "wstrust",
 )
 """What :meth:`Emulator.fail_next` can make fail."""
 
@@ -72,18 +89,36 @@ class Emulator:
         self.clock: Callable[[], float] = clock if clock is not None else time.time
         self.lifetimes = lifetimes if lifetimes is not None else Lifetimes()
         self.include_at_hash = include_at_hash
+        self.saml_version = 1
+        """Of the assertions that the federation service issues unless asked: 1 (SAML 1.1) or 2."""
         self.keys = KeyRings(self.now)
         self.consents = Consents(self.directory)
         self.grants = GrantStore(self.now)
         self.grants.revoke_reused = revoke_reused_refresh_tokens
         self.sessions = SessionStore(self.now)
-        self.client_authentication = ClientAuthentication(self.directory)
+        self.client_authentication = ClientAuthentication(self.directory, self.keys)
+        self.machine = Machine(self.now)
+        self._home_tenant: str | None = None
+        self.devices = DeviceCodes(self.now)
+        self.interactions = RequiredInteractions()
         self._failures: deque[Failure] = deque()
         self._lock = threading.Lock()
 
     def now(self) -> float:
         """The provider's time. Assign :attr:`clock` to travel in it."""
         return self.clock()
+
+    @property
+    def home_tenant(self) -> str | None:
+        """The organisation whose ADFS and whose machine this is: the first one, unless assigned."""
+        if self._home_tenant is None:
+            tenants = (t for t in self.directory.tenants if t.organisation)
+            return next((tenant.tenant_id for tenant in tenants), None)
+        return self._home_tenant
+
+    @home_tenant.setter
+    def home_tenant(self, tenant_id: str) -> None:
+        self._home_tenant = tenant_id
 
     # Directory
 
@@ -160,6 +195,53 @@ class Emulator:
     def _keys(self, scopes: str | Iterable[str], client: Application) -> frozenset[str]:
         text = scopes if isinstance(scopes, str) else " ".join(scopes)
         return parse_scopes(text, self.directory, (GRAPH_URL,), client).keys
+
+    # Other issuers
+
+    def trust(self, issuer: ExternalIssuer) -> None:
+        """Know the keys of another issuer, as if its metadata could be fetched.
+
+        An application accepts its tokens with a :class:`FederatedCredential`.
+        """
+        self.client_authentication.issuers[issuer.issuer] = issuer
+
+    # Devices
+
+    def approve_device(self, user_code: str, username: str) -> None:
+        """Sign a person in for the device that shows this code, and consent to what it asks for.
+
+        :raises LookupError: no undecided device shows this code, or there is no such person.
+        """
+        account, request = self.account(username), self._device(user_code).request
+        identity = request.realm.admit(account, request.client)
+        keys = self.consents.expand(request.scopes, identity, request.client)
+        self.consents.give(identity.object_id, request.client.client_id, keys)
+        grant = request.grant(identity, int(self.now()), str(uuid.uuid4()))
+        self.devices.decide(user_code, grant)
+
+    def decline_device(self, user_code: str) -> None:
+        """Decline for the device that shows this code; LookupError when none does."""
+        self._device(user_code)
+        self.devices.decide(user_code, None)
+
+    def _device(self, user_code: str) -> DeviceRequest:
+        waiting = self.devices.find(user_code)
+        if waiting is None:
+            raise LookupError(f"no device waits with the user code {user_code!r}")
+        return waiting
+
+    # Interaction
+
+    def require_interaction(
+        self, username: str, *, suberror: str = "basic_action", claims: str | None = None
+    ) -> None:
+        """Refuse tokens in a person's name until they prove their password on a page again.
+
+        The token endpoint answers ``interaction_required`` (AADSTS50076) with this ``suberror`` and
+        these ``claims``, a JSON text that the client should repeat; None makes one up as Entra's
+        conditional access writes it.
+        """
+        self.interactions.require(self.account(username).object_id, suberror, claims)
 
     # Failures
 

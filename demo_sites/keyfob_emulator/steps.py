@@ -24,6 +24,7 @@ class Step(Enum):
     PICK = auto()
     TYPE = auto()
     PASSWORD = auto()
+    CONFIRM = auto()
     CONSENT = auto()
     APPROVAL = auto()
     DONE = auto()
@@ -106,6 +107,9 @@ def standing(state: Emulator, interaction: Interaction) -> Standing:
         return Standing(Step.PASSWORD, identity)
     if not account.enabled:
         raise problem(50057)
+    if request.device is not None and not interaction.confirmed:
+        # RFC 8628 section 5.4: whoever was talked into typing a stranger's code can still stop.
+        return Standing(Step.CONFIRM, identity, sign_in)
     missing = state.consents.missing(request.scopes, identity, request.client)
     if not account.administrator and state.consents.admin_only(missing):
         return Standing(Step.APPROVAL, identity, sign_in, missing)
@@ -145,7 +149,7 @@ def _fresh(
 ) -> bool:
     if authenticated:
         return True
-    if "login" in request.prompt:
+    if state.interactions.pending(sign_in.home_object_id) or "login" in request.prompt:
         return False
     if request.max_age is None:
         return True
@@ -172,6 +176,7 @@ def silent(
     sign_in = session.sign_ins[account.object_id]
     if not account.enabled:
         raise problem(50057, error="interaction_required")
+    state.interactions.check(account.object_id, request.client)
     if not _fresh(state, request, sign_in, authenticated=False):
         raise problem(50058)
     missing = state.consents.missing(request.scopes, identity, request.client)

@@ -1,23 +1,31 @@
-"""The token endpoint's decisions: four grants, in and out as values.
+"""The token endpoint's decisions, in and out as values: the three grants every site uses.
 
-RFC 6749 sections 4.1.3, 6 and 4.4, RFC 7523, RFC 7636 section 4.6 (PKCE), OpenID Connect Core
-sections 3.1.3 and 12.
+RFC 6749 sections 4.1.3, 6 and 4.4, RFC 7636 section 4.6 (PKCE), OpenID Connect Core sections 3.1.3
+and 12. The other grants have modules of their own and share what is said here about people, scopes
+and answers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+import re
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
+from keyfob_emulator import on_behalf, password, ssh_cert
 from keyfob_emulator.authorize import read_claims
+from keyfob_emulator.claim_shapes import shaped
+from keyfob_emulator.claims_request import merged
+from keyfob_emulator.client_auth import require_public_flows
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
 from keyfob_emulator.grants import Code, Grant
-from keyfob_emulator.keys import base64url
-from keyfob_emulator.model import GRAPH_CLIENT_ID, Application
+from keyfob_emulator.keys import SSH, base64url
+from keyfob_emulator.model import GRAPH_CLIENT_ID, Account, Application
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
 from keyfob_emulator.scopes import OIDC_SCOPES, RequestedScopes, ResourceScopes, parse_scopes
@@ -30,7 +38,12 @@ from keyfob_emulator.tokens import (
     id_token_claims,
 )
 
-JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_URN: Final = "urn:ietf:params:oauth:grant-type:"
+JWT_BEARER: Final = f"{_URN}jwt-bearer"
+DEVICE_CODE: Final = f"{_URN}device_code"
+SAML_1: Final = f"{_URN}saml1_1-bearer"
+SAML_2: Final = f"{_URN}saml2-bearer"
+_FMI_PATH: Final = re.compile(r"[!-~]{1,1024}")
 _SHOWN_OIDC: Final = tuple(scope for scope in OIDC_SCOPES if scope != "offline_access")
 
 
@@ -40,18 +53,25 @@ class TokenService:
 
     emulator: Emulator
     realm: Realm
-    base_url: str
     graph_urls: tuple[str, ...]
+    ssh_key: ssh_cert.SshKey | None = None
+    """The key of a request for an SSH certificate."""
 
     def answer(self, parameters: Parameters, authorization: str | None) -> dict[str, Any]:
         """A token response (RFC 6749 section 5.1), or a :class:`ProtocolError`."""
         parameters.refuse_repeated()
         grant_type = parameters.require("grant_type")
-        grants = {
+        grants: dict[str, Callable[[Parameters, Application], dict[str, Any]]] = {
             "authorization_code": self._authorization_code,
             "refresh_token": self._refresh_token,
             "client_credentials": self._client_credentials,
-            JWT_BEARER: self._on_behalf_of,
+            "device_code": self._device_code,
+            DEVICE_CODE: self._device_code,
+            "password": partial(password.with_password, self),
+            SAML_1: partial(password.with_assertion, self, 1),
+            SAML_2: partial(password.with_assertion, self, 2),
+            JWT_BEARER: partial(on_behalf.on_behalf_of, self),
+            "user_fic": partial(on_behalf.user_federated_identity, self),
         }
         if grant_type not in grants:
             raise problem(70003, grant_type=grant_type)
@@ -61,9 +81,8 @@ class TokenService:
         return grants[grant_type](parameters, client)
 
     def _assertion_audiences(self) -> Iterable[str]:
-        for tenant in {self.realm.segment, self.realm.endpoint_segment}:
-            yield f"{self.base_url}/{tenant}/oauth2/v2.0/token"
-            yield f"{self.base_url}/{tenant}/v2.0"
+        tenants = {self.realm.segment, self.realm.endpoint_segment}
+        return self.realm.authority.assertion_audiences(tenants)
 
     # The grants
 
@@ -74,26 +93,26 @@ class TokenService:
         if redirect_uri != code.redirect_uri:
             raise problem(500112, redirect_uri=redirect_uri, expected=code.redirect_uri)
         _check_verifier(parameters.get("code_verifier"), code)
-        identity = self._identity(code.grant, wrong_tenant=problem(700005))
-        original = self._scopes(code.grant.scope, client)
+        identity = self.identity(code.grant, wrong_tenant=problem(700005))
+        original = self.scopes(code.grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
-        self._check_consent(asked, identity, client)
+        self.check_consent(asked, identity, client)
+        grant = _asked_again(parameters, code.grant)
         # Used up only now: a request that was refused above has not spent the code.
         self.emulator.grants.redeem_code(text, client.client_id)
-        grant = replace(code.grant, client_info=_wants_client_info(parameters, code.grant))
         # OpenID Connect Core 3.1.3.3: what the authorization asked for is owed here, whatever the
         # scope parameter, a Microsoft extension, narrows the access token to.
         asked = replace(asked, oidc=asked.oidc | original.oidc)
-        return self._respond(identity, client, grant, asked, code.family)
+        return self.respond(identity, client, grant, asked, code.family)
 
     def _refresh_token(self, parameters: Parameters, client: Application) -> dict[str, Any]:
         text = parameters.require("refresh_token")
-        grant, family = self.emulator.grants.peek_refresh(text, client.client_id)
+        grant, family = self.emulator.grants.peek_refresh(text, client)
         claims = read_claims(parameters)
-        identity = self._identity(grant, wrong_tenant=None)
-        original = self._scopes(grant.scope, client)
+        identity = self.identity(grant, wrong_tenant=None)
+        original = self.scopes(grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
-        self._check_consent(asked, identity, client)
+        self.check_consent(asked, identity, client)
         self.emulator.grants.use_refresh(text)
         grant = replace(
             grant,
@@ -102,7 +121,7 @@ class TokenService:
         )
         # A refresh always brings the next refresh token.
         asked = replace(asked, oidc=asked.oidc | {"offline_access"})
-        return self._respond(identity, client, grant, asked, family)
+        return self.respond(identity, client, grant, asked, family)
 
     def _client_credentials(self, parameters: Parameters, client: Application) -> dict[str, Any]:
         tenant = self.realm.tenant
@@ -110,12 +129,14 @@ class TokenService:
             raise problem(50059, tenant=self.realm.segment)
         if client.public:
             raise problem(7000218)
-        text = parameters.require("scope")
+        text, fmi_path = parameters.require("scope"), parameters.get("fmi_path")
+        if fmi_path is not None and not _FMI_PATH.fullmatch(fmi_path):
+            raise problem(90023, value=fmi_path, parameter="fmi_path")
         words = text.split()
         if not words or not all(word.endswith("/.default") for word in words):
             raise problem(1002012, scope=text)
-        asked = self._scopes(text, client)
-        target = self._only_resource(asked)
+        asked = self.scopes(text, client)
+        target = self.only_resource(asked)
         roles = [
             role
             for role in target.resource.app_roles
@@ -126,67 +147,46 @@ class TokenService:
                 for permission in client.application_permissions
             )
         ]
-        minting = self._minting()
-        claims = app_token_claims(minting, client, tenant.tenant_id, target, roles)
-        lifetime = minting.access_token_lifetime
-        return {
-            "token_type": "Bearer",
-            "expires_in": lifetime,
-            "ext_expires_in": lifetime,
-            "access_token": self.emulator.keys.sign(claims, tenant.tenant_id),
-        }
-
-    def _on_behalf_of(self, parameters: Parameters, client: Application) -> dict[str, Any]:
-        """An API goes on in the name of its caller (RFC 7523, and Entra's on-behalf-of flow)."""
-        if parameters.require("requested_token_use") != "on_behalf_of":
-            raise problem(90023, value="...", parameter="requested_token_use")
-        assertion = parameters.require("assertion")
-        asked = self._scopes(parameters.require("scope"), client)
-        if client.public:
-            raise problem(7000218)
-        told = self._caller(assertion, client)
-        account = self.emulator.directory.account_in(told["tid"], told["oid"])
-        if account is None:
-            raise problem(50034, username=told["oid"], tenant=told["tid"])
-        grant = Grant(
-            client_id=client.client_id,
-            home_object_id=account.object_id,
-            tenant_id=told["tid"],
-            scope=asked.text,
-            auth_time=int(self.emulator.now()),
-            sid=told["sid"],
-            client_info=parameters.get("client_info") == "1",
-            claims=read_claims(parameters),
+        claims = app_token_claims(
+            self.minting(),
+            client,
+            tenant.tenant_id,
+            target=target,
+            roles=roles,
+            asked=read_claims(parameters),
+            fmi_path=fmi_path,
         )
-        identity = self._identity(grant, wrong_tenant=problem(50013, reason="another tenant's"))
-        self._only_resource(asked)
-        self._check_consent(asked, identity, client)
-        family = self.emulator.grants.open_family(grant)
-        return self._respond(identity, client, grant, asked, family)
+        told = shaped(self.realm.authority, claims)
+        return self._access_token(told, tenant.tenant_id, [client.principal_id])
 
-    def _caller(self, assertion: str, client: Application) -> dict[str, Any]:
-        """The claims of the access token an API was called with, which must be its own."""
-        claims = self.emulator.keys.verify(assertion)
-        if claims is None:
-            raise problem(50013, reason="not signed by this provider")
-        if "scp" not in claims:
-            raise problem(50013, reason="not an access token for a person")
-        if self.emulator.directory.resource(str(claims["aud"])) != client:
-            raise problem(500131, audience=claims["aud"], client_id=client.client_id)
-        if self.emulator.now() >= claims["exp"]:
-            raise problem(500133)
-        return claims
+    def _device_code(self, parameters: Parameters, client: Application) -> dict[str, Any]:
+        """A device asks whether somebody has signed in for it (RFC 8628 section 3.4)."""
+        require_public_flows(client)
+        text = parameters.get("device_code") or parameters.require("code")
+        devices = self.emulator.devices
+        grant = devices.poll(text, client.client_id)
+        identity = self.identity(grant, wrong_tenant=problem(700005))
+        asked = self.scopes(grant.scope, client)
+        self.only_resource(asked)
+        self.check_consent(asked, identity, client)
+        grant = _asked_again(parameters, grant)
+        devices.use(text)
+        family = self.emulator.grants.open_family(grant)
+        return self.respond(identity, client, grant, asked, family)
 
     # What they share
 
-    def _identity(self, grant: Grant, wrong_tenant: ProtocolError | None) -> Identity:
+    def identity(self, grant: Grant, wrong_tenant: ProtocolError | None) -> Identity:
         """The person of a grant, as the realm of this request knows them."""
+        if grant.policy != self.realm.authority.policy:
+            raise problem(90088, policy=grant.policy, asked=self.realm.authority.policy)
         account = self.emulator.directory.account_by_id(grant.home_object_id)
         if account is None:
             raise problem(50034, username=grant.home_object_id, tenant=self.realm.title)
         if not account.enabled:
             raise problem(50057)
         client = self.emulator.application(grant.client_id)
+        self.emulator.interactions.check(account.object_id, client)
         if wrong_tenant is not None:
             identity = self.realm.identity(account)
             if identity is None or identity.tenant.tenant_id != grant.tenant_id:
@@ -199,7 +199,8 @@ class TokenService:
             refused.error = "invalid_grant"
             raise
 
-    def _scopes(self, text: str, client: Application) -> RequestedScopes:
+    def scopes(self, text: str, client: Application) -> RequestedScopes:
+        """A ``scope`` parameter, read."""
         return parse_scopes(text, self.emulator.directory, self.graph_urls, client)
 
     def _scopes_asked(
@@ -207,14 +208,14 @@ class TokenService:
     ) -> RequestedScopes:
         """The scopes of this request; without a ``scope`` parameter, those of the grant."""
         if text is not None:
-            asked = self._scopes(text, client)
-            self._only_resource(asked)
+            asked = self.scopes(text, client)
+            self.only_resource(asked)
             return asked
         if len(original.resources) > 1:
             raise problem(28003)
         return original
 
-    def _only_resource(self, asked: RequestedScopes) -> ResourceScopes:
+    def only_resource(self, asked: RequestedScopes) -> ResourceScopes:
         """One access token is for one resource. OpenID Connect scopes alone mean Graph's."""
         if len(asked.resources) > 1:
             names = ", ".join(entry.resource.name for entry in asked.resources)
@@ -223,9 +224,10 @@ class TokenService:
             return asked.resources[0]
         return ResourceScopes(self.emulator.application(GRAPH_CLIENT_ID), "", ())
 
-    def _check_consent(
+    def check_consent(
         self, asked: RequestedScopes, identity: Identity, client: Application
     ) -> None:
+        """AADSTS65001 for permissions that neither the person nor an administrator agreed to."""
         missing = self.emulator.consents.missing(asked, identity, client)
         if missing:
             words = ", ".join(sorted(missing))
@@ -237,17 +239,69 @@ class TokenService:
                 missing=words,
             )
 
-    def _minting(self) -> Minting:
+    def minting(self) -> Minting:
+        """The circumstances of this moment."""
         lifetimes = self.emulator.lifetimes
         return Minting(
-            self.base_url,
+            self.realm.authority,
             int(self.emulator.now()),
             lifetimes.access_token,
             lifetimes.id_token,
             self.emulator.include_at_hash,
         )
 
-    def _respond(
+    def new_grant(
+        self,
+        parameters: Parameters,
+        client: Application,
+        account: Account,
+        tenant_id: str,
+        sid: str | None = None,
+    ) -> Grant:
+        """The grant of a flow without a browser, in which everything is in one request."""
+        return Grant(
+            client_id=client.client_id,
+            home_object_id=account.object_id,
+            tenant_id=tenant_id,
+            scope=parameters.require("scope"),
+            auth_time=int(self.emulator.now()),
+            sid=sid or str(uuid.uuid4()),
+            client_info=parameters.get("client_info") == "1",
+            claims=read_claims(parameters),
+            policy=self.realm.authority.policy,
+        )
+
+    def respond_to(
+        self, grant: Grant, client: Application, wrong_tenant: ProtocolError | None
+    ) -> dict[str, Any]:
+        """The answer to a grant that has just come into being, or why there is none."""
+        asked = self.scopes(grant.scope, client)
+        identity = self.identity(grant, wrong_tenant=wrong_tenant)
+        self.only_resource(asked)
+        self.check_consent(asked, identity, client)
+        family = self.emulator.grants.open_family(grant)
+        return self.respond(identity, client, grant, asked, family)
+
+    def _access_token(
+        self, claims: dict[str, Any], tenant_id: str, principals: list[str]
+    ) -> dict[str, Any]:
+        """What every answer begins with: the token and for how long it is good."""
+        keys, lifetimes = self.emulator.keys, self.emulator.lifetimes
+        lifetime = lifetimes.access_token
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+        }
+        if lifetimes.refresh_in is not None:
+            answer["refresh_in"] = lifetimes.refresh_in
+        if self.ssh_key is None:
+            return {**answer, "access_token": keys.sign(claims, tenant_id)}
+        authority, now = keys.current(SSH).private, int(self.emulator.now())
+        text = ssh_cert.certificate(self.ssh_key, authority, principals, now, lifetime)
+        return {**answer, "token_type": ssh_cert.TOKEN_TYPE, "access_token": text}
+
+    def respond(
         self,
         identity: Identity,
         client: Application,
@@ -255,34 +309,35 @@ class TokenService:
         asked: RequestedScopes,
         family: str,
     ) -> dict[str, Any]:
-        minting, keys = self._minting(), self.emulator.keys
-        target = self._only_resource(asked)
+        """A token response for a person (RFC 6749 section 5.1, OpenID Connect Core 3.1.3.3)."""
+        minting, keys = self.minting(), self.emulator.keys
+        target = self.only_resource(asked)
         names, shown = self._granted(target, identity, client, asked)
-        lifetime = minting.access_token_lifetime
-        claims = access_token_claims(
-            minting, identity, client, grant, target=target, names=names, lifetime=lifetime
-        )
-        tenant_id = identity.tenant.tenant_id
+        claims = access_token_claims(minting, identity, client, grant, target=target, names=names)
+        tenant_id, account = identity.tenant.tenant_id, identity.account
         self.emulator.grants.note_access_token(family, claims["uti"])
-        access_token = keys.sign(claims, tenant_id)
-        answer: dict[str, Any] = {
-            "token_type": "Bearer",
-            "scope": " ".join(shown),
-            "expires_in": lifetime,
-            "ext_expires_in": lifetime,
-            "access_token": access_token,
-        }
+        told = shaped(self.realm.authority, claims, identity)
+        answer = self._access_token(told, tenant_id, [account.username, identity.object_id])
+        answer["scope"] = " ".join(shown)
         if "offline_access" in asked.oidc:
             answer["refresh_token"] = self.emulator.grants.issue_refresh(
-                grant, family, self.emulator.lifetimes.refresh_token
+                grant, family, self.emulator.lifetimes.refresh_token, client.family
             )
+            if client.family is not None:
+                answer["foci"] = client.family
         if "openid" in asked.oidc:
             id_claims = id_token_claims(
-                minting, identity, client, grant, oidc=asked.oidc, access_token=access_token
+                minting,
+                identity,
+                client,
+                grant,
+                oidc=asked.oidc,
+                access_token=answer["access_token"],
             )
-            answer["id_token"] = keys.sign(id_claims, tenant_id)
+            told = shaped(self.realm.authority, id_claims, identity)
+            answer["id_token"] = keys.sign(told, tenant_id)
         if grant.client_info:
-            answer["client_info"] = encode_client_info(identity.account)
+            answer["client_info"] = encode_client_info(account)
         return answer
 
     def _granted(
@@ -296,6 +351,8 @@ class TokenService:
         consents = self.emulator.consents
         names = consents.granted_names(target.resource, identity, client)
         spelled = [target.spelled(name) for name in names]
+        if target.resource == client and not target.prefix:
+            spelled.append(client.client_id)  # asked for by its bare id, as B2C's clients do
         if target.resource.client_id != GRAPH_CLIENT_ID:
             return names, spelled
         given = consents.given(identity, client) & asked.oidc
@@ -314,6 +371,15 @@ def _check_verifier(verifier: str | None, code: Code) -> None:
     digest = hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()
     if not hmac.compare_digest(base64url(digest), code.code_challenge):
         raise problem(501481)
+
+
+def _asked_again(parameters: Parameters, grant: Grant) -> Grant:
+    """The grant with what the token request asks for beside it."""
+    return replace(
+        grant,
+        client_info=_wants_client_info(parameters, grant),
+        claims=merged(grant.claims, read_claims(parameters)),
+    )
 
 
 def _wants_client_info(parameters: Parameters, grant: Grant) -> bool:

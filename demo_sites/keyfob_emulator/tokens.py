@@ -12,9 +12,12 @@ import hashlib
 import json
 import secrets
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from keyfob_emulator.authorities import Authority
+from keyfob_emulator.claims_request import requested_claims
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.grants import Grant
 from keyfob_emulator.keys import base64url
@@ -28,7 +31,7 @@ _PASSWORD_AMR: Final = ["pwd"]
 class Minting:
     """The circumstances in which tokens are made."""
 
-    base_url: str
+    authority: Authority
     now: int
     access_token_lifetime: int
     id_token_lifetime: int
@@ -36,11 +39,7 @@ class Minting:
 
     def issuer(self, tenant_id: str, version: int = 2) -> str:
         """``iss`` of a tenant's tokens. Version 1 tokens have an issuer of their own."""
-        if version == 2:
-            return f"{self.base_url}/{tenant_id}/v2.0"
-        if self.base_url == "https://login.microsoftonline.com":
-            return f"https://sts.windows.net/{tenant_id}/"
-        return f"{self.base_url}/{tenant_id}/"
+        return self.authority.issuer(tenant_id, version)
 
 
 def pairwise_subject(client_id: str, object_id: str) -> str:
@@ -139,7 +138,6 @@ def access_token_claims(
     *,
     target: ResourceScopes,
     names: list[str],
-    lifetime: int,
 ) -> dict[str, Any]:
     """The claims of an access token for a person; ``names`` are the permissions of the resource."""
     resource, account = target.resource, identity.account
@@ -147,7 +145,7 @@ def access_token_claims(
     claims: dict[str, Any] = {
         "aud": target.audience,
         "iss": minting.issuer(identity.tenant.tenant_id, version),
-        **_times(minting, lifetime),
+        **_times(minting, minting.access_token_lifetime),
         "sub": pairwise_subject(resource.client_id, identity.object_id),
         **_person(identity),
         "scp": " ".join(names),
@@ -179,20 +177,24 @@ def access_token_claims(
     roles = account.roles.get(resource.client_id, ())
     if roles:
         claims["roles"] = list(roles)
-    capabilities = _capabilities(grant)
-    if capabilities:
-        claims["xms_cc"] = capabilities
-    return claims
+    return claims | requested_claims(grant.claims, claims["nbf"], minting.now)
 
 
 def app_token_claims(
     minting: Minting,
     client: Application,
     tenant_id: str,
+    *,
     target: ResourceScopes,
     roles: list[str],
+    asked: Mapping[str, Any],
+    fmi_path: str | None,
 ) -> dict[str, Any]:
-    """The claims of an access token for an application itself."""
+    """The claims of an access token for an application itself.
+
+    ``asked`` is the ``claims`` parameter. A token for a ``fmi_path`` is for a part of the
+    application that the path names (federated managed identity), and its subject is that part.
+    """
     version = target.resource.access_token_version
     object_id = str(uuid.uuid5(uuid.UUID(client.principal_id), tenant_id))
     claims: dict[str, Any] = {
@@ -213,7 +215,10 @@ def app_token_claims(
     if version == 1:
         claims["app_displayname"] = client.name
         claims["idp"] = minting.issuer(tenant_id, version=1)
-    return claims
+    if fmi_path is not None:
+        claims["fmi_path"] = fmi_path
+        claims["sub"] = f"/eid1/c/pub/t/{tenant_id}/a/{client.client_id}/{fmi_path}"
+    return claims | requested_claims(asked, claims["nbf"], minting.now)
 
 
 def _client_claims(client: Application, version: int) -> dict[str, str]:
@@ -222,10 +227,3 @@ def _client_claims(client: Application, version: int) -> dict[str, str]:
     if version == 2:
         return {"azp": client.client_id, "azpacr": strength}
     return {"appid": client.client_id, "appidacr": strength}
-
-
-def _capabilities(grant: Grant) -> list[str]:
-    """``xms_cc``: the client capabilities a request announces in its ``claims`` parameter."""
-    asked = grant.claims.get("access_token", {}).get("xms_cc", {})
-    values = asked.get("values", []) if isinstance(asked, dict) else []
-    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []

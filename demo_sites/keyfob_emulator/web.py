@@ -5,23 +5,33 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request
+from werkzeug.wsgi import get_host
 
+from keyfob_emulator.authorities import Authority, locate
+from keyfob_emulator.clouds import cloud_of, cloud_of_graph
 from keyfob_emulator.errors import Incident, ProtocolError
+from keyfob_emulator.managed_identity import AGENT_PREFIXES
 from keyfob_emulator.model import GRAPH_URL, Directory, is_guid
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
 from keyfob_emulator.sessions import BrowserSession
 from keyfob_emulator.state import Emulator
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 EXTENSION: Final = "keyfob_emulator"
+AUTHORITY: Final = "keyfob_emulator.authority"
 MICROSOFT_LOGIN: Final = "https://login.microsoftonline.com"
+FEDERATION_HOST: Final = "https://sts.northwind.example"
 _LOOPBACK_HOST: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
 _MAXIMUM_BODY: Final = 1024 * 1024
 
@@ -33,6 +43,29 @@ class Provider:
     emulator: Emulator
     base_url: str | None
     graph_url: str | None
+    origins: frozenset[str] = frozenset()
+
+    def address(self, origin: str) -> str:
+        """The address of the provider for a request that came to an origin.
+
+        Graph has the address of its cloud's sign-in host. An origin nobody gave the provider is the
+        ``base_url``, or itself without one.
+        """
+        if origin in self.origins and origin not in AGENT_PREFIXES:
+            cloud = cloud_of_graph(urlsplit(origin).netloc)
+            return cloud.login_url if cloud else origin
+        return self.base_url or origin
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The host names it answers to besides the loopback ones."""
+        urls = {*self.origins, self.base_url, self.graph_url, self.federation_url}
+        return frozenset(urlsplit(url).netloc for url in urls if url)
+
+    @property
+    def federation_url(self) -> str | None:
+        """Where the federation service is: on a host of its own in the place of Microsoft's."""
+        return FEDERATION_HOST if self.base_url == MICROSOFT_LOGIN else self.base_url
 
 
 def create_app(
@@ -41,6 +74,7 @@ def create_app(
     directory: Directory | None = None,
     base_url: str | None = None,
     graph_url: str | None = None,
+    origins: Iterable[str] = (),
     clock: Callable[[], float] | None = None,
 ) -> Flask:
     """The provider as a Flask application.
@@ -49,17 +83,28 @@ def create_app(
     made. ``base_url`` fixes the address in metadata and tokens, for running in the place of another
     host; without it the address is the one a request came to, which must be a loopback one.
     ``graph_url`` is where Microsoft Graph is said to be: Graph's own address in the place of
-    Microsoft's sign-in host, else the provider itself.
+    Microsoft's sign-in host, else the provider itself. ``origins`` are further addresses it stands
+    in the place of (``https://login.microsoftonline.us``), each an authority of its own.
     """
-    from keyfob_emulator.views import discovery, graph, home, sign_in, sign_out, token
+    from keyfob_emulator.views import (
+        device,
+        discovery,
+        federation,
+        graph,
+        home,
+        managed_identity,
+        sign_in,
+        sign_out,
+        token,
+    )
 
     if emulator is None:
         emulator = Emulator(directory, clock=clock)
     elif directory is not None or clock is not None:
         raise TypeError("give either an Emulator, or a directory and a clock, not both")
     base_url = base_url.rstrip("/") if base_url else None
-    if graph_url is None and base_url == MICROSOFT_LOGIN:
-        graph_url = GRAPH_URL
+    places = frozenset(origin.rstrip("/").lower() for origin in origins)
+    known = Provider(emulator, base_url, graph_url, places)
     app = Flask("keyfob_emulator", static_url_path="/-/assets")
     app.config.update(
         MAX_CONTENT_LENGTH=_MAXIMUM_BODY,
@@ -69,14 +114,50 @@ def create_app(
     )
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions[EXTENSION] = Provider(emulator, base_url, graph_url)
+    app.extensions[EXTENSION] = known
+    app.wsgi_app = AuthorityRouting(app.wsgi_app, known)  # type: ignore[method-assign]
     app.before_request(_begin)
     app.after_request(_finish)
     app.register_error_handler(ProtocolError, _json_error)
     app.register_error_handler(HTTPException, _http_error)
-    for module in (home, discovery, sign_in, token, sign_out, graph):
+    modules = (
+        home,
+        discovery,
+        sign_in,
+        device,
+        token,
+        federation,
+        sign_out,
+        graph,
+        managed_identity,
+    )
+    for module in modules:
         app.register_blueprint(module.blueprint)
     return app
+
+
+class AuthorityRouting:
+    """WSGI middleware: notes which authority a request came to, and gives the views its path."""
+
+    def __init__(self, application: WSGIApplication, known: Provider) -> None:
+        self._application = application
+        self._known = known
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        state = self._known.emulator
+        origin = f"{environ['wsgi.url_scheme']}://{get_host(environ)}".lower()
+        if origin in self._known.origins:
+            environ["PATH_INFO"] = AGENT_PREFIXES.get(origin, "") + environ.get("PATH_INFO", "")
+        asked = Request(environ)
+        environ[AUTHORITY], environ["PATH_INFO"] = locate(
+            self._known.address(origin),
+            environ.get("PATH_INFO") or "/",
+            asked.args.get("p"),
+            state.directory,
+            state.home_tenant,
+        )
+        return self._application(environ, start_response)
 
 
 # Where the request came to
@@ -92,22 +173,40 @@ def emulator() -> Emulator:
     return provider().emulator
 
 
+def authority() -> Authority:
+    """The authority this request came to."""
+    return cast("Authority", request.environ[AUTHORITY])
+
+
 def base_url() -> str:
     """The address this request reached the provider at, or the one it was given."""
-    return provider().base_url or f"{request.scheme}://{request.host}"
+    return authority().address
+
+
+def _graph_url() -> str:
+    known = provider()
+    if known.graph_url:
+        return known.graph_url
+    cloud = authority().cloud or cloud_of(urlsplit(known.base_url or "").netloc)
+    return cloud.graph_url if cloud else base_url()
 
 
 def graph_urls() -> tuple[str, ...]:
     """Every address that means Microsoft Graph here; the first one is announced."""
-    base = provider().graph_url or base_url()
+    base = _graph_url()
     # msgraph_host carries no scheme, and clients usually put https:// before it.
     secure = "https://" + urlsplit(base).netloc
     return tuple(dict.fromkeys((base, secure, GRAPH_URL)))
 
 
+def federation_url() -> str:
+    """The address of the organisations' federation service, without a slash at its end."""
+    return provider().federation_url or base_url()
+
+
 def realm(segment: str) -> Realm:
     """The realm of the path."""
-    return Realm.resolve(segment, emulator().directory)
+    return Realm.resolve(segment, emulator().directory, authority())
 
 
 def query_parameters() -> Parameters:
@@ -123,9 +222,7 @@ def form_parameters() -> Parameters:
 def _host_allowed() -> bool:
     """Only loopback names with this server's port: a page elsewhere must not reach it by a name of
     its own (DNS rebinding), and no token may carry a made-up issuer."""
-    known = provider()
-    fixed = {urlsplit(url).netloc for url in (known.base_url, known.graph_url) if url}
-    if request.host in fixed:
+    if request.host in provider().hosts:
         return True
     match = _LOOPBACK_HOST.fullmatch(request.host)
     if match is None:

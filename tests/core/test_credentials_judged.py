@@ -25,6 +25,7 @@ def shapes(folder: Path) -> dict[str, Any]:
     return {
         "sha1": {"private_key": key, "thumbprint": CLIENT.sha1},
         "sha256": {"private_key": key, "thumbprint": CLIENT.sha256},
+        "chain": {"private_key": key, "public_certificate": CLIENT.chain_pem},
         "pfx": {"private_key_pfx_path": str(pfx), "passphrase": PASSPHRASE},
         "list": [
             {"private_key": OTHER.key_pem(), "thumbprint": OTHER.sha1},
@@ -33,7 +34,7 @@ def shapes(folder: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("shape", ["sha1", "sha256", "pfx", "list"])
+@pytest.mark.parametrize("shape", ["sha1", "sha256", "chain", "pfx", "list"])
 def test_the_local_identity_provider_knows_the_client_by_its_certificate(
     shape: str, keyfob_emulator_in_process: Any, tmp_path: Path
 ) -> None:

@@ -52,6 +52,8 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
         (errors.ScopesError, ValueError),
         (errors.BrokerNotSupported, ImportError),
         (errors.BrokerNotSupported, ValueError),
+        (errors.BrowserInteractionTimeoutError, RuntimeError),
+        (errors.LoopbackUnavailable, OSError),
         (errors.CredentialError, errors.ConfigurationError),
         (errors.PassphraseError, TypeError),
         (errors.ThumbprintError, binascii.Error),

@@ -51,7 +51,8 @@ def test_metadata_names_issuer_and_endpoints_of_the_tenant(
 
 def test_metadata_promises_only_what_is_served(client: Client) -> None:
     document = metadata(client, "common").json()
-    assert "device_authorization_endpoint" not in document
+    endpoints = f"{client.server.url}/common/oauth2/v2.0"
+    assert document["device_authorization_endpoint"] == f"{endpoints}/devicecode"
     assert "code_challenge_methods_supported" not in document
     assert document["response_types_supported"] == ["code"]
     assert document["id_token_signing_alg_values_supported"] == ["RS256"]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from keyfob_emulator import Emulator, sample_directory
+from keyfob_emulator import Emulator, Lifetimes, sample_directory
 from keyfob_emulator.sample import PASSWORD
+from keyfob_emulator.state import ENDPOINTS
 
 DOCS = Path(__file__).parents[2] / "docs" / "emulator.md"
 TEXT = DOCS.read_text(encoding="utf-8")
@@ -29,6 +30,13 @@ def test_every_person_and_client_is_listed() -> None:
     for application in directory.applications:
         if application.redirect_uris or application.secrets:
             assert f"| {application.name} | `{application.client_id}` |" in TEXT
+
+
+def test_every_endpoint_that_can_fail_and_every_lifetime_is_listed() -> None:
+    knobs = TEXT[TEXT.index("### Turning the knobs") : TEXT.index("### Your own people")]
+    assert set(re.findall(r"`([a-z_]+)`", knobs)) >= set(ENDPOINTS)
+    for name in vars(Lifetimes()):
+        assert f"`{name}`" in knobs or f"Lifetimes({name}=" in knobs, name
 
 
 def test_every_knob_is_listed() -> None:

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyfob_emulator import Emulator, create_app
+from keyfob_emulator.managed_identity import PATHS
 from keyfob_emulator.sample import FLASK_SITE, FLASK_SITE_SECRET
 
-APP = create_app(Emulator())
+APP_STATE = Emulator()
+APP = create_app(APP_STATE)
 NAMES = (
     "client_id client_secret client_assertion client_assertion_type grant_type code redirect_uri "
     "code_verifier refresh_token scope response_type response_mode state nonce prompt login_hint "
@@ -68,3 +70,49 @@ def test_neither_do_the_rest(text: str, path: str) -> None:
         assert client.get(path + "x", headers={"Cookie": token}).status_code < 500
         response = client.get(path, headers={"Authorization": f"Bearer {token}"})
         assert response.status_code < 500
+
+
+words = st.sampled_from(
+    "adfs dstsv2 tfp te common contosob2c.onmicrosoft.com B2C_1_susi v2.0 oauth2 token authorize "
+    ".well-known openid-configuration discovery keys metadata identity instance compute arc".split()
+)
+parts_of_paths = words | st.text(st.characters(exclude_characters="?#", codec="utf-8"), max_size=8)
+# Two slashes at the start would be a host to the test client.
+places = (
+    st.lists(parts_of_paths, max_size=7)
+    .map(lambda parts: "/" + "/".join(parts))
+    .filter(lambda place: not place.startswith("//"))
+)
+hosts = st.sampled_from(
+    "localhost localhost:80 x.b2clogin.com x.ciamlogin.com [::1 [::1] [ : sts.windows.net".split()
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(places, hosts, st.sampled_from(["", "p=x", "p=b2c_1_susi&p=", "p", "&" * 3000, "%=%&p=%ff"]))
+def test_no_address_makes_it_crash(place: str, host: str, query: str) -> None:
+    with APP.test_client() as client:
+        response = client.get(place, query_string=query, headers={"Host": host})
+    assert response.status_code < 500
+    if response.status_code == 200 and response.is_json and "issuer" in response.get_json():
+        assert host in ("localhost", "localhost:80", "[::1]")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from("api-version resource client_id mi_res_id object_id xms_cc".split()),
+        st.text(max_size=30) | st.sampled_from(["2018-02-01", "https://vault.azure.net"]),
+    ),
+    st.sampled_from(sorted(PATHS.values())),
+)
+def test_neither_do_the_agents_of_managed_identities(values: dict[str, str], path: str) -> None:
+    head = {"Metadata": "true", "Secret": APP_STATE.machine.secret, "Authorization": "Basic x"}
+    if "arc" in path:
+        return  # has no folder for its keys here
+    with APP.test_client() as client:
+        for response in (
+            client.get(path, query_string=values, headers=head),
+            client.post(path, data=values, headers=head),
+        ):
+            assert response.status_code < 500

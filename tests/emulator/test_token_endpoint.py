@@ -110,7 +110,7 @@ def test_only_posted_forms_are_read(client: Client) -> None:
 
 
 def test_unknown_grants_are_refused(client: Client) -> None:
-    check(client.token(grant_type="password"), 400, "unsupported_grant_type", 70003)
+    check(client.token(grant_type="implicit"), 400, "unsupported_grant_type", 70003)
 
 
 # Codes

@@ -73,6 +73,7 @@ _OIDC_ENDPOINTS = {
     "discovery": _WELL_KNOWN,
     "authorize": "/authorize",
     "token": "/token",
+    "device": "/device_authorization",
     "keys": "/keys",
     "userinfo": "/userinfo",
     "end_session": "/end_session",
@@ -81,6 +82,7 @@ _ENTRA_ENDPOINTS = {
     "discovery": f"/v2.0{_WELL_KNOWN}",
     "authorize": "/oauth2/v2.0/authorize",
     "token": "/oauth2/v2.0/token",
+    "device": "/oauth2/v2.0/devicecode",
     "keys": "/discovery/v2.0/keys",
     "end_session": "/oauth2/v2.0/logout",
     "instance": "/discovery/instance",
@@ -164,6 +166,8 @@ class Provider:
     :param direct_grants: grant types that give a token for `person` at once, whatever they bring.
     :param narrow_scopes: which of the scopes that were asked for are granted.
     :param send_scope: whether token answers name the scope.
+    :param device_errors: what the coming polls of the device flow get, before the person is done.
+    :param device_response: members to add to what the device authorization endpoint answers.
     :param raw: by endpoint (discovery, authorize, token, keys, userinfo, end_session, api,
         instance): what to answer instead, a Reply or a Trouble of provider_http.
     :param force_response_mode: query, form_post or fragment, whatever was asked for.
@@ -210,6 +214,8 @@ class Provider:
     send_scope: bool = True
     callback_iss: bool = False
     force_response_mode: str | None = None
+    device_errors: list[str] = field(default_factory=list)
+    device_response: Json = field(default_factory=dict)
 
     mutate_claims: Hook | None = None
     mutate_refresh_claims: Hook | None = None
@@ -237,6 +243,7 @@ class Provider:
     _published: list[Key] = field(default_factory=list, init=False)
     _codes: dict[str, Grant] = field(default_factory=dict, init=False)
     _refresh: dict[str, Grant] = field(default_factory=dict, init=False)
+    _devices: dict[str, Grant] = field(default_factory=dict, init=False)
     _access: dict[str, Access] = field(default_factory=dict, init=False)
 
     # Life
@@ -399,6 +406,7 @@ class Provider:
             "issuer": self._metadata_issuer(tenant),
             "authorization_endpoint": self.url("authorize", tenant),
             "token_endpoint": self.url("token", tenant),
+            "device_authorization_endpoint": self.url("device", tenant),
             "jwks_uri": self.url("keys", tenant),
             "userinfo_endpoint": self.url("userinfo", tenant),
             "end_session_endpoint": self.url("end_session", tenant),
@@ -481,6 +489,8 @@ class Provider:
             return self._authorize(request, tenant)
         if endpoint == "token":
             return self._token(request, tenant)
+        if endpoint == "device":
+            return self._device(request, tenant)
         if endpoint == "userinfo":
             return self._userinfo(request)
         if endpoint == "api":
@@ -602,6 +612,8 @@ class Provider:
                     document = self._redeem_code(request.form)
                 elif grant_type == "refresh_token":
                     document = self._redeem_refresh_token(request.form)
+                elif grant_type == "urn:ietf:params:oauth:grant-type:device_code":
+                    document = self._redeem_device_code(request.form)
                 elif grant_type == "client_credentials":
                     document = self._client_credentials(request.form)
                 elif grant_type in self.direct_grants:
@@ -618,6 +630,9 @@ class Provider:
         by_post = "client_secret" in request.form
         if "client_assertion" in request.form:
             self._judge_assertion(request.form)
+            return
+        is_public = "none" in self.auth_methods and not by_basic and not by_post
+        if is_public and request.form.get("client_id") == self.client_id:
             return
         if by_basic and by_post:
             raise _OAuthError("invalid_request", "Two ways of client authentication at once.")
@@ -670,6 +685,43 @@ class Provider:
             if b64(digest) != grant.challenge:
                 raise _OAuthError("invalid_grant", "AADSTS50148: The code_verifier is wrong.")
         document = self.token_response(grant, grant.scopes, code=code)
+        if self.refresh_tokens and "offline_access" in grant.scopes:
+            document["refresh_token"] = self._new_refresh_token(grant)
+        if "client_info" in form and self.entra:
+            info = {"uid": grant.person.oid, "utid": grant.person.tid}
+            document["client_info"] = b64(dumps(info))
+        if self.mutate_token_response:
+            self.mutate_token_response(document)
+        return document
+
+    def _device(self, request: Request, tenant: str) -> Reply:
+        """RFC 8628 §3.2."""
+        try:
+            self._authenticate(request)
+        except _OAuthError as error:
+            return self._error(error)
+        code, scopes = secrets.token_urlsafe(24), request.form.get("scope", "").split()
+        with self._lock:
+            self._devices[code] = Grant(self.person, scopes, tenant, auth_time=int(self.now()))
+        document = {
+            "device_code": code,
+            "user_code": "WDJB-MJHT",
+            "verification_uri": f"{self.base}/device",
+            "expires_in": 900,
+            "interval": 5,
+            **self.device_response,
+        }
+        return self.json({name: v for name, v in document.items() if v is not ABSENT})
+
+    def _redeem_device_code(self, form: dict[str, str]) -> Json:
+        """RFC 8628 §3.5."""
+        grant = self._devices.get(form.get("device_code", ""))
+        if grant is None or grant.used:
+            raise _OAuthError("invalid_grant", "AADSTS70000: The device code is unknown or used.")
+        if self.device_errors:
+            raise _OAuthError(self.device_errors.pop(0), "AADSTS70016: Not yet.")
+        grant.used = True
+        document = self.token_response(grant, grant.scopes)
         if self.refresh_tokens and "offline_access" in grant.scopes:
             document["refresh_token"] = self._new_refresh_token(grant)
         if "client_info" in form and self.entra:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 from keyfob.applications import arguments
 from keyfob.applications.authorities import resolve_provider
 from keyfob.applications.credentials import credentials_of
-from keyfob.cache import TokenCache
+from keyfob.cache import AuthorityType, TokenCache
 from keyfob.errors import ConfigurationError, MissingKeyError
+from keyfob.flows import Flow, cloud_shell
 from keyfob.flows.client import Client, Extra
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import TenantRule
+from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import Account
 from keyfob.transport import CONFIDENTIAL_PAUSE
@@ -138,7 +141,12 @@ class Application:
 
         :param username: only those with this user name, in any case of letters.
         """
-        found = self._client.cache.accounts(self._client.environments, username=username)
+        types = [AuthorityType.ADFS, AuthorityType.MSSTS]
+        if is_cloud_shell(os.environ):
+            types.append(cloud_shell.AUTHORITY_TYPE)
+        found = self._client.cache.accounts(
+            self._client.environments, username=username, authority_types=types
+        )
         return cast("list[Account]", found)
 
     def remove_account(self, account: Mapping[str, Any]) -> None:
@@ -152,6 +160,22 @@ class Application:
             raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
         self._client.cache.remove_account_everywhere(
             home, self._client.environments, self.client_id
+        )
+
+    @staticmethod
+    def _cloud_shell(client: Client, scopes: Collection[str]) -> Flow[dict[str, Any]]:
+        """The token of who sits in Azure Cloud Shell; it is asked for each time."""
+        metadata = yield from client.metadata()
+        return (
+            yield from cloud_shell.acquire(
+                scopes,
+                client_id=client.client_id,
+                environment=client.environment,
+                realm=metadata.realm,
+                cache=client.cache,
+                data=client.extra.data,
+                clock=client.clock,
+            )
         )
 
     def _client_with(self, extra: Extra) -> Client:

@@ -12,7 +12,7 @@ from keyfob.applications.arguments import (
     warn_of_authority,
 )
 from keyfob.applications.base import Application
-from keyfob.flows import Flow, auth_code, need, silent
+from keyfob.flows import Flow, auth_code, cloud_shell, need, silent
 from keyfob.flows import password as password_flow
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.results import TokenResult
@@ -186,7 +186,10 @@ class ClientApplication(Application):
             forwarded_claims=forwarded_client_claims,
         )
         extra, rest = split_options(options)
-        return self._result(need.fulfil(self._client_with(extra), wanted), rest)
+        client = self._client_with(extra)
+        if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
+            return self._token(self._cloud_shell(client, scopes), rest)
+        return self._result(need.fulfil(client, wanted), rest)
 
     def acquire_token_by_refresh_token(
         self, refresh_token: str, scopes: Collection[str], **options: Any

@@ -12,20 +12,18 @@ from keyfob.errors import (
     NonceMismatchError,
     StateMismatchError,
 )
-from keyfob.flows import Flow, send
+from keyfob.flows import Flow
 from keyfob.flows.client import Client
-from keyfob.flows.remember import proven_claims, remember
+from keyfob.flows.remember import proven_claims, proven_profile, remember
 from keyfob.flows.telemetry import Api
 from keyfob.flows.token_request import FORWARDED_CLAIMS, TokenRequest, ask
 from keyfob.protocol.authorization import (
-    AuthorizationCode,
     AuthorizationRefusal,
     build_authorization_url,
     judge_authorization_response,
 )
 from keyfob.protocol.claims import claims_parameter
 from keyfob.protocol.client_info import home_account_id_in
-from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.pkce import (
     code_challenge,
     hashed_nonce,
@@ -35,7 +33,6 @@ from keyfob.protocol.pkce import (
 )
 from keyfob.protocol.scopes import OPENID_SCOPES, checked_scopes, scope_names, scope_text
 from keyfob.protocol.token_endpoint import needed_text
-from keyfob.protocol.userinfo import build_userinfo_request, lacks_profile, merge_userinfo
 
 _GRANT = "authorization_code"
 
@@ -158,18 +155,7 @@ def redeem(
     )
     if "error" in tokens:
         return tokens
-    tokens["id_token_claims"] = yield from _proven_claims(client, metadata, flow, answer, tokens)
-    return remember(client, metadata, tokens, asked, grant_type=_GRANT)
-
-
-def _proven_claims(
-    client: Client,
-    metadata: ProviderMetadata,
-    flow: Mapping[str, Any],
-    answer: AuthorizationCode,
-    tokens: Mapping[str, Any],
-) -> Flow[dict[str, Any]]:
-    claims = yield from proven_claims(
+    tokens["id_token_claims"] = yield from proven_profile(
         client,
         metadata,
         tokens,
@@ -177,10 +163,7 @@ def _proven_claims(
         code=answer.code,
         max_age=flow.get("max_age"),
     )
-    if metadata.is_microsoft or not metadata.userinfo_endpoint or not lacks_profile(claims):
-        return claims
-    request = build_userinfo_request(metadata.userinfo_endpoint, tokens["access_token"])
-    return merge_userinfo(claims, (yield from send(request)))
+    return remember(client, metadata, tokens, asked, grant_type=_GRANT)
 
 
 def _refusal(answer: AuthorizationRefusal) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from keyfob.errors import TokenResponseError
-from keyfob.flows import Flow
+from keyfob.flows import Flow, send
 from keyfob.flows.client import Client
 from keyfob.protocol.id_token import Expectations
 from keyfob.protocol.metadata import ProviderMetadata
+from keyfob.protocol.userinfo import build_userinfo_request, lacks_profile, merge_userinfo
 
 #: What of a request's fields may go into the cache's event: none that is a secret.
 _NO_FIELDS: Mapping[str, str] = {}
@@ -55,6 +56,18 @@ def proven_claims(
             ),
         )
     )
+
+
+def proven_profile(
+    client: Client, metadata: ProviderMetadata, tokens: Mapping[str, Any], **expected: Any
+) -> Flow[dict[str, Any]]:
+    """As `proven_claims`; and where the ID token lacks the profile, what userinfo says of the same
+    subject beside it (OpenID Connect Core §5.3)."""
+    claims = yield from proven_claims(client, metadata, tokens, **expected)
+    if metadata.is_microsoft or not metadata.userinfo_endpoint or not lacks_profile(claims):
+        return claims
+    request = build_userinfo_request(metadata.userinfo_endpoint, tokens["access_token"])
+    return merge_userinfo(claims, (yield from send(request)))
 
 
 def prove_and_remember(

@@ -11,7 +11,7 @@ from typing import Any
 
 from keyfob.flows import Flow, send
 from keyfob.flows.client import Client
-from keyfob.flows.credentials import Occasion
+from keyfob.flows.credentials import Credential, Occasion
 from keyfob.flows.telemetry import Api, Reason
 from keyfob.protocol.claims import claims_parameter
 from keyfob.protocol.client_auth import NO_PROOF, Proof
@@ -79,14 +79,9 @@ def _ask_with_proof(
     answer: dict[str, Any] = {}
     failure: Exception | None = None
     for credential in client.credentials.in_order():
-        try:
-            proof = yield from credential.prove(occasion)
-        except Exception as error:
-            if len(client.credentials) == 1:
-                raise
-            # Not its text, which may be anybody's.
-            _log.warning("Passing over %s: %s", credential.kind, type(error).__name__)
-            failure = error
+        proof = yield from _proof(client, credential, occasion)
+        if isinstance(proof, Exception):
+            failure = proof
             continue
         http = yield from send(_http_request(client, metadata, request, proof, correlation_id))
         answer = parse_token_response(http, client.extra.token_type)
@@ -99,6 +94,33 @@ def _ask_with_proof(
     if not answer and failure is not None:
         raise failure
     return answer
+
+
+def proof_for(client: Client, metadata: ProviderMetadata) -> Flow[Proof]:
+    """What proves the client elsewhere than at the token endpoint: by its first credential that
+    can be had."""
+    occasion = Occasion(client.client_id, metadata, client.clock())
+    failure: Exception | None = None
+    for credential in client.credentials.in_order():
+        proof = yield from _proof(client, credential, occasion)
+        if isinstance(proof, Proof):
+            return proof
+        failure = proof
+    if failure is not None:
+        raise failure
+    return NO_PROOF
+
+
+def _proof(client: Client, credential: Credential, occasion: Occasion) -> Flow[Proof | Exception]:
+    """The proof; or, where there are other credentials to try, why it cannot be had."""
+    try:
+        return (yield from credential.prove(occasion))
+    except Exception as error:
+        if len(client.credentials) == 1:
+            raise
+        # Not its text, which may be anybody's.
+        _log.warning("Passing over %s: %s", credential.kind, type(error).__name__)
+        return error
 
 
 def _http_request(
@@ -120,31 +142,33 @@ def _http_request(
         client.client_id,
         proof,
         fields,
-        headers={**microsoft_headers(client, request, correlation_id), **request.headers},
+        headers={**_token_headers(client, request, correlation_id), **request.headers},
         params=client.extra.params,
     )
 
 
-def microsoft_headers(client: Client, request: TokenRequest, correlation_id: str) -> dict[str, str]:
-    """How Microsoft's support finds this request again; other providers get nothing."""
+def exchange_headers(client: Client, correlation_id: str) -> dict[str, str]:
+    """How Microsoft's support finds an exchange again, and what of ours took part in it; other
+    providers are told nothing."""
     if not client.is_microsoft:
         return {}
-    return {
-        **library_headers(client),
-        "client-request-id": correlation_id,
-        "x-ms-lib-capability": "retry-after, h429",
-        **client.telemetry.headers(request.api, request.reason),
-    }
-
-
-def library_headers(client: Client) -> dict[str, str]:
-    """Which library this is, on what system, in which application."""
     from keyfob._version import __version__
 
     named = {"x-app-name": client.app_name, "x-app-ver": client.app_version}
     return {
+        "client-request-id": correlation_id,
         "x-client-sku": "Keyfob.Python",
         "x-client-ver": __version__,
         "x-client-os": sys.platform,
         **{name: value for name, value in named.items() if value},
+    }
+
+
+def _token_headers(client: Client, request: TokenRequest, correlation_id: str) -> dict[str, str]:
+    if not client.is_microsoft:
+        return {}
+    return {
+        **exchange_headers(client, correlation_id),
+        "x-ms-lib-capability": "retry-after, h429",
+        **client.telemetry.headers(request.api, request.reason),
     }

@@ -51,3 +51,24 @@ class Account(TypedDict):
     authority_type: str
     local_account_id: str
     realm: str
+
+
+class DeviceFlow(TypedDict, total=False):
+    """A sign-in on another device, begun; or, without `user_code`, the provider's refusal.
+
+    `interval` and `expires_in` are in seconds, `expires_at` in seconds since 1970.
+    """
+
+    device_code: str
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    message: str
+    interval: int
+    expires_in: int
+    expires_at: float
+    latest_attempt_at: float
+    error: str
+    error_description: str
+    error_codes: list[int]
+    correlation_id: str

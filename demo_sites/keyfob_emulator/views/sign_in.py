@@ -15,17 +15,20 @@ from flask import Blueprint, Response, request, url_for
 from keyfob_emulator import web
 from keyfob_emulator.authorize import (
     AuthorizationRequest,
+    DeviceReply,
+    ReplyAddress,
     find_client,
     find_reply_address,
     read_request,
 )
-from keyfob_emulator.consent import Identity
+from keyfob_emulator.claim_shapes import shaped_client_info
 from keyfob_emulator.errors import ProtocolError, problem
-from keyfob_emulator.grants import Grant
+from keyfob_emulator.password import proves
 from keyfob_emulator.redirects import csp_source
-from keyfob_emulator.sessions import Interaction, SignIn
+from keyfob_emulator.sessions import Interaction
 from keyfob_emulator.steps import Standing, Step, choices, silent, standing
 from keyfob_emulator.tokens import encode_client_info
+from keyfob_emulator.views import device
 from keyfob_emulator.views.reply import send, send_error
 
 blueprint = Blueprint("sign_in", __name__)
@@ -84,32 +87,21 @@ def _again(interaction: Interaction) -> Response:
 
 
 def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
-    """Give out the code."""
+    """Give out the code, or let the waiting device have its answer."""
     identity, sign_in = done.person, done.proof
-    answer = {"code": _code(asked, identity, sign_in), "session_state": sign_in.sid}
-    if asked.client_info:
-        answer["client_info"] = encode_client_info(identity.account)
-    return send(asked.reply, answer)
-
-
-def _code(asked: AuthorizationRequest, identity: Identity, sign_in: SignIn) -> str:
-    state = web.emulator()
     sign_in.client_ids.add(asked.client.client_id)
-    grant = Grant(
-        client_id=asked.client.client_id,
-        home_object_id=identity.account.object_id,
-        tenant_id=identity.tenant.tenant_id,
-        scope=asked.scopes.text,
-        auth_time=sign_in.auth_time,
-        sid=sign_in.sid,
-        nonce=asked.nonce,
-        auth_time_asked=asked.max_age is not None,
-        client_info=asked.client_info,
-        claims=asked.claims,
-    )
-    return state.grants.issue_code(
-        grant, asked.reply.redirect_uri, asked.code_challenge, state.lifetimes.code
-    )
+    grant = asked.grant(identity, sign_in.auth_time, sign_in.sid)
+    if isinstance(asked.reply, DeviceReply):
+        return device.decide(asked.reply, grant)
+    state, to = web.emulator(), asked.reply.redirect_uri
+    code = state.grants.issue_code(grant, to, asked.code_challenge, state.lifetimes.code)
+    answer = {"code": code, "session_state": sign_in.sid}
+    if asked.client_info:
+        text = encode_client_info(identity.account)
+        info = shaped_client_info(asked.realm.authority, text)
+        if info is not None:
+            answer["client_info"] = info
+    return send(asked.reply, answer)
 
 
 # The pages
@@ -132,6 +124,8 @@ class _Page:
             return self.username(asked.login_hint or "")
         if now.step is Step.PASSWORD:
             return self._render("password.html", account=now.person.account)
+        if now.step is Step.CONFIRM:
+            return self._render("device_confirm.html", account=now.person.account)
         consents = web.emulator().consents
         template = "consent.html" if now.step is Step.CONSENT else "approval.html"
         return self._render(
@@ -155,10 +149,11 @@ class _Page:
 
     def _render(self, template: str, **context: Any) -> Response:
         reply = self.interaction.request.reply
+        targets = (csp_source(reply.redirect_uri),) if isinstance(reply, ReplyAddress) else ()
         return web.page(
             template,
             400 if self.error else 200,
-            form_targets=(csp_source(reply.redirect_uri),),
+            form_targets=targets,
             action=url_for("sign_in.step", interaction_id=self.interaction.interaction_id),
             csrf_token=self.interaction.session.csrf_token,
             client=reply.client,
@@ -196,6 +191,8 @@ def act(interaction_id: str) -> Response:
         interaction.chosen, interaction.authenticated, interaction.picked = None, False, False
         interaction.mode = "type" if action == "type" else "pick"
         return _again(interaction)
+    if action == "confirm":
+        return _confirm(interaction)
     if action == "accept":
         return _accept(interaction)
     if "password" in request.form:
@@ -235,15 +232,25 @@ def _check_password(interaction: Interaction, password: str) -> Response:
     if now.step is not Step.PASSWORD:
         return _again(interaction)
     account = now.person.account
-    given, right = password.encode("utf-8", "surrogatepass"), account.password.encode()
-    if not hmac.compare_digest(given, right):
+    if not proves(account, password):
         return _Page(interaction, "The password is wrong (AADSTS50126).").show(now)
     if not account.enabled:
         told = "This account has been disabled (AADSTS50057). Ask your administrator."
         return _Page(interaction, told).show(now)
     interaction.session.sign_in(account.object_id, state.now())
     interaction.authenticated = True
+    state.interactions.happened(account.object_id)
     web.renew_session()
+    return _show_after_form(interaction)
+
+
+def _confirm(interaction: Interaction) -> Response:
+    """The person knows the device that waits. Only somebody who was asked can say so."""
+    try:
+        if standing(web.emulator(), interaction).step is Step.CONFIRM:
+            interaction.confirmed = True
+    except ProtocolError as error:
+        return _Page(interaction).refusal(error)
     return _show_after_form(interaction)
 
 
@@ -273,4 +280,7 @@ def _show_after_form(interaction: Interaction) -> Response:
 def _cancel(interaction: Interaction) -> Response:
     """The person does not want to. Entra says access_denied and AADSTS65004."""
     web.emulator().sessions.close(interaction)
-    return send_error(interaction.request.reply, problem(65004), error_subcode="cancel")
+    reply = interaction.request.reply
+    if isinstance(reply, DeviceReply):
+        return device.decide(reply, None)
+    return send_error(reply, problem(65004), error_subcode="cancel")

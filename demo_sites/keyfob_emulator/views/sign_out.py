@@ -88,7 +88,7 @@ def _owner(token: str) -> tuple[str, str]:
     client_id, subject = str((claims or {}).get("aud")), (claims or {}).get("sub")
     for account in state.directory.accounts:
         for object_id in (account.object_id, *account.guest_in.values()):
-            if pairwise_subject(client_id, object_id) == subject:
+            if subject in (pairwise_subject(client_id, object_id), object_id):
                 return client_id, account.username
     raise problem(9002313, reason="id_token_hint is not an ID token of this provider")
 
@@ -145,7 +145,7 @@ def _finish(asked: _Request, account: Account | None, ended: SignIn | None) -> R
 
 def _frames(account: Account, ended: SignIn) -> list[str]:
     """Front-Channel Logout section 3: each application learns issuer and session."""
-    about = {"iss": f"{web.base_url()}/{account.tenant_id}/v2.0", "sid": ended.sid}
+    about = {"iss": web.authority().issuer(account.tenant_id), "sid": ended.sid}
     directory = web.emulator().directory
     used = (directory.application(client_id) for client_id in sorted(ended.client_ids))
     uris = (application.front_channel_logout_uri for application in used if application)
