@@ -125,3 +125,13 @@ def test_a_generic_provider_is_told_nothing() -> None:
         app.close()
         names: set[Any] = set(provider.requests_to("token")[0].headers)
     assert not {name for name in names if name.startswith(("x-client", "x-ms", "client-request"))}
+
+
+def test_an_expired_token_of_the_applications_own_is_told_as_such(entra: Provider) -> None:
+    clock = Clock()
+    app = application(entra, clock=clock)
+    app.acquire_token_for_client(["api://orders/.default"])
+    clock.offset = 4000
+    app.acquire_token_for_client(["api://orders/.default"])
+    app.close()
+    assert [current for current, _ in told(entra)] == ["4|730,2|", "4|730,3|"]

@@ -118,6 +118,7 @@ class Client:
                 # Elsewhere scopes are case-sensitive (RFC 6749 §3.3).
                 ignore_case=self.is_microsoft,
                 whoever=whoever,
+                expired=True,  # that it was there says why a new one is asked for
             )
             if found is not None:
                 return found
