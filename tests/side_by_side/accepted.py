@@ -27,6 +27,8 @@ class Accepted:
 _HEADERS = "Client headers"
 _CASE = "Letters of a scope"
 _ONE_REFRESH_TOKEN = "Refresh tokens by scope set"
+_ON_BEHALF = "On-behalf-of"
+_TELEMETRY = "Telemetry headers"
 
 #: On purpose. Each is in docs/migrating-from-msal.md.
 ACCEPTED = (
@@ -51,19 +53,39 @@ ACCEPTED = (
         "scopes are judged before the cache is looked at, which drops what expired",
         "Scopes that cannot be asked for",
     ),
+    Accepted("on behalf of, twice", "*", "the second call finds the first one's token", _ON_BEHALF),
+    Accepted(
+        "on behalf of*",
+        "cache / AccessToken / *",
+        "such a token is kept for the very assertion, as an extended entry",
+        _ON_BEHALF,
+    ),
+    Accepted(
+        "on behalf of*",
+        "request * jwt-bearer / header / x-client-current-telemetry",
+        "the cache was asked, and had none: reason 2 in the place of 0",
+        _TELEMETRY,
+    ),
+    Accepted(
+        "client credentials, expired",
+        "request * / header / x-client-current-telemetry",
+        "what expired is gone from the cache: reason 2 in the place of 3",
+        _TELEMETRY,
+    ),
 )
 
 #: Not on purpose: each goes when what it says has come, and fails the tests from then on.
 NOT_YET = (
-    Accepted("*", "request * / header / x-client-*-telemetry", "telemetry headers"),
-    Accepted("*", "request * / header / x-ms-lib-capability", "the header about throttling"),
     Accepted(
         "*",
         "result * initiate_auth_code_flow / claims_challenge",
         "an attempt without a challenge has no such member at all",
     ),
+    Accepted(
+        "older pair*",
+        "result * get_authorization_request_url / query / *",
+        "MSAL sends neither client_info nor X-AnchorMailbox here",
+    ),
     Accepted("silent, not consented", "requests", "a refusal is remembered for a minute"),
     Accepted("silent, signed out everywhere", "requests", "a refusal is remembered for a minute"),
-    Accepted("*the token endpoint is down", "result *", "keyfob.exceptions.MsalServiceError"),
-    Accepted("silent, *the provider is down", "result *", "keyfob.exceptions.MsalServiceError"),
 )

@@ -57,7 +57,7 @@ class Normaliser:
             return json.loads(value)
         if name in ("scope", "target"):
             return " ".join(sorted(value.split()))
-        if name == "auth_uri":
+        if value.startswith("https://") and "?" in value:
             return {"url": value.partition("?")[0], "query": self(_query(value))}
         opaque = name == "login_hint" and value.startswith("O.")
         if opaque or (name in _RANDOM and value != "1"):  # As `client_info`, "1" asks for one.
