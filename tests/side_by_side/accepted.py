@@ -53,6 +53,12 @@ ACCEPTED = (
         "scopes are judged before the cache is looked at, which drops what expired",
         "Scopes that cannot be asked for",
     ),
+    Accepted(
+        "silent, not consented",
+        "requests",
+        "the person may consent any moment: such a refusal is not remembered",
+        "Refusals that a person can cure",
+    ),
     Accepted("on behalf of, twice", "*", "the second call finds the first one's token", _ON_BEHALF),
     Accepted(
         "on behalf of*",
@@ -85,6 +91,4 @@ NOT_YET = (
         "result * get_authorization_request_url / query / *",
         "MSAL sends neither client_info nor X-AnchorMailbox here",
     ),
-    Accepted("silent, not consented", "requests", "a refusal is remembered for a minute"),
-    Accepted("silent, signed out everywhere", "requests", "a refusal is remembered for a minute"),
 )
