@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import inspect
 from typing import Any
 
@@ -20,13 +21,16 @@ def provider_lacks(need: str) -> str | None:
     """Why the provider cannot serve this need, or None where it can.
 
     `grant:NAME`, `at:URL` (metadata of an authority), `field:NAME` (of an application),
-    `emulator:NAME` (a knob), `person:NAME`, `assertion:x5c` (a certificate in its header).
+    `emulator:NAME` (a knob), `person:NAME`, `module:NAME`,
+    `assertion:x5c` (a certificate in its header).
     """
     kind, _, name = need.partition(":")
     if kind == "field":
         found = name in {*Application.__dataclass_fields__, *Account.__dataclass_fields__}
     elif kind == "person":
         found = Emulator().directory.account(name) is not None
+    elif kind == "module":
+        found = importlib.util.find_spec(f"keyfob_emulator.{name}") is not None
     elif kind == "emulator":
         found = hasattr(Emulator(), name) or hasattr(Emulator().lifetimes, name)
     else:

@@ -29,11 +29,35 @@ _CASE = "Letters of a scope"
 _ONE_REFRESH_TOKEN = "Refresh tokens by scope set"
 _ON_BEHALF = "On-behalf-of"
 _TELEMETRY = "Telemetry headers"
+_AHEAD = "A proactive refresh that fails"
 
 #: On purpose. Each is in docs/migrating-from-msal.md.
 ACCEPTED = (
     Accepted("*", "request * / header / x-client-sku", "it is Keyfob that asks", _HEADERS),
     Accepted("*", "request * / header / x-client-ver", "it is Keyfob that asks", _HEADERS),
+    Accepted("device*", "request * devicecode / header / accept", "it asks for JSON", _HEADERS),
+    Accepted(
+        "ADFS",
+        "request * / header / x-anchormailbox",
+        "a hint for Microsoft's own routing, which ADFS has not",
+        _HEADERS,
+    ),
+    Accepted("silent, aging, the provider is down", "*", "the valid token serves", _AHEAD),
+    Accepted("silent, aging, the provider *", "* / refresh_on", "put off for a minute", _AHEAD),
+    Accepted("SSH certificate", "*", "it never stands for a bearer token", "SSH certificates"),
+    Accepted("a region", "requests", "a region that is named is not looked for", "Regions"),
+    Accepted(
+        "password, federated*",
+        "request * usernamemixed / form",
+        "the same message in other bytes",
+        "WS-Trust",
+    ),
+    Accepted(
+        "device*",
+        "result * initiate_device_flow / _scope",
+        "what was asked for, for the cache where the answer does not say",
+        "Device flow",
+    ),
     Accepted("silent, other letters", "*", "Microsoft's scopes ignore case; no refresh", _CASE),
     Accepted(
         "one person, two APIs",
@@ -82,6 +106,11 @@ NOT_YET = (
         "an expired token is told from an absent one: reason 3, not 2",
     ),
     Accepted(
+        "Azure AD B2C",
+        "request * / header / x-client-current-telemetry",
+        "an expired token is told from an absent one: reason 3, not 2",
+    ),
+    Accepted(
         "*",
         "result * initiate_auth_code_flow / claims_challenge",
         "an attempt without a challenge has no such member at all",
@@ -91,4 +120,11 @@ NOT_YET = (
         "result * get_authorization_request_url / query / *",
         "MSAL sends neither client_info nor X-AnchorMailbox here",
     ),
+    Accepted("*", "request 1 *@* / header / client-request-id", "of the user realm too"),
+    Accepted(
+        "device*",
+        "request * devicecode / header / x-ms-lib-capability",
+        "where a device begins too",
+    ),
+    Accepted("Azure AD B2C, no API", "*", "B2C answers an ID token alone, and that is a sign-in"),
 )

@@ -54,7 +54,7 @@ class Normaliser:
         if name == "client_assertion":
             return {"header": self(_part(value, 0)), "claims": self(_part(value, 1))}
         if name == "claims":
-            return json.loads(value)
+            return self(json.loads(value))
         if name in ("scope", "target"):
             return " ".join(sorted(value.split()))
         if value.startswith("https://") and "?" in value:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from side_by_side.common import HOST, for_client, nightly_job, sign_in, silent, site
+from side_by_side.common import HOST, begin, for_client, nightly_job, redeem, sign_in, silent, site
 from side_by_side.sides import Run
-from side_by_side.steps import App, Scenario, Wait, call
+from side_by_side.steps import App, Browser, Scenario, Step, Wait, call
 
 _WELL_KNOWN = "v2.0/.well-known/openid-configuration"
 _B2C = "https://contosob2c.b2clogin.com/contosob2c.onmicrosoft.com/B2C_1_susi"
@@ -12,6 +12,7 @@ _CIAM = "https://contosocustomers.ciamlogin.com"
 _CIAM_TENANT = f"{_CIAM}/contosocustomers.onmicrosoft.com"
 _US = "https://login.microsoftonline.us/common"
 _ADFS = "https://fs.contoso.example/adfs"
+_BASKET = ("https://contosob2c.onmicrosoft.com/shop/Basket.Read",)
 _SHOP = "5b020000-0007-45b0-9b07-000000000007"
 _CLUB = "c1b00000-0008-4c1b-9b08-000000000008"
 
@@ -27,13 +28,14 @@ def _whoever(run: Run) -> object:
     return run.app.get_accounts()[0]
 
 
-def _there_and_back(app: App, username: str, *needs: str) -> tuple[object, ...]:
+def _there_and_back(app: App, username: str, scopes: tuple[str, ...] = ()) -> tuple[Step, ...]:
+    asked = list(scopes)
     return (
         app,
-        *sign_in([], username),
-        silent(scopes=[], account=_whoever),
+        *sign_in(asked, username),
+        silent(scopes=asked, account=_whoever),
         Wait(7200),
-        silent(scopes=[], account=_whoever),
+        silent(scopes=asked, account=_whoever),
     )
 
 
@@ -73,7 +75,21 @@ AUTHORITIES = (
     ),
     Scenario(
         "Azure AD B2C",
-        _there_and_back(_customer(_SHOP, "shop-development-secret", _B2C), "elisa@shop.example"),
+        _there_and_back(
+            _customer(_SHOP, "shop-development-secret", _B2C), "elisa@shop.example", _BASKET
+        ),
+        (f"at:{_B2C}/{_WELL_KNOWN}", "person:elisa@shop.example"),
+    ),
+    Scenario(
+        "Azure AD B2C, no API",
+        (
+            _customer(_SHOP, "shop-development-secret", _B2C),
+            begin([]),
+            Browser("elisa@shop.example"),
+            # An ID token, and no access token: there is nothing it could be for.
+            redeem("flow"),
+            call("get_accounts", "list"),
+        ),
         (f"at:{_B2C}/{_WELL_KNOWN}", "person:elisa@shop.example"),
     ),
     Scenario(

@@ -11,6 +11,7 @@ from side_by_side.common import (
     CLAIMS,
     CONTOSO,
     GRAPH,
+    HOST,
     ORDERS,
     ada,
     desktop_tool,
@@ -207,12 +208,9 @@ def _password(username: str, expect: str = "token", **more: object) -> Call:
     )
 
 
-def _consented(*usernames: str) -> Provider:
+def _consented(username: str, client_id: str = sample.DESKTOP_TOOL) -> Provider:
     def give(run: Run) -> None:
-        for username in usernames:
-            run.emulator.give_consent(
-                username, sample.DESKTOP_TOOL, "openid profile offline_access User.Read"
-            )
+        run.emulator.give_consent(username, client_id, "openid profile offline_access User.Read")
 
     return Provider(give)
 
@@ -311,16 +309,17 @@ OTHERS = (
             silent(data=_SSH),
             silent(),
         ),
-        (*_ROPC, "person:ssh"),
+        (*_ROPC, "module:ssh_cert"),
     ),
     Scenario(
         "family of client ids",
         (
             Provider(_in_one_family),
             _consented(ADA),
+            _consented(ADA, client_id=sample.FLASK_SITE),
             desktop_tool(),
             _password(ADA),
-            site(),
+            site(authority=f"{HOST}/organizations"),
             silent(),
             call("remove_account", "nothing", account=ada),
         ),

@@ -33,7 +33,11 @@ def _renew_early(run: object) -> None:
 
 _EARLY = Provider(_renew_early)
 _DOWN = Provider(lambda run: run.emulator.fail_next("token"))
-_BUSY = Provider(lambda run: run.emulator.fail_next("token", status=429, retry_after=30))
+_BUSY = Provider(
+    lambda run: run.emulator.fail_next(
+        "token", status=429, body='{"error": "temporarily_unavailable"}', retry_after=30
+    )
+)
 _REVOKED = Provider(lambda run: run.emulator.revoke_refresh_tokens(ADA))
 _LIFETIMES = ("emulator:refresh_in",)
 
