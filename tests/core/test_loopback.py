@@ -441,8 +441,11 @@ class TestEndings:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
     def test_ctrl_c_ends_the_wait(self) -> None:
+        # A background shell's children ignore SIGINT, and theirs after them.
         program = """
+            import signal
             from keyfob.transport.loopback import AuthCodeReceiver
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             with AuthCodeReceiver() as receiver:
                 try:
                     receiver.get_auth_response(
@@ -455,11 +458,14 @@ class TestEndings:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         with run:
-            assert run.stderr is not None
-            # It has told its address, so it waits.
-            assert "No browser" in run.stderr.readline()
-            run.send_signal(signal.SIGINT)
-            out, _ = run.communicate(timeout=PATIENCE)
+            try:
+                assert run.stderr is not None
+                # It has told its address, so it waits.
+                assert "No browser" in run.stderr.readline()
+                run.send_signal(signal.SIGINT)
+                out, _ = run.communicate(timeout=PATIENCE)
+            finally:
+                run.kill()
         assert (out, run.returncode) == ("interrupted\n", 0)
 
     def test_nothing_is_left_behind(self) -> None:

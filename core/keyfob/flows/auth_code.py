@@ -45,12 +45,12 @@ class _AuthCodeFlowBase(TypedDict):
     auth_uri: str
     code_verifier: str
     nonce: str
+    claims_challenge: str | None
 
 
 class AuthCodeFlow(_AuthCodeFlowBase, total=False):
     """One sign-in attempt, as MSAL keeps it: JSON-safe, secret, for one use, for one browser."""
 
-    claims_challenge: str
     max_age: int
 
 
@@ -81,9 +81,8 @@ def initiate(
         "auth_uri": "",
         "code_verifier": verifier,
         "nonce": new_nonce(client.random_bytes),
+        "claims_challenge": claims_challenge,
     }
-    if claims_challenge is not None:
-        flow["claims_challenge"] = claims_challenge
     if max_age is not None:
         flow["max_age"] = max_age
     microsoft = client.is_microsoft
