@@ -127,15 +127,15 @@ def redeem(
     state = flow.get("state")
     if not isinstance(state, str) or not state:
         raise StateMismatchError("state missing from auth_code_flow: there is no such attempt")
+    metadata = yield from client.metadata()
+    answer = judge_authorization_response(response, state=state, metadata=metadata)
+    if isinstance(answer, AuthorizationRefusal):
+        return _refusal(answer)
     for name in ("scope", "code_verifier", "nonce"):
         if not flow.get(name):
             raise MissingKeyError(
                 f"{name} missing from auth_code_flow: keep all that was returned at the beginning"
             )
-    metadata = yield from client.metadata()
-    answer = judge_authorization_response(response, state=state, metadata=metadata)
-    if isinstance(answer, AuthorizationRefusal):
-        return _refusal(answer)
     begun = frozenset(flow["scope"])
     # Without openid among them, Microsoft's answer would name nobody.
     asked = scope_names(scopes) | (OPENID_SCOPES & begun) if scopes else begun
