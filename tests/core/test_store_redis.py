@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from keyfob.web.stores import RedisStore, SealedStore, TokenStore, open_store
 from support.programs import free_port
 from support.redis_server import PATIENCE, RedisServer, cluster_server, make_cluster
 from support.store_contract import Clock, StoreContract, at_once
+from support.tls import self_signed
 
 
 @pytest.fixture(scope="module")
@@ -568,6 +570,31 @@ def test_a_service_that_the_sentinels_do_not_know(redis_server: RedisServer) -> 
         store = RedisStore(f"redis+sentinel://{sentinel.address}/other")
         assert "+sentinel" in unavailable(store)
         store.close()
+
+
+def test_a_server_with_tls_is_trusted_by_its_certificate_only(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    port = free_port()
+    with RedisServer(
+        f"tls-port {port}",
+        f"tls-cert-file {certificate}",
+        f"tls-key-file {key}",
+        "tls-auth-clients no",
+    ):
+        at = f"rediss://127.0.0.1:{port}"
+        for url in (f"{at}?ssl_ca_certs={certificate}", f"{at}?ssl_cert_reqs=none"):
+            store = RedisStore(url)
+            assert store.create(secrets.token_hex(8), b"x", in_an_hour())
+            store.close()
+        stranger = RedisStore(at)
+        assert "CERTIFICATE_VERIFY_FAILED" in unavailable(stranger)
+        stranger.close()
+        misnamed = RedisStore(f"rediss://localhost:{port}?ssl_ca_certs={certificate}")
+        assert "localhost" in unavailable(misnamed)
+        misnamed.close()
+        absent = RedisStore(f"{at}?ssl_ca_certs={tmp_path / 'not-there'}")
+        unavailable(absent)
+        absent.close()
 
 
 # --- before anything is connected
