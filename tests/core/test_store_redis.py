@@ -530,6 +530,17 @@ def test_a_cluster_that_is_taken_for_a_single_server_is_told_how_to_write_it() -
         again.close()
 
 
+def test_a_clusters_user_needs_to_see_the_cluster_besides(cluster: RedisServer) -> None:
+    grants = "+@connection +@scripting +@hash +type +del +pexpire +scan +cluster".split()
+    cluster.command("ACL", "SETUSER", "site", "on", ">hunter2", "~keyfob:*", *grants)
+    store = RedisStore(f"redis+cluster://site:hunter2@{cluster.address}")
+    assert store.create("k", b"x", in_an_hour())
+    assert store.load("k")
+    assert store.clear_expired() == 0
+    assert store.delete("k")
+    store.close()
+
+
 def test_a_replica_takes_no_writes_and_says_so(redis_server: RedisServer) -> None:
     with RedisServer(f"replicaof 127.0.0.1 {redis_server.port}") as replica:
         store = RedisStore(replica.url())

@@ -3,6 +3,8 @@ refused."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.errors import ConfigurationError
-from keyfob.web.stores import RedisStore, open_store, parse_store_url
+from keyfob.web.stores import RedisStore, open_store, parse_store_url, redis_url
 from keyfob.web.stores.redis_url import RedisUrl, parse_redis_url
 
 
@@ -156,6 +158,22 @@ def outcome(url: str) -> RedisUrl | ConfigurationError:
         return parse_redis_url(url)
     except ConfigurationError as error:
         return error
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "token-stores.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("url", re.findall(r"`((?:redis|rediss|unix)[^` ]*://[^` ]+)`", PAGE))
+def test_every_example_of_the_page_is_one(url: str) -> None:
+    assert parse_redis_url(url)
+
+
+def test_the_page_describes_every_option() -> None:
+    described = set(
+        re.findall(r"`(\w+)`", PAGE[PAGE.index("| option |") : PAGE.index("Each operation")])
+    )
+    known = {*redis_url._ALWAYS, *redis_url._TLS, *redis_url._SENTINEL, "db"}
+    assert known <= described
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.integers(0, 15))
