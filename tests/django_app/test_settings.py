@@ -14,7 +14,6 @@ from django_keyfob.backends import KeyfobBackend, is_keyfob_backend
 from django_keyfob.cache_store import CacheStore
 from django_keyfob.conf import DjangoSite, build_site, current_site
 from django_keyfob.store import DatabaseStore
-from keyfob.errors import ConfigurationError
 from keyfob.web import WebApplication
 from keyfob.web.stores import CircuitStore, RedisStore, TokenStore
 
