@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.cluster
 
 from keyfob.errors import ConfigurationError, StoreUnavailable
 from keyfob.web.sealing import KeyRing, Sealer
@@ -24,8 +25,9 @@ from support.tls import self_signed
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RedisServer]:
-    with cluster_server() as server:
-        make_cluster(server)
+    """One of the three servers of a cluster."""
+    with cluster_server() as server, cluster_server() as second, cluster_server() as third:
+        make_cluster(server, second, third)
         yield server
 
 
@@ -510,7 +512,22 @@ def test_a_user_who_may_use_the_documented_commands_and_keys_only(server: RedisS
     store.close()
 
 
-def test_a_cluster_that_is_taken_for_a_single_server_is_told_how_to_write_it() -> None:
+def test_a_cluster_that_is_taken_for_a_single_server_is_told_how_to_write_it(
+    cluster: RedisServer,
+) -> None:
+    store = RedisStore(cluster.url())
+    messages = []
+    for number in range(60):
+        try:
+            store.create(f"{number}", b"x", in_an_hour())
+        except StoreUnavailable as error:
+            messages.append(str(error))
+    assert messages
+    assert all("write redis+cluster://" in message for message in messages)
+    store.close()
+
+
+def test_a_cluster_without_slots_is_away_until_it_has_some() -> None:
     with cluster_server() as server:
         store = RedisStore(server.url("redis+cluster"))
         unavailable(store)  # it has no slots yet
@@ -524,9 +541,27 @@ def test_a_cluster_that_is_taken_for_a_single_server_is_told_how_to_write_it() -
         again.close()
 
 
+def test_the_records_of_a_cluster_are_on_all_its_servers(cluster: RedisServer) -> None:
+    clock = Clock(time.time())
+    store = RedisStore(cluster.url("redis+cluster"), clock=clock)
+    for number in range(60):
+        assert store.create(f"{number}", b"%d" % number, clock.now + 10)
+    assert {store.load(f"{number}").value for number in range(60)} == {  # type: ignore[union-attr]
+        b"%d" % number for number in range(60)
+    }
+    assert 0 < cluster.command("DBSIZE") < 60
+    clock.advance(10)
+    assert store.clear_expired() == 60
+    store.close()
+
+
 def test_a_clusters_user_needs_to_see_the_cluster_besides(cluster: RedisServer) -> None:
     grants = "+@connection +@scripting +@hash +type +del +pexpire +scan +cluster".split()
-    cluster.command("ACL", "SETUSER", "site", "on", ">hunter2", "~keyfob:*", *grants)
+    with redis.cluster.RedisCluster(host="127.0.0.1", port=cluster.port) as client:
+        for node in client.get_primaries():
+            node.redis_connection.execute_command(
+                "ACL", "SETUSER", "site", "on", ">hunter2", "~keyfob:*", *grants
+            )
     store = RedisStore(f"redis+cluster://site:hunter2@{cluster.address}")
     assert store.create("k", b"x", in_an_hour())
     assert store.load("k")

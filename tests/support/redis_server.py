@@ -41,6 +41,7 @@ class RedisServer:
         self.folder = Path(tempfile.mkdtemp(prefix="kf-redis-"))
         self.socket = self.folder / "s"
         self.port = free_port()
+        self.bus_port = 0
         self._options = options
         self._sentinel = sentinel
         self._process: subprocess.Popen[bytes] | None = None
@@ -136,13 +137,27 @@ def redis_server() -> Iterator[RedisServer]:
 def cluster_server() -> RedisServer:
     """A server for `make_cluster`."""
     # Its second port would else be 10000 above the first, which may be none.
-    return RedisServer("cluster-enabled yes", f"cluster-port {free_port()}")
+    bus_port = free_port()
+    server = RedisServer("cluster-enabled yes", f"cluster-port {bus_port}")
+    server.bus_port = bus_port
+    return server
 
 
-def make_cluster(server: RedisServer) -> None:
-    """Make a started `cluster_server` a cluster of one."""
-    server.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+def make_cluster(*servers: RedisServer) -> None:
+    """Make started `cluster_server`s one cluster, each with its share of the slots."""
+    share = -(-16384 // len(servers))
+    for number, server in enumerate(servers):
+        first, last = number * share, min((number + 1) * share, 16384) - 1
+        server.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        server.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+    for server in servers[1:]:
+        servers[0].command("CLUSTER", "MEET", "127.0.0.1", server.port, server.bus_port)
     deadline = time.monotonic() + PATIENCE
-    while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
+    while not all(_is_up(server, len(servers)) for server in servers):
         assert time.monotonic() < deadline, "the cluster did not come up"
         time.sleep(0.02)
+
+
+def _is_up(server: RedisServer, size: int) -> bool:
+    said = server.command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in said and b"cluster_size:%d\r" % size in said
