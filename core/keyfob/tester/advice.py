@@ -40,6 +40,10 @@ _BY_NUMBER: Mapping[int, tuple[str, str]] = {
     700016: ("this tenant does not know the application", _SPELLING),
     90002: ("there is no such tenant", _SPELLING),
     50059: ("the authority names no tenant that the provider knows", _SPELLING),
+    9001023: (
+        "passwords do not work at an authority for everybody",
+        "Use /organizations, or the tenant's own authority: app, then own.",
+    ),
     50194: (
         "the application is for its own tenant only",
         "Use that tenant's authority in the place of /common.",

@@ -76,7 +76,9 @@ def _run(given: Options, terminal: Terminal, demo: Demo) -> int:
             session.use(registration)
         else:
             terminal.line()
-            menu.perform(session, menu.choose_application)
+            chosen = menu.perform(session, lambda session: menu.choose_application(session, "quit"))
+            if chosen is False:
+                return 0
         menu.show_menu(session)
         while menu.turn(session):
             pass

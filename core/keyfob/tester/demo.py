@@ -39,7 +39,8 @@ SAMPLES = (
         "desktop",
         "de5c0000-0004-4de5-9b04-000000000004",
         "",
-        "common",
+        # Not common, where Microsoft takes no passwords.
+        "organizations",
         "Desktop tool",
         "public: browser, device code, password, silent",
     ),

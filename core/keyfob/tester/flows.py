@@ -15,6 +15,7 @@ from keyfob.tester.times import span
 
 _GIVE_UP = "Ctrl-C gives up and goes back to the menu."
 _PROMPTS = ("login", "consent", "select_account", "create")
+_ITSELF = "the application itself"
 _LOOPBACK = "http://localhost"
 
 
@@ -33,6 +34,7 @@ def silent(session: Session) -> None:
             "for this application. Sign in with the browser or a device code."
         ),
         app=app,
+        who=str(account.get("username") or ""),
     )
 
 
@@ -42,7 +44,7 @@ def browser(session: Session) -> None:
     scopes = session.ask_scopes()
     session.hint_of_people()
     hint = terminal.ask("Who is expected, as a user name (Enter for anybody)")
-    prompt = terminal.ask(f"Prompt: {', '.join(_PROMPTS)} (Enter for the provider's own choice)")
+    prompt = terminal.ask(f"Prompt (Enter for none; {', '.join(_PROMPTS)})")
 
     def announce(**_: object) -> None:
         terminal.paragraph(f"Your browser opens a page: sign in there. {_GIVE_UP}")
@@ -153,21 +155,17 @@ def client(session: Session) -> None:
     """In the application's own name."""
     app = _confidential(session.application())
     answer = session.terminal.ask("Scope, an API with /.default behind it", GRAPH_DEFAULT)
-    session.acquire(lambda: app.acquire_token_for_client(answer.split()), app=app)
+    session.acquire(
+        lambda: app.acquire_token_for_client(answer.split()), app=app, who=_ITSELF, is_callers=False
+    )
 
 
 def on_behalf(session: Session) -> None:
     """As a web API: another API's token, for whoever called with the token just obtained."""
     app, terminal = _confidential(session.application()), session.terminal
-    assertion = ""
-    if session.last is not None:
-        terminal.paragraph(
-            "The last access token that you obtained, of whichever application, stands for the "
-            "caller's; or paste another one."
-        )
-        assertion = str(session.last["access_token"])
-    question = "The caller's access token" + (" (Enter for the last one)" if assertion else "")
-    assertion = terminal.ask_hidden(question) or assertion
+    known = "the last person's token here" if session.callers_token else ""
+    typed = terminal.ask_hidden("The caller's access token", known)
+    assertion = session.callers_token if typed == known else typed
     if not assertion:
         terminal.paragraph(
             "There is no token yet. Choose an application that a person uses, get a token for "
@@ -177,15 +175,18 @@ def on_behalf(session: Session) -> None:
         session.failed = True
         return
     scopes = terminal.ask("Scopes of the API to call", "User.Read").split()
-    session.acquire(lambda: app.acquire_token_on_behalf_of(assertion, scopes), app=app)
+    session.acquire(
+        lambda: app.acquire_token_on_behalf_of(assertion, scopes), app=app, is_callers=False
+    )
 
 
 def refresh(session: Session) -> None:
     """By a refresh token, from the cache or from elsewhere."""
     app, terminal = session.application(), session.terminal
     newest = newest_refresh_token(session)
-    question = "Refresh token" + (" (Enter for the newest of the cache)" if newest else "")
-    token = terminal.ask_hidden(question) or newest
+    known = "the newest of the cache" if newest else ""
+    typed = terminal.ask_hidden("Refresh token", known)
+    token = newest if typed == known else typed
     if not token:
         terminal.paragraph("There is none in the cache: sign somebody in first, or paste one.")
         session.failed = True
@@ -212,7 +213,7 @@ def machine(session: Session) -> None:
     )
 
     terminal = session.terminal
-    terminal.line(f"By its environment this machine's source is {get_managed_identity_source()}.")
+    terminal.line(f"By its environment, this machine has: {get_managed_identity_source().value}.")
     answer = terminal.ask("Client id of a user-assigned identity (Enter for the machine's own)")
     resource = terminal.ask("Resource", "https://management.azure.com")
     identity = (
@@ -221,7 +222,11 @@ def machine(session: Session) -> None:
     made = ManagedIdentityClient(identity, token_cache=session.cache)
     terminal.paragraph(f"Asking; outside Azure this may take a moment. {_GIVE_UP}")
     try:
-        session.acquire(lambda: made.acquire_token_for_client(resource=resource))
+        session.acquire(
+            lambda: made.acquire_token_for_client(resource=resource),
+            who="the managed identity",
+            is_callers=False,
+        )
     finally:
         made.close()
 

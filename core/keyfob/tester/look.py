@@ -28,9 +28,10 @@ def accounts(session: Session) -> None:
 def remove_account(session: Session) -> None:
     """Forget somebody, tokens and all."""
     account = session.ask_account()
-    if account is None:
+    if account is None or not session.terminal.ask_yes("Remove this account"):
         return
     session.application().remove_account(account)
+    session.last, session.last_app, session.callers_token = None, None, ""
     session.save()
     session.terminal.paragraph(
         f"{account['username']} and all tokens of theirs are out of the cache. The provider was "

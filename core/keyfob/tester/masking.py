@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from keyfob.cache import TokenCache
-from keyfob.cache.entries import CredentialType
+from keyfob.cache import SerializableTokenCache
+from keyfob.tester.kept import kept
 
 #: So many characters of a secret, in a row, are never shown.
 RUN = 9
@@ -26,14 +26,8 @@ SECRET_FIELDS = (
     "access_token",
     "refresh_token",
     "id_token",
-    "client_info",
     "device_code",
     "secret",
-)
-_SECRET_SECTIONS = (
-    CredentialType.ACCESS_TOKEN,
-    CredentialType.REFRESH_TOKEN,
-    CredentialType.ID_TOKEN,
 )
 
 
@@ -69,10 +63,10 @@ class Secrets:
         """Remember what is secret in a token response, or in a device flow."""
         self.add(*((result or {}).get(name) for name in SECRET_FIELDS))
 
-    def add_cache(self, cache: TokenCache) -> None:
+    def add_cache(self, cache: SerializableTokenCache) -> None:
         """Remember every token of a cache."""
-        for section in _SECRET_SECTIONS:
-            self.add(*(entry.get("secret") for entry in cache.search(section)))
+        for entries in kept(cache).values():
+            self.add(*(entry.get("secret") for entry in entries))
 
     def scrub(self, text: str) -> str:
         """The text without control characters, and without `RUN` characters of any secret."""

@@ -27,7 +27,7 @@ class Entry:
 
     word: str
     meaning: str
-    action: Callable[[Session], None]
+    action: Callable[[Session], object]
     needs: str = _ANY
     gets_token: bool = False
 
@@ -36,8 +36,11 @@ def _flow(word: str, meaning: str, action: Callable[[Session], None], needs: str
     return Entry(word, meaning, action, needs, gets_token=True)
 
 
-def choose_application(session: Session) -> None:
-    """Take one of the local provider's applications, another one, or none."""
+def choose_application(session: Session, out: str = "back") -> bool:
+    """Take one of the local provider's applications, another one, or none.
+
+    :param out: what `0` means; then False is returned, and all is as it was.
+    """
     terminal = session.terminal
     while True:
         options = {}
@@ -49,9 +52,9 @@ def choose_application(session: Session) -> None:
             options["again"] = "Look for the local identity provider again"
         options["own"] = "An application of your own, by its client id"
         options["none"] = "No application: managed identity, and what the cache holds"
-        chosen = terminal.choose("Which application", options)
+        chosen = terminal.choose("Which application", options, out)
         if chosen is None:
-            return
+            return False
         if chosen != "again":
             break
     if chosen == "none":
@@ -61,6 +64,7 @@ def choose_application(session: Session) -> None:
     else:
         sample = next(s for s in SAMPLES if s.word == chosen)
         session.use(of_sample(sample, session.demo))
+    return True
 
 
 def _ask_registration(session: Session) -> Registration:
@@ -86,11 +90,11 @@ _GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Get a token",
         (
-            _flow("silent", "Silently, for an account of the cache", flows.silent),
             _flow("browser", "Sign in with this machine's browser", flows.browser, _PUBLIC),
             _flow("device", "Sign in on another device, with a code", flows.device, _PUBLIC),
             _flow("code", "Sign in in any browser, and bring the address back", flows.code),
             _flow("password", "By user name and password", flows.password),
+            _flow("silent", "Silently, for an account of the cache", flows.silent),
             _flow("client", "In the application's own name", flows.client, _CONFIDENTIAL),
             _flow("obo", "On behalf of who called, as a web API", flows.on_behalf, _CONFIDENTIAL),
             _flow("refresh", "By a refresh token", flows.refresh),
@@ -187,20 +191,22 @@ def turn(session: Session) -> bool:
 
 
 def perform(
-    session: Session, action: Callable[[Session], None], *, gets_token: bool = False
-) -> None:
-    """One entry, whatever comes of it."""
+    session: Session, action: Callable[[Session], object], *, gets_token: bool = False
+) -> object:
+    """One entry, whatever comes of it; what it returned, or None where it was not finished."""
     session.is_busy = True
+    outcome = None
     try:
-        action(session)
+        outcome = action(session)
     except KeyboardInterrupt:
         session.failed = session.failed or gets_token
         session.terminal.line()
-        session.terminal.line("Stopped. Nothing was changed.")
+        session.terminal.line("Stopped.")
     except KeyfobError as error:
         session.failed = session.failed or gets_token
         session.explain(error, "No token." if gets_token else "")
     session.is_busy = False
+    return outcome
 
 
 def _say_no(session: Session, answer: str, count: int) -> None:

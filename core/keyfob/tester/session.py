@@ -18,6 +18,7 @@ from keyfob.tester import advice, show
 from keyfob.tester.cache_file import CacheFile
 from keyfob.tester.configuration import Registration
 from keyfob.tester.demo import API_SCOPE, USER, Demo
+from keyfob.tester.kept import kept
 from keyfob.tester.terminal import Terminal
 
 GRAPH_DEFAULT = "https://graph.microsoft.com/.default"
@@ -39,6 +40,7 @@ class Session:
     :param last: the last token response, of whichever application.
     :param last_scopes: what was asked for, offered again the next time.
     :param last_app: the application that it is of; None for a managed identity's.
+    :param callers_token: a person's last access token: what an API's caller would send.
     :param failed: whether the last attempt to get a token did not bring one.
     :param is_busy: whether an entry of the menu is under way.
     """
@@ -53,6 +55,7 @@ class Session:
     last_scopes: str | None = field(default=None, init=False)
     names: dict[str, str] = field(default_factory=dict)
     last_app: ClientApplication | None = field(default=None, init=False)
+    callers_token: str = field(default="", init=False, repr=False)
     failed: bool = field(default=False, init=False)
     is_busy: bool = field(default=False, init=False)
     clock: Callable[[], float] = time.time
@@ -66,7 +69,7 @@ class Session:
         """
         made = registration.application(self.cache) if registration else None
         self.close()
-        self.registration, self.app = registration, made
+        self.registration, self.app, self.last_scopes = registration, made, None
         if registration is not None:
             self.terminal.secrets.add(registration.secret)
             self.names[registration.client_id] = registration.name or "Application"
@@ -105,8 +108,9 @@ class Session:
             default = self.last_scopes
         if default is None:
             default = "User.Read" if self.application().authority.is_microsoft else ""
-        hint = f", such as {API_SCOPE}" if self.is_at_demo and default != API_SCOPE else ""
-        question = f"Scopes, with spaces between them{hint} ({NONE} for none)"
+        if self.is_at_demo and self.last_scopes is None:
+            self.terminal.line(f"A scope of the Orders API, for example: {API_SCOPE}", "dim")
+        question = f"Scopes, with spaces between them ({NONE} for none)"
         answer = self.terminal.ask(question, default)
         scopes = [] if answer == NONE else answer.split()
         self.last_scopes = " ".join(scopes) or None
@@ -148,11 +152,15 @@ class Session:
         *,
         nothing: str = "",
         app: ClientApplication | None = None,
+        who: str = "",
+        is_callers: bool = True,
     ) -> None:
         """Call one of the application's verbs, and show what came of it.
 
         :param nothing: what it means where the verb returns None.
         :param app: whose verb it is; None for a managed identity's.
+        :param who: whose token it is, where the response does not say.
+        :param is_callers: whether the token may stand for that of a web API's caller.
         """
         self.failed = True
         with self._notes():
@@ -164,13 +172,16 @@ class Session:
         elif "access_token" in answer:
             self.failed = False
             self.last, self.last_app = answer, app
-            show.result(self.terminal, answer, self.clock())
+            if is_callers:
+                self.callers_token = str(answer["access_token"])
+            show.result(self.terminal, answer, self.clock(), who)
         else:
             show.refusal(self.terminal, advice.of_refusal(answer), "No token:")
         self.save()
 
     def explain(self, error: KeyfobError, head: str) -> None:
         """Say what an exception means."""
+        self.terminal.line()
         show.refusal(self.terminal, advice.of_error(error, is_demo=self.is_at_demo), head)
 
     def save(self) -> None:
@@ -185,10 +196,8 @@ class Session:
 
     def contents(self) -> str:
         """How much the cache holds, in words."""
-        counted = [
-            (len(list(self.cache.search(section, now=self.clock()))), name)
-            for section, name in _COUNTED
-        ]
+        held = kept(self.cache)
+        counted = [(len(held.get(section, ())), name) for section, name in _COUNTED]
         told = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted if count]
         return ", ".join(told) or "empty"
 

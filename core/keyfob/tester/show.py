@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from keyfob.cache import TokenCache
+from keyfob.cache import SerializableTokenCache
 from keyfob.cache.entries import CredentialType, Entry, epoch
 from keyfob.protocol.unverified import unverified_claims
 from keyfob.tester.advice import Advice
+from keyfob.tester.kept import kept
 from keyfob.tester.masking import masked
 from keyfob.tester.terminal import Terminal
 from keyfob.tester.times import until
@@ -47,15 +48,18 @@ _KINDS = {
     CredentialType.ID_TOKEN: "ID token",
     CredentialType.ACCOUNT: "Account",
 }
-_CACHE_COLUMNS = (("Kind", 13), ("User", 22), ("Scopes", 20), ("Expires", 11), ("Size", 6))
+_CACHE_COLUMNS = (("Kind", 13), ("User", 22), ("Scopes", 18), ("Expires", 10), ("Size", 6))
 _MOST_LINES = 60
 
 
-def result(terminal: Terminal, answer: Mapping[str, Any], now: float) -> None:
-    """A token response: the key facts first, then what came along with it."""
+def result(terminal: Terminal, answer: Mapping[str, Any], now: float, who: str = "") -> None:
+    """A token response: the key facts first, then what came along with it.
+
+    :param who: whose token it is, where the response does not say.
+    """
     claims = answer.get("id_token_claims")
-    who = person(claims) if isinstance(claims, Mapping) else ""
-    terminal.line(f"Signed in: {who}" if who else "Here is the token.", "good")
+    who = (person(claims) if isinstance(claims, Mapping) else "") or who
+    terminal.line(f"Here is a token for {who}." if who else "Here is a token.", "good")
     expires = epoch(answer.get("expires_in"))
     source = str(answer.get("token_source", ""))
     kind = str(answer.get("token_type", "")) or "Bearer"
@@ -104,8 +108,11 @@ def claims_table(terminal: Terminal, claims: Mapping[str, Any], now: float) -> N
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if name in _MOMENTS and epoch(value) is not None:
             text = moment(epoch(value), now)
-        meaning = _MEANINGS.get(name)
-        rows.append((name, f"{text}  ({meaning})" if meaning else text or '""'))
+        if name in _MEANINGS:
+            meaning = f"({_MEANINGS[name]})"
+            fits = len(text) + len(meaning) + 2 <= terminal.value_width(width)
+            text += f"  {meaning}" if fits else f"\n{meaning}"
+        rows.append((name, text or '""'))
     terminal.facts(rows, width)
 
 
@@ -120,16 +127,17 @@ def answer_of_api(terminal: Terminal, status: int, document: Any) -> None:
 
 
 def cache_table(
-    terminal: Terminal, cache: TokenCache, names: Mapping[str, str], now: float
+    terminal: Terminal, cache: SerializableTokenCache, names: Mapping[str, str], now: float
 ) -> None:
     """Everything that the cache holds, and no secret of it, by the application it is for.
 
     :param names: of applications, by their client ids.
     """
-    users = _users(cache)
+    held = kept(cache)
+    users = _users(held)
     groups: dict[str, list[tuple[str, ...]]] = {}
     for section in _KINDS:
-        for entry in cache.search(section, now=now):
+        for entry in held.get(section, ()):
             groups.setdefault(str(entry.get("client_id") or ""), []).append(
                 _row(section, entry, users, now)
             )
@@ -177,36 +185,36 @@ def _row(section: str, entry: Entry, users: Mapping[str, str], now: float) -> tu
     user = users.get(home, home) if isinstance(home, str) else "(the application)"
     secret = str(entry.get("secret") or "")
     if section == CredentialType.ACCOUNT:
-        # No secret and no end; which tenant's view of the person it is, is what matters.
-        return _KINDS[section], user, f"tenant {entry.get('realm') or '?'}", "", ""
+        # No secret and no end; as whose account it is known is what matters.
+        return _KINDS[section], user, f"realm {entry.get('realm') or '?'}", "", ""
     expires = None
     if section == CredentialType.ACCESS_TOKEN:
         expires = epoch(entry.get("expires_on"))
     elif section == CredentialType.ID_TOKEN:
         expires = epoch((unverified_claims(secret) or {}).get("exp"))
     scopes = str(entry.get("target") or "-")
-    return _KINDS[section], user, scopes, until(expires, now) or "not said", f"{len(secret):,}"
+    return _KINDS[section], user, scopes, until(expires, now) or "unknown", f"{len(secret):,}"
 
 
-def _users(cache: TokenCache) -> dict[str, str]:
+def _users(held: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
     return {
         str(entry.get("home_account_id")): str(entry.get("username") or "(no user name)")
-        for entry in cache.search(CredentialType.ACCOUNT)
+        for entry in held.get(CredentialType.ACCOUNT, ())
     }
 
 
 def _broken(cell: str, width: int) -> Iterator[str]:
-    """The cell in lines of at most `width`; words that are longer are broken anywhere."""
+    """The cell in lines of at most `width`; longer words are broken, behind a slash if possible."""
     line = ""
-    for given in cell.split() or [""]:
-        word = given
+    for word in cell.split() or [""]:
         if line and len(line) + 1 + len(word) > width:
             yield line
             line = ""
         line = f"{line} {word}" if line else word
         while len(line) > width:
-            yield line[:width]
-            line = line[width:]
+            end = line.rfind("/", 0, width) + 1 or width
+            yield line[:end]
+            line = line[end:]
     yield line
 
 

@@ -75,21 +75,20 @@ class Terminal:
         self.line()
         self.line(text, "bold")
 
+    def value_width(self, label_width: int = _LABEL) -> int:
+        """How wide the second column of `facts` is."""
+        return max(20, self.width - label_width - 4)
+
     def facts(self, facts: Sequence[tuple[str, str]], label_width: int = _LABEL) -> None:
         """Pairs of a name and a value, in two columns. Empty values are left out."""
         for label, value in facts:
             if not value:
                 continue
-            column = label_width + 2
-            lines = textwrap.wrap(
-                self.secrets.scrub(value),
-                max(20, self.width - column - 2),
-                break_long_words=False,
-                break_on_hyphens=False,
-            ) or [""]
-            self.line(f"  {label:<{label_width}}  {lines[0]}")
-            for more in lines[1:]:
-                self.line(f"  {'':<{label_width}}  {more}")
+            name = label
+            for line in self.secrets.scrub(value).splitlines():
+                for piece in textwrap.wrap(line, self.value_width(label_width)):
+                    self.line(f"  {name:<{label_width}}  {piece}")
+                    name = ""
 
     def progress(self, text: str) -> None:
         """Say in one line, again and again, how far something is. Scripts are not told."""
@@ -114,37 +113,38 @@ class Terminal:
             self.line(answer if echo else "")
         return answer or default
 
-    def ask_hidden(self, question: str, published: str = "") -> str:
+    def ask_hidden(self, question: str, default: str = "") -> str:
         """A secret that was typed. From now on it is one.
 
-        :param published: what an empty answer means, where everybody may know it.
+        :param default: what an empty answer means. It is shown: it must be no secret.
         """
-        enter = f"; Enter for {published}" if published else ""
+        enter = f"; Enter for {default}" if default else ""
         prompt = f"{question} (not shown{enter}): "
         answer = (self._read_hidden if self.is_person else self._read)(prompt).strip()
-        if answer != published:
+        if answer != default:
             self.secrets.add(answer)
         if not self.is_person:
             self.line()
-        return answer or published
+        return answer or default
 
     def ask_yes(self, question: str) -> bool:
         """Whether the answer begins with a y; an empty one is no."""
         return self.ask(f"{question} [y/N]").lower().startswith("y")
 
-    def choose(self, question: str, options: Mapping[str, str]) -> str | None:
-        """One of the options' words, by its number or its word; None for `0`, the way back.
+    def choose(self, question: str, options: Mapping[str, str], out: str = "back") -> str | None:
+        """One of the options' words, by its number or its word; None for `0`, the way out.
 
         :param options: what each word means.
+        :param out: what `0` means.
         """
         words = list(options)
         widest = max(map(len, words), default=0)
         for number, (word, meaning) in enumerate(options.items(), 1):
             self._option(number, word, widest, meaning)
-        self.line("   0  back", "dim")
+        self.line(f"   0  {out}")
         while True:
             answer = self.ask(question).lower()
-            if answer in ("0", "back"):
+            if answer in ("0", out):
                 return None
             found = pick(answer, words)
             if found is not None:
