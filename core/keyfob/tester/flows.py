@@ -72,6 +72,7 @@ def device(session: Session) -> None:
             return flow
         terminal.line()
         terminal.paragraph(flow["message"], style="bold")
+        terminal.facts([("Address", flow["verification_uri"]), ("Code", flow["user_code"])])
         session.hint_of_people()
         terminal.paragraph(f"Waiting for the sign-in there. {_GIVE_UP}")
 
