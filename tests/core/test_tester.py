@@ -84,8 +84,20 @@ def chosen(environ: dict[str, str] | None = None, *flags: str) -> Any:
     return configured(options(flags, environ or {}), Demo())
 
 
-def test_without_a_client_id_nothing_is_configured() -> None:
-    assert chosen({"KEYFOB_TENANT_ID": "contoso.example"}) is None
+def test_without_a_client_id_nothing_is_configured_and_an_authority_alone_is_refused() -> None:
+    assert chosen() is None
+    with pytest.raises(ConfigurationError, match="KEYFOB_CLIENT_ID"):
+        chosen({"KEYFOB_TENANT_ID": "contoso.example"})
+
+
+def test_the_help_fits_into_eighty_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        options(["--help"], {})
+    assert ended.value.code == 0
+    assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.parametrize(

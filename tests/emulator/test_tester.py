@@ -96,6 +96,31 @@ def test_what_it_knows_of_the_local_provider_is_true() -> None:
     assert USER in {account.username for account in directory.accounts}
 
 
+def test_the_page_about_it_has_its_menus_as_they_are(start: Start) -> None:
+    page = (TESTS.parent / "docs" / "tester.md").read_text(encoding="utf-8")
+    tester = start(demo="http://127.0.0.1:9", environment={"KEYFOB_CLIENT_ID": "x"})
+    menu = tester.at_menu().splitlines()
+    shown = [line for line in menu if line.startswith("  ") and line.strip()[0].isdigit()]
+    assert len(shown) > 10
+    for line in shown:
+        assert line in page
+    for sample in SAMPLES:
+        assert f"{sample.word:<8} {sample.name} ({sample.good_for})" in page
+
+
+def test_what_the_page_gives_a_script_to_do_works(server: EmulatorServer) -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("KEYFOB_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "keyfob", "--client-id", SAMPLES[3].client_id],
+        env={**clean, "KEYFOB_AUTHORITY": server.authority("contoso.example"),
+             "KEYFOB_CLIENT_SECRET": SAMPLES[3].secret, "PYTHONIOENCODING": "utf-8"},
+        input="client\napi://orders/.default\n",
+        capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Here is a token for the application itself." in done.stdout
+
+
 def test_out_of_the_box_it_finds_the_local_provider_and_gets_a_token(start: Start) -> None:
     tester = start()
     assert "The local identity provider answers" in tester.expect("Which application")
@@ -384,8 +409,7 @@ def test_ctrl_c_leads_back_to_the_menu_and_from_there_out(start: Start) -> None:
     tester.say("password", "User.Read", "", "")
     tester.expect("Here is a token for Ada Keyring")
     tester.at_menu()
-    tester.interrupt()
-    assert tester.process.wait(PATIENCE) == 130
+    assert tester.interrupted() == 130
     assert "Traceback" not in tester.errors
 
 

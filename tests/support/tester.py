@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -100,6 +101,17 @@ class RunningTester:
     def interrupt(self) -> None:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
+
+    def interrupted(self) -> int:
+        """Ctrl-C until it ends; its exit status.
+
+        One alone may come in the instant between its question and its reading, and then wait.
+        """
+        for _ in range(PATIENCE // 5):
+            self.interrupt()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(5)
+        raise AssertionError(f"it does not end:\n{self.written}\n{self.errors}")
 
     def end(self) -> int:
         """End its input; its exit status."""

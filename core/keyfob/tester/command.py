@@ -51,7 +51,7 @@ def main(
         with _log(secrets, sys.stderr, verbose=given.verbose):
             return _run(given, terminal, demo)
     except ConfigurationError as error:
-        sys.stderr.write(secrets.scrub(f"keyfob: {error}") + "\n")
+        _complain(secrets, error)
         return WRONG_USAGE
     except KeyboardInterrupt:
         terminal.line()
@@ -96,7 +96,7 @@ def _loaded(file: CacheFile, cache: SerializableTokenCache, terminal: Terminal) 
     try:
         file.load(cache)
     except ConfigurationError as error:
-        sys.stderr.write(terminal.secrets.scrub(f"keyfob: {error}") + "\n")
+        _complain(terminal.secrets, error)
         return False
     terminal.secrets.add_cache(cache)
     if file.is_readable_by_others():
@@ -104,6 +104,11 @@ def _loaded(file: CacheFile, cache: SerializableTokenCache, terminal: Terminal) 
             f"Other users of this machine may read {file.path}. The next change closes it to them."
         )
     return True
+
+
+def _complain(secrets: Secrets, error: ConfigurationError) -> None:
+    """Say what keeps the tester from beginning."""
+    Terminal(secrets, sys.stderr).paragraph(f"keyfob: {error}")
 
 
 @contextmanager

@@ -22,13 +22,18 @@ _EVERYBODY = "common"
 _PLACES = ("AUTHORITY", "TENANT_ID", "OIDC_AUTHORITY")
 
 _EPILOG = """\
-The environment's KEYFOB_CLIENT_ID, KEYFOB_CLIENT_SECRET, KEYFOB_AUTHORITY, KEYFOB_TENANT_ID and
-KEYFOB_OIDC_AUTHORITY say what the flags do not. There is no flag for a secret: other programs can
-read flags. Without any of them, the local identity provider is used where it is running:
+What no flag says, the environment may: KEYFOB_CLIENT_ID, KEYFOB_CLIENT_SECRET,
+KEYFOB_AUTHORITY, KEYFOB_TENANT_ID and KEYFOB_OIDC_AUTHORITY. There is no flag
+for a secret, because other programs can read flags.
+
+Without a client id it offers the applications of the local identity provider,
+where that is running:
+
   python -m keyfob_emulator
 
-exit status: 0; 1 when the last token that was asked for was not given, or a file cannot be used;
-2 when a flag or a setting is wrong; 130 after Ctrl-C.
+exit status: 0, or 1 if the last token that was asked for was not given, a file
+cannot be used, or the input ended in the middle; 2 if a flag or a setting is
+wrong; 130 after Ctrl-C.
 """
 
 
@@ -93,6 +98,7 @@ class Options:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m keyfob",
+        usage="python -m keyfob [options]",
         description="Try sign-in and tokens in the terminal: every flow, and what the cache holds.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -164,8 +170,16 @@ def configured(chosen: Options, demo: Demo) -> Registration | None:
     """The application that was named, or None where none was.
 
     One of the local provider's samples needs no more than its id.
+
+    :raises ConfigurationError: there is an authority, and no application.
     """
     if not chosen.client_id:
+        if chosen.authority or chosen.oidc_authority:
+            raise ConfigurationError(
+                "An authority is set, and no application: set KEYFOB_CLIENT_ID too, or give "
+                "--client-id",
+                setting="CLIENT_ID",
+            )
         return None
     sample = sample_with(chosen.client_id)
     authority = chosen.authority

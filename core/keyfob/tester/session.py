@@ -17,7 +17,7 @@ from keyfob.errors import ConfigurationError, KeyfobError
 from keyfob.tester import advice, show
 from keyfob.tester.cache_file import CacheFile
 from keyfob.tester.configuration import Registration
-from keyfob.tester.demo import API_SCOPE, USER, Demo
+from keyfob.tester.demo import API_SCOPE, PASSWORD, SAMPLES, USER, Demo
 from keyfob.tester.kept import kept
 from keyfob.tester.terminal import Terminal
 
@@ -53,7 +53,7 @@ class Session:
     app: ClientApplication | None = field(default=None, init=False)
     last: Mapping[str, Any] | None = field(default=None, init=False, repr=False)
     last_scopes: str | None = field(default=None, init=False)
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=lambda: {s.client_id: s.name for s in SAMPLES})
     last_app: ClientApplication | None = field(default=None, init=False)
     callers_token: str = field(default="", init=False, repr=False)
     failed: bool = field(default=False, init=False)
@@ -72,7 +72,6 @@ class Session:
         self.registration, self.app, self.last_scopes = registration, made, None
         if registration is not None:
             self.terminal.secrets.add(registration.secret)
-            self.names[registration.client_id] = registration.name or "Application"
 
     def close(self) -> None:
         """Close the connections to the provider."""
@@ -141,7 +140,7 @@ class Session:
         """At the local provider: who can sign in. Elsewhere the person knows."""
         if self.is_at_demo:
             self.terminal.paragraph(
-                f"The local identity provider knows {USER}, for example.", style="dim"
+                f"Here {USER}, for example, signs in with {PASSWORD}.", style="dim"
             )
 
     # Tokens
