@@ -304,6 +304,35 @@ def test_an_account_is_listed_and_removed_with_its_tokens(start: Start) -> None:
     assert tester.tokens() == []
 
 
+def test_of_several_accounts_one_is_chosen(start: Start, server: EmulatorServer) -> None:
+    other = "alan@contoso.example"
+    server.emulator.give_consent(
+        other, SAMPLES[0].client_id, ["openid", "profile", "offline_access", "User.Read"]
+    )
+    tester = start("--client-id", SAMPLES[0].client_id)
+    signed_in(tester)
+    tester.say("password", "", other, "")
+    tester.expect("Here is a token for Alan Latch")
+    tester.at_menu()
+    tester.say("silent", "alan", "", "", "silent", "0")
+    assert f"Here is a token for {other}." in tester.at_menu()
+    assert "Here is a token" not in tester.at_menu()
+    assert tester.quit() == 0
+
+
+@pytest.mark.parametrize("typed", ["\x1b[2J", "\u202e", "x" * 5000, "\udcff"])
+def test_odd_characters_are_an_answer_like_others(start: Start, typed: str) -> None:
+    tester = start("--client-id", SAMPLES[0].client_id, environment={"PYTHONUTF8": "1"})
+    tester.at_menu()
+    assert tester.process.stdin is not None
+    tester.process.stdin.reconfigure(errors="surrogateescape")
+    tester.say(typed, "password", typed, "", "")
+    tester.at_menu()
+    assert tester.end() in (0, 1)
+    assert "Traceback" not in tester.errors
+    assert "\x1b" not in tester.written
+
+
 def test_the_cache_file_serves_the_next_run(start: Start) -> None:
     first = start("--client-id", SAMPLES[0].client_id)
     signed_in(first)

@@ -38,8 +38,8 @@ def main(
         cannot be used, or the input ended in the middle; 2 for a wrong flag or setting; 130 after
         Ctrl-C.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a character shows a question mark, and not a traceback.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # A character that cannot be read or shown becomes a question mark, and no traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     secrets = Secrets()
