@@ -69,12 +69,11 @@ def _run(given: Options, terminal: Terminal, demo: Demo) -> int:
         return FAILED
     session = Session(terminal, cache, demo, cache_file=file)
     try:
+        registration = configured(given, demo)
+        session.use(registration)
         terminal.line(f"Keyfob {__version__}: try sign-in and tokens.", "bold")
         terminal.line("Tokens and secrets are never shown in full.", "dim")
-        registration = configured(given, demo)
-        if registration is not None:
-            session.use(registration)
-        else:
+        if registration is None:
             terminal.line()
             chosen = menu.perform(session, lambda session: menu.choose_application(session, "quit"))
             if chosen is False:
