@@ -50,8 +50,7 @@ def show(rows: list[Row]) -> None:
     table = [("", "keyfob", f"msal {msal.__version__}", "", "target", "")]
     verdicts = {True: "ok", False: "MISSED", None: ""}
     table += [
-        (row.name, row.ours, row.theirs, row.found, row.target, verdicts[row.holds])
-        for row in rows
+        (row.name, row.ours, row.theirs, row.found, row.target, verdicts[row.holds]) for row in rows
     ]
     widths = [max(len(line[column]) for line in table) for column in range(6)]
     for line in table:

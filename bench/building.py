@@ -63,9 +63,7 @@ def rows(wire: Wire) -> Iterator[Row]:
         )
 
     with no_sockets():  # msal finds what it would ask for in the shared http_cache
-        yield faster(
-            "building an application", build(keyfob), build(msal), at_least=5
-        )
+        yield faster("building an application", build(keyfob), build(msal), at_least=5)
         yield faster(
             "... with an HTTP client of one's own",
             build(keyfob, http_client=wire),
@@ -118,10 +116,7 @@ def at_most(share: float | None, name: str, ours: str, theirs: str) -> Row:
 
 def _seconds(code: str) -> float:
     """The processor time of some code in a new interpreter, without the interpreter's own start."""
-    script = (
-        "import time\nbegan = time.process_time()\n"
-        f"{code}\nprint(time.process_time() - began)"
-    )
+    script = f"import time\nbegan = time.process_time()\n{code}\nprint(time.process_time() - began)"
     return float(_run(script))
 
 

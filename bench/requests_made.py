@@ -55,7 +55,7 @@ def crowd(package: Any) -> int:
     )
     account = signed_in(app)
     for entry in list(cache.search("AccessToken")):
-        cache.modify("AccessToken", entry, {"expires_on": str(int(time.time()) + 1)})
+        cache.modify("AccessToken", entry, {"expires_on": str(int(time.time()) - 60)})
     wire.token_requests.clear()
     together, results = threading.Barrier(THREADS), []
 
@@ -86,9 +86,7 @@ def signatures() -> Row:
     return Row(name, str(ours), str(theirs), f"{2 * MINUTES} refreshes", target, ours <= 1)
 
 
-def refreshes(
-    package: Any, credential: dict[str, str], certificate: str, *, travels: bool
-) -> int:
+def refreshes(package: Any, credential: dict[str, str], certificate: str, *, travels: bool) -> int:
     """How many different assertions a row of refreshes sends.
 
     :param travels: whether time passes between them; msal takes no clock, so for it none does.

@@ -174,9 +174,9 @@ class Application:
         )
 
     def _client_with(self, extra: Extra) -> Client:
-        arguments.judge_ssh_request(extra)
         if not extra.data and not extra.params:
             return self._client
+        arguments.judge_ssh_request(extra)
         return dataclasses.replace(self._client, extra=extra)
 
 

@@ -51,9 +51,7 @@ class ConfidentialClientApplication(ClientApplication):
                 DeprecationWarning,
                 stacklevel=2,
             )
-        extra, rest = split_options(options)
-        found = self._result(need.fulfil(self._client_with(extra), wanted), rest)
-        return cast("TokenResult", found)
+        return cast("TokenResult", self._fulfil(wanted, options))
 
     def remove_tokens_for_client(self) -> None:
         """Forget all tokens in the application's own name. Those of people stay."""
@@ -84,9 +82,7 @@ class ConfidentialClientApplication(ClientApplication):
             claims_challenge=claims_challenge,
             forwarded_claims=forwarded_client_claims,
         )
-        extra, rest = split_options(options)
-        found = self._result(need.fulfil(self._client_with(extra), wanted), rest)
-        return cast("TokenResult", found)
+        return cast("TokenResult", self._fulfil(wanted, options))
 
     def acquire_token_by_user_federated_identity_credential(
         self,

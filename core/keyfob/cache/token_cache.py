@@ -223,23 +223,25 @@ class TokenCache:
             by its `ext_cache_key` alone.
         """
         wanted = scope_set(scopes)
+        host, key = environment.lower(), ext_cache_key or None
         with self._lock:
-            place = (environment.lower(), client_id, realm, ext_cache_key or None)
             if whoever:
-                found = self._document.access_tokens_of_anybody(*place)
+                found = self._document.access_tokens_of_anybody(host, client_id, realm, key)
             else:
-                found = self._document.access_tokens(home_account_id, *place)
+                found = self._document.access_tokens(home_account_id, host, client_id, realm, key)
             if not found:
                 return None
             best = lookup.best_access_token(
-                found.values(),
+                self._document,
+                found,
                 wanted,
                 now,
                 key_id=key_id,
                 token_type=token_type,
                 ignore_case=ignore_case,
             )
-            self._drop_expired(found, now)
+            if best is None or len(found) > 1:
+                self._drop_expired(found, now)
         return best
 
     def find_refresh_tokens(

@@ -110,6 +110,8 @@ def _from_cache_or_anew(client: Client, need: Need) -> Flow[dict[str, Any] | Non
 def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
     """Whether the token lives long enough for a call."""
     expires = float(entry["expires_on"])
+    if expires - now >= EXPIRY_MARGIN:
+        return True
     margin = float(EXPIRY_MARGIN)
     if entry.get("cached_at"):
         life = max(0.0, expires - float(entry["cached_at"]))
@@ -120,7 +122,7 @@ def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
 def is_aging(entry: AccessTokenEntry, now: float) -> bool:
     """Whether the provider would have it renewed by now."""
     refresh_on = entry.get("refresh_on")
-    return bool(refresh_on) and float(refresh_on or 0) < now
+    return refresh_on is not None and refresh_on != "" and float(refresh_on) < now
 
 
 def _why(need: Need, held: AccessTokenEntry | None) -> Reason:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -46,12 +47,12 @@ class Authority:
     tenant: str
     policy: str = ""
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """The host, without port: what the token cache calls `environment`."""
         return urlsplit(self.url).hostname or ""
 
-    @property
+    @cached_property
     def aliases(self) -> tuple[str, ...]:
         """The environments whose tokens are this authority's too; its own is the first."""
         return aliases_of(self.environment) if self.kind == "entra" else (self.environment,)
