@@ -12,14 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-import msal
-
 import building
 import lookups
+import msal
 import requests_made
-from keyfob_emulator import Emulator
 from measure import Row
 from world import Wire
+
+from keyfob_emulator import Emulator
 
 GROUPS = ("lookups", "building", "imports", "requests", "memory")
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import msal
-
-import keyfob
 from measure import Row, duration, faster, say
 from world import AUTHORITY, CLIENT, Wire
+
+import keyfob
 
 #: What `import keyfob`, and building an application, leave alone until it is needed.
 HEAVY = (
@@ -34,7 +34,7 @@ BUILD = "('client', client_credential='secret', authority='https://login.microso
 _guarded = False
 
 
-def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+def _refuse_network(event: str, _: tuple[Any, ...]) -> None:
     if _guarded and event.startswith("socket."):
         raise AssertionError(f"{event}: building an application touches the network")
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msal
-
-import keyfob
 from measure import Row, faster, say
 from world import ASKED, Pair, Wire, event, filled, name_of, pair
+
+import keyfob
 
 CROWD = 10_000
 

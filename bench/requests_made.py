@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import threading
 import time
 import warnings
@@ -14,12 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from measure import Row, say
+from world import ASKED, AUTHORITY, CLIENT, Wire
 
 import keyfob
 from keyfob_emulator import Application, Emulator
 from keyfob_emulator.sample import CONTOSO, PASSWORD
-from measure import Row, say
-from world import ASKED, AUTHORITY, CLIENT, Wire
 
 ADA = "ada@contoso.example"
 SITE = "be7c4000-0000-4000-8000-000000000009"
@@ -113,7 +113,8 @@ def refreshes(package: Any, credential: dict[str, str], certificate: str, *, tra
     wire.token_requests.clear()
     for _ in range(2 * MINUTES):
         found = app.acquire_token_silent(ASKED, account, force_refresh=True)
-        assert found and found["token_source"] == "identity_provider"
+        assert found
+        assert found["token_source"] == "identity_provider"
         offset += 30.0 if travels else 0.0
     wire.close()
     assert len(wire.token_requests) == 2 * MINUTES
@@ -133,15 +134,15 @@ def key_and_certificate() -> tuple[str, str, str]:
     """A private key and its certificate as PEM texts, and the certificate's SHA-1 thumbprint."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.timezone.utc)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     pem = key.private_bytes(
@@ -152,5 +153,5 @@ def key_and_certificate() -> tuple[str, str, str]:
     return (
         pem.decode(),
         certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        certificate.fingerprint(hashes.SHA1()).hex(),  # noqa: S303 - msal's parameter
+        certificate.fingerprint(hashes.SHA1()).hex(),
     )

@@ -9,7 +9,7 @@ from typing import Any, cast
 from keyfob.applications.arguments import split_options
 from keyfob.applications.client_application import ClientApplication
 from keyfob.errors import ConfigurationError
-from keyfob.flows import client_credentials, federated_identity, need, on_behalf_of
+from keyfob.flows import client_credentials, federated_identity, on_behalf_of
 from keyfob.protocol.results import TokenResult
 
 

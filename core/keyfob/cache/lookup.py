@@ -77,26 +77,30 @@ def best_access_token(
     key_id: str | None,
     token_type: str,
     ignore_case: bool,
+    expired: bool = False,
 ) -> AccessTokenEntry | None:
     """Of the access tokens that have all `scopes` and still live, the one that lives longest.
 
     One that spells the scopes as they were asked for goes before one that differs in case.
+
+    :param expired: whether one that has expired is better than none.
     """
     kind = token_type.lower()
     best: AccessTokenEntry | None = None
-    best_rank = (False, 0)
+    best_rank = (False, False, 0)
     for key, entry in found.items():
         token = document.read(key, entry)
         if token is None:
             continue
         expires_on, targets, its_key_id, its_kind, clean = token
-        if expires_on <= now or its_key_id != key_id or its_kind != kind:
+        lives = expires_on > now
+        if its_key_id != key_id or its_kind != kind or not (lives or expired):
             continue
         exact = scopes <= targets
         if not exact and not (ignore_case and _has_in_any_case(targets, scopes)):
             continue
-        if best is None or (exact, expires_on) > best_rank:
-            best, best_rank = clean, (exact, expires_on)
+        if best is None or (lives, exact, expires_on) > best_rank:
+            best, best_rank = clean, (lives, exact, expires_on)
     return None if best is None else best.copy()
 
 
