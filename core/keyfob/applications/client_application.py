@@ -391,14 +391,15 @@ class ClientApplication(Application):
 
     def _fulfil(self, wanted: need.Need, options: dict[str, Any]) -> TokenResult | None:
         """A token for a need, with a verb's further arguments."""
-        if not options:
-            # A hit costs less than the flow would, and whoever runs it.
-            hit = need.at_hand(self._client, wanted)
-            if hit is not None:
-                return hit  # type: ignore[return-value]  # a dict of that shape
-        extra, rest = split_options(options)
-        found = self._run(need.fulfil(self._client_with(extra), wanted), rest)
-        return cast("TokenResult | None", found)
+        if options:
+            extra, rest = split_options(options)
+            flow = need.fulfil(self._client_with(extra), wanted)
+            return cast("TokenResult | None", self._run(flow, rest))
+        # A hit costs less than a flow would, and whoever runs it.
+        hit, seen = need.look(self._client, wanted)
+        if hit is not None:
+            return cast("TokenResult", hit)
+        return cast("TokenResult | None", self._run(need.obtain(self._client, wanted, seen)))
 
     def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
         return cast("TokenResult", self._run(flow, options))

@@ -222,7 +222,7 @@ class TokenCache:
             (RFC 6749 §3.3).
         :param whoever: whosever it is; then `home_account_id` says nothing, and a token is found
             by its `ext_cache_key` alone.
-        :param expired: whether, where none lives, one that has expired is found, and stays.
+        :param expired: whether, where none lives, one that has expired is found, for the last time.
         """
         wanted = scope_set(scopes)
         host, key = environment.lower(), ext_cache_key or None
@@ -243,7 +243,7 @@ class TokenCache:
                 ignore_case=ignore_case,
                 expired=expired,
             )
-            if best is None or (len(found) > 1 and not lookup.is_expired(dict(best), now)):
+            if best is None or len(found) > 1 or float(best["expires_on"]) < now:
                 self._drop_expired(found, now)
         return best
 
