@@ -25,18 +25,25 @@ def loaded_after(code: str) -> set[str]:
 
 def test_the_exported_names_are_these() -> None:
     assert set(keyfob.__all__) == {
+        "Account",
         "ArcPlatformNotSupportedError",
+        "AuthCodeFlow",
         "AutoRefresher",
+        "BrowserInteractionTimeoutError",
         "ClientApplication",
         "ConfidentialClientApplication",
+        "DeviceFlow",
         "IdTokenError",
         "KeyfobError",
         "ManagedIdentityClient",
         "ManagedIdentityError",
+        "PopAuthScheme",
+        "Prompt",
         "PublicClientApplication",
         "SerializableTokenCache",
         "SystemAssignedManagedIdentity",
         "TokenCache",
+        "TokenResult",
         "UserAssignedManagedIdentity",
         "__version__",
     }

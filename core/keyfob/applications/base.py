@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 class Application:
     """One application, registered at one provider: its arguments are `ClientApplication`'s."""
 
+    #: For `azure_region`, by MSAL's names: find out where this machine is; or no region at all,
+    #: whatever the environment says.
+    ATTEMPT_REGION_DISCOVERY = True
+    DISABLE_MSAL_FORCE_REGION = False
+
     #: Whether it can have tokens in its own name, and so a region of its own.
     _has_own_tokens = True
     #: Seconds without a request to a token endpoint that asked for a pause, and not for how long.
@@ -141,6 +146,10 @@ class Application:
         twin._client = dataclasses.replace(self._client, cache=token_cache)
         return twin
 
+    def is_pop_supported(self) -> bool:
+        """Whether `auth_scheme=PopAuthScheme(...)` can be asked for. It needs a broker: never."""
+        return False
+
     def get_accounts(self, username: str | None = None) -> list[Account]:
         """The accounts in the cache, never from the network.
 
@@ -184,7 +193,7 @@ class Application:
         )
 
     def _client_with(self, extra: Extra) -> Client:
-        arguments.judge_ssh_request(extra)
         if not extra.data and not extra.params:
             return self._client
+        arguments.judge_ssh_request(extra)
         return dataclasses.replace(self._client, extra=extra)

@@ -146,7 +146,7 @@ class ClientApplication(Application):
         :param auth_scheme: for a broker, which Keyfob has not.
         :returns: a dict with `access_token`; None where nothing gives one, or the provider refused.
         """
-        result = self.acquire_token_silent_with_error(
+        result = self._silent(
             scopes,
             account,
             authority,
@@ -154,7 +154,7 @@ class ClientApplication(Application):
             claims_challenge,
             forwarded_client_claims,
             auth_scheme,
-            **options,
+            options,
         )
         return result if result and "error" not in result else None
 
@@ -174,8 +174,31 @@ class ClientApplication(Application):
         It also has `classification` where the provider told a `suberror`: "" where only signing in
         again helps.
         """
-        refuse_auth_scheme(auth_scheme)
-        warn_of_authority(authority)
+        return self._silent(
+            scopes,
+            account,
+            authority,
+            force_refresh,
+            claims_challenge,
+            forwarded_client_claims,
+            auth_scheme,
+            options,
+        )
+
+    def _silent(
+        self,
+        scopes: Collection[str],
+        account: Mapping[str, Any] | None,
+        authority: str | None,
+        force_refresh: bool,
+        claims_challenge: str | None,
+        forwarded_client_claims: str | None,
+        auth_scheme: object,
+        options: dict[str, Any],
+    ) -> TokenResult | None:
+        if auth_scheme is not None or authority is not None:
+            refuse_auth_scheme(auth_scheme)
+            warn_of_authority(authority)
         if account is None:
             return None
         wanted = silent.need(
@@ -185,11 +208,10 @@ class ClientApplication(Application):
             claims_challenge=claims_challenge,
             forwarded_claims=forwarded_client_claims,
         )
-        extra, rest = split_options(options)
-        client = self._client_with(extra)
         if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
-            return self._token(self._cloud_shell(client, scopes), rest)
-        return self._result(need.fulfil(client, wanted), rest)
+            extra, rest = split_options(options)
+            return self._token(self._cloud_shell(self._client_with(extra), scopes), rest)
+        return self._fulfil(wanted, options)
 
     def acquire_token_by_refresh_token(
         self, refresh_token: str, scopes: Collection[str], **options: Any
@@ -367,10 +389,17 @@ class ClientApplication(Application):
         transport = for_one_call(self._transport, options) if options else self._transport
         return run(flow, transport, flights=self._flights)
 
-    def _result(
-        self, flow: Flow[dict[str, Any] | None], options: Mapping[str, Any]
-    ) -> TokenResult | None:
-        return cast("TokenResult | None", self._run(flow, options))
+    def _fulfil(self, wanted: need.Need, options: dict[str, Any]) -> TokenResult | None:
+        """A token for a need, with a verb's further arguments."""
+        if options:
+            extra, rest = split_options(options)
+            flow = need.fulfil(self._client_with(extra), wanted)
+            return cast("TokenResult | None", self._run(flow, rest))
+        # A hit costs less than a flow would, and whoever runs it.
+        hit, seen = need.look(self._client, wanted)
+        if hit is not None:
+            return cast("TokenResult", hit)
+        return cast("TokenResult | None", self._run(need.obtain(self._client, wanted, seen)))
 
     def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
         return cast("TokenResult", self._run(flow, options))

@@ -9,7 +9,7 @@ from typing import Any, cast
 from keyfob.applications.arguments import split_options
 from keyfob.applications.client_application import ClientApplication
 from keyfob.errors import ConfigurationError
-from keyfob.flows import client_credentials, federated_identity, need, on_behalf_of
+from keyfob.flows import client_credentials, federated_identity, on_behalf_of
 from keyfob.protocol.results import TokenResult
 
 
@@ -51,9 +51,7 @@ class ConfidentialClientApplication(ClientApplication):
                 DeprecationWarning,
                 stacklevel=2,
             )
-        extra, rest = split_options(options)
-        found = self._result(need.fulfil(self._client_with(extra), wanted), rest)
-        return cast("TokenResult", found)
+        return cast("TokenResult", self._fulfil(wanted, options))
 
     def remove_tokens_for_client(self) -> None:
         """Forget all tokens in the application's own name. Those of people stay."""
@@ -84,9 +82,7 @@ class ConfidentialClientApplication(ClientApplication):
             claims_challenge=claims_challenge,
             forwarded_claims=forwarded_client_claims,
         )
-        extra, rest = split_options(options)
-        found = self._result(need.fulfil(self._client_with(extra), wanted), rest)
-        return cast("TokenResult", found)
+        return cast("TokenResult", self._fulfil(wanted, options))
 
     def acquire_token_by_user_federated_identity_credential(
         self,

@@ -27,6 +27,9 @@ class PublicClientApplication(ClientApplication):
     :raises ConfigurationError: (a ValueError) it was given a credential.
     """
 
+    #: For `parent_window_handle`, which is a broker's: without effect.
+    CONSOLE_WINDOW_HANDLE = object()
+
     _has_own_tokens = False
     _pause = PUBLIC_PAUSE
 
@@ -79,18 +82,23 @@ class PublicClientApplication(ClientApplication):
         )
 
     def initiate_device_flow(
-        self, scopes: Collection[str] | None = None, *, claims_challenge: str | None = None
+        self,
+        scopes: Collection[str] | None = None,
+        *,
+        claims_challenge: str | None = None,
+        **options: Any,
     ) -> DeviceFlow:
         """Begin a sign-in on another device (RFC 8628 §3.1).
 
         :param scopes: beyond `openid profile offline_access`.
         :param claims_challenge: an API's claims challenge, a JSON object as text, to pass on.
+        :param options: for the HTTP client, such as `timeout`.
         :returns: show its `message`, which names an address and a code; keep all of it to yourself.
             Without a `user_code` it is the provider's refusal, with `error`.
         :raises ConfigurationError: (a ValueError) the provider offers no such sign-in.
         """
         flow = device_code.initiate(self._client, scopes, claims_challenge=claims_challenge)
-        return cast("DeviceFlow", self._run(flow))
+        return cast("DeviceFlow", self._run(flow, options))
 
     def acquire_token_by_device_flow(
         self,
