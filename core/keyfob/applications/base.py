@@ -13,15 +13,15 @@ from keyfob.applications import arguments
 from keyfob.applications.authorities import resolve_provider
 from keyfob.cache import AuthorityType, TokenCache
 from keyfob.errors import ConfigurationError, MissingKeyError
-from keyfob.flows import Flow, cloud_shell
-from keyfob.flows.client import Client, Extra
+from keyfob.flows import Flow, cloud_shell, need, silent
+from keyfob.flows.client import Client
 from keyfob.flows.credentials import Credential, SecretCredential
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.client_auth import ClientSecret
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.pkce import RandomBytes
-from keyfob.protocol.results import Account
+from keyfob.protocol.results import Account, TokenResult
 from keyfob.transport import CONFIDENTIAL_PAUSE
 
 if TYPE_CHECKING:
@@ -157,6 +157,50 @@ class Application:
             home, self._client.environments, self.client_id
         )
 
+    def token_at_hand(
+        self, scopes: Collection[str], account: Mapping[str, Any] | None
+    ) -> TokenResult | None:
+        """A token for an account, from the cache only, never from the network.
+
+        :param scopes: what the token must be good for.
+        :param account: one of `get_accounts()`.
+        :returns: a dict with `access_token`; None where there is no such token, or one that should
+            be renewed: then `acquire_token_silent` is to be asked.
+        """
+        if account is None:
+            return None
+        found = need.at_hand(self._client, silent.need(account, scopes))
+        return cast("TokenResult | None", found)
+
+    def _silent(
+        self,
+        scopes: Collection[str],
+        account: Mapping[str, Any] | None,
+        authority: str | None,
+        force_refresh: bool,
+        claims_challenge: str | None,
+        forwarded_client_claims: str | None,
+        auth_scheme: object,
+        options: dict[str, Any],
+    ) -> tuple[Flow[dict[str, Any] | None], dict[str, Any]] | None:
+        """What `acquire_token_silent` and its sibling run, and the transport's options; None where
+        there is no account, and so no token."""
+        arguments.refuse_auth_scheme(auth_scheme)
+        arguments.warn_of_authority(authority)
+        if account is None:
+            return None
+        wanted = silent.need(
+            account,
+            scopes,
+            force_refresh=force_refresh,
+            claims_challenge=claims_challenge,
+            forwarded_claims=forwarded_client_claims,
+        )
+        client, rest = self._for_one_call(options)
+        if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
+            return self._cloud_shell(client, scopes), rest
+        return need.fulfil(client, wanted), rest
+
     @staticmethod
     def _cloud_shell(client: Client, scopes: Collection[str]) -> Flow[dict[str, Any]]:
         """The token of who sits in Azure Cloud Shell; it is asked for each time."""
@@ -173,11 +217,13 @@ class Application:
             )
         )
 
-    def _client_with(self, extra: Extra) -> Client:
+    def _for_one_call(self, options: dict[str, Any]) -> tuple[Client, dict[str, Any]]:
+        """What a verb's further arguments make of the client; and those for the transport."""
+        extra, rest = arguments.split_options(options)
         arguments.judge_ssh_request(extra)
         if not extra.data and not extra.params:
-            return self._client
-        return dataclasses.replace(self._client, extra=extra)
+            return self._client, rest
+        return dataclasses.replace(self._client, extra=extra), rest
 
 
 def _credentials(client_id: str, credential: object) -> tuple[Credential, ...]:
