@@ -9,6 +9,7 @@ from keyfob.errors import (
     AuthorizationResponseError,
     ConfigurationError,
     IdTokenError,
+    MissingKeyError,
     NonceMismatchError,
     StateMismatchError,
 )
@@ -126,6 +127,11 @@ def redeem(
     state = flow.get("state")
     if not isinstance(state, str) or not state:
         raise StateMismatchError("state missing from auth_code_flow: there is no such attempt")
+    for name in ("scope", "code_verifier", "nonce"):
+        if not flow.get(name):
+            raise MissingKeyError(
+                f"{name} missing from auth_code_flow: keep all that initiate_auth_code_flow returned"
+            )
     metadata = yield from client.metadata()
     answer = judge_authorization_response(response, state=state, metadata=metadata)
     if isinstance(answer, AuthorizationRefusal):

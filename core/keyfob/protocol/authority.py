@@ -57,6 +57,15 @@ class Authority:
         return aliases_of(self.environment) if self.kind == "entra" else (self.environment,)
 
     @property
+    def instance(self) -> str:
+        """As MSAL calls the host."""
+        return self.environment
+
+    @property
+    def is_adfs(self) -> bool:
+        return self.kind == "adfs"
+
+    @property
     def origin(self) -> str:
         return origin(self.url)
 

@@ -151,6 +151,11 @@ def _payload_signed_by(key: SigningKey, token: UnverifiedIdToken) -> bytes | Non
 
     # Unknown header members (x5t, rh, ...) are to be ignored: RFC 7515 §4.
     registry = JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
+    # Its own limits refuse a header with a certificate in it (x5c), 200 KB of groups, and what a
+    # long key signs. All of the token was measured before.
+    registry.max_header_length = MAX_TOKEN_LENGTH
+    registry.max_payload_length = MAX_TOKEN_LENGTH
+    registry.max_signature_length = MAX_TOKEN_LENGTH
     try:
         # The algorithm was compared with the provider's list before; the key fits it.
         return deserialize_compact(token.text, key.public, registry=registry).payload

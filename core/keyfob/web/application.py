@@ -194,12 +194,10 @@ def settings_client(
     settings: Settings, clock: Callable[[], float]
 ) -> ConfidentialClientApplication:
     """The client application that the settings describe."""
-    authority, credential = settings.authority, settings.client_credential
-    if not isinstance(credential, str):
-        raise ConfigurationError("Only a secret is supported", setting="CLIENT_CREDENTIAL")
+    authority = settings.authority
     return ConfidentialClientApplication(
         settings.client_id,
-        client_credential=credential,
+        client_credential=settings.client_credential,
         authority=authority.url if authority.is_microsoft else None,
         oidc_authority=None if authority.is_microsoft else authority.url,
         # Whoever set the site up names a host of their own choice: nobody need vouch for it.
