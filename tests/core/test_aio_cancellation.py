@@ -125,7 +125,8 @@ async def cancelled_after(site: Site, turns: int, victims: list[int]) -> bool:
     in_time = not all(tasks[index].done() for index in victims)
     for index in victims:
         tasks[index].cancel()
-    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
+    gathered = asyncio.gather(*tasks, return_exceptions=True)
+    results: list[Any] = await asyncio.wait_for(gathered, PATIENCE)
     for index, result in enumerate(results):
         if isinstance(result, asyncio.CancelledError):
             assert index in victims
@@ -169,7 +170,7 @@ def test_the_others_share_one_refresh_when_the_one_who_began_it_is_cancelled(
             for _ in range(3):
                 await asyncio.sleep(0)
             tasks[0].cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
             assert isinstance(results[0], asyncio.CancelledError)
             assert len({one["access_token"] for one in results[1:]}) == 1
 
