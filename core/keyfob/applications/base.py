@@ -125,6 +125,11 @@ class Application:
     def token_cache(self) -> TokenCache:
         return self._client.cache
 
+    @token_cache.setter
+    def token_cache(self, token_cache: TokenCache) -> None:
+        """MSAL's attribute can be set. To serve several people, use `with_cache`."""
+        self._client = dataclasses.replace(self._client, cache=token_cache)
+
     def with_cache(self, token_cache: TokenCache) -> Self:
         """The same application with another cache, such as one person's.
 

@@ -60,7 +60,12 @@ def ask(client: Client, metadata: ProviderMetadata, request: TokenRequest) -> Fl
     correlation_id = request.correlation_id or str(uuid.uuid4())
     if not client.credentials:
         http = yield from send(_http_request(client, metadata, request, NO_PROOF, correlation_id))
-        answer = parse_token_response(http, client.extra.token_type)
+        answer = parse_token_response(
+            http,
+            client.extra.token_type,
+            # Azure AD B2C gives an access token only for an API's scopes.
+            may_lack_access_token=client.provider.authority.kind == "b2c",
+        )
     else:
         answer = yield from _ask_with_proof(client, metadata, request, correlation_id)
     if "error" in answer:
@@ -160,6 +165,7 @@ def exchange_headers(client: Client, correlation_id: str) -> dict[str, str]:
         "x-client-sku": "Keyfob.Python",
         "x-client-ver": __version__,
         "x-client-os": sys.platform,
+        "x-ms-lib-capability": "retry-after, h429",
         **{name: value for name, value in named.items() if value},
     }
 
@@ -169,6 +175,5 @@ def _token_headers(client: Client, request: TokenRequest, correlation_id: str) -
         return {}
     return {
         **exchange_headers(client, correlation_id),
-        "x-ms-lib-capability": "retry-after, h429",
         **client.telemetry.headers(request.api, request.reason),
     }

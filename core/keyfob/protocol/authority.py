@@ -27,7 +27,7 @@ PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 DEFAULT_HOST = AZURE_PUBLIC
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
 # Azure AD B2C's user flows and custom policies.
 _POLICY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _WELL_KNOWN = "/.well-known/openid-configuration"
