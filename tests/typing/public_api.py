@@ -18,9 +18,9 @@ from keyfob.web import User, WebSession, load_settings
 
 app = keyfob.ConfidentialClientApplication("client", client_credential="secret")
 assert_type(app.client_id, str)
-assert_type(app.get_accounts(), list[dict[str, Any]])
-assert_type(app.acquire_token_silent(["a"], account=None), dict[str, Any] | None)
-assert_type(app.acquire_token_for_client(["a/.default"]), dict[str, Any])
+assert_type(app.get_accounts(), list[Account])
+assert_type(app.acquire_token_silent(["a"], account=None), TokenResult | None)
+assert_type(app.acquire_token_for_client(["a/.default"]), TokenResult)
 assert_type(app.with_cache(keyfob.TokenCache()), keyfob.ConfidentialClientApplication)
 flow = app.initiate_auth_code_flow(["a"], redirect_uri="http://localhost")
 assert_type(flow["state"], str)
