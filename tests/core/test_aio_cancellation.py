@@ -125,7 +125,8 @@ async def cancelled_after(site: Site, turns: int, victims: list[int]) -> bool:
     in_time = not all(tasks[index].done() for index in victims)
     for index in victims:
         tasks[index].cancel()
-    gathered = asyncio.gather(*tasks, return_exceptions=True)
+    # And somebody comes before those have ended.
+    gathered = asyncio.gather(*tasks, site.refresh(), return_exceptions=True)
     results: list[Any] = await asyncio.wait_for(gathered, PATIENCE)
     for index, result in enumerate(results):
         if isinstance(result, asyncio.CancelledError):
@@ -182,12 +183,15 @@ def test_the_others_share_one_refresh_when_the_one_who_began_it_is_cancelled(
 @pytest.mark.parametrize("kind", ["httpx", "thread"])
 def test_an_exchange_that_hangs_is_broken_off(provider: Provider, kind: str, endpoint: str) -> None:
     begun = threading.Event()
-    options: dict[str, Any] = {"http_client": requests.Session()} if kind == "thread" else {}
+    # Neither the provider nor our own limit ends it. In a thread it goes on, so it is short there.
+    options: dict[str, Any] = {"timeout": 10 * PATIENCE}
+    if kind == "thread":
+        options = {"http_client": requests.Session()}
     site = Site(provider, **options)
 
     def hanging(_: Any) -> Any:
         begun.set()
-        return hang(PATIENCE if kind == "httpx" else 0.2)
+        return hang(10 * PATIENCE if kind == "httpx" else 0.2)
 
     async def main() -> None:
         async with site.app:
@@ -197,8 +201,8 @@ def test_an_exchange_that_hangs_is_broken_off(provider: Provider, kind: str, end
             task = asyncio.ensure_future(site.refresh())
             await asyncio.to_thread(begun.wait, PATIENCE)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task}, timeout=PATIENCE)
+            assert task.cancelled()
             site.assert_nothing_is_held()
             del provider.raw[endpoint]
             assert "access_token" in await asyncio.wait_for(site.refresh(), PATIENCE)
