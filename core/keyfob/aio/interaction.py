@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import inspect
 import threading
@@ -93,20 +92,21 @@ class _LoopCallback:
         self._function = function
         self._loop = loop
         self._cancelled = False
-        self._running: concurrent.futures.Future[object] | None = None
+        # Known to the loop alone: the thread may learn of it after it began.
+        self._task: asyncio.Task[Any] | None = None
 
     def __call__(self, uri: str) -> None:
         if self._cancelled:
             return
-        self._running = asyncio.run_coroutine_threadsafe(self._call(uri), self._loop)
-        self._running.result()
+        asyncio.run_coroutine_threadsafe(self._call(uri), self._loop).result()
 
     def cancel(self) -> None:
         """Called in the loop. What has not begun by then never does."""
         self._cancelled = True
-        if self._running is not None:
-            self._running.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     async def _call(self, uri: str) -> None:
         if not self._cancelled:
+            self._task = asyncio.current_task()
             await awaited(self._function(uri))
