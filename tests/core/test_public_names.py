@@ -89,5 +89,27 @@ def test_a_managed_identity_client_is_made_without_the_network_library() -> None
     assert not loaded & ({"requests", "urllib3", "cryptography", "joserfc"} | FRAMEWORKS)
 
 
+def test_who_does_not_use_asyncio_does_not_load_it() -> None:
+    code = (
+        "import keyfob, keyfob.authority, keyfob.exceptions, keyfob.managed_identity, keyfob.web\n"
+        "keyfob.ConfidentialClientApplication('id', 'secret', http_cache={})\n"
+        "keyfob.PublicClientApplication('id')\n"
+        "keyfob.ManagedIdentityClient(keyfob.SystemAssignedManagedIdentity())"
+    )
+    assert not loaded_after(code) & {"asyncio", "httpx", "keyfob.aio"}
+
+
+def test_asynchronous_applications_are_made_without_the_network_libraries() -> None:
+    code = (
+        "from keyfob import aio, SystemAssignedManagedIdentity\n"
+        "aio.ConfidentialClientApplication('id', 'secret')\n"
+        "aio.PublicClientApplication('id')\n"
+        "aio.ManagedIdentityClient(SystemAssignedManagedIdentity())"
+    )
+    loaded = loaded_after(code)
+    heavy = {"requests", "urllib3", "httpx", "cryptography", "joserfc", "webbrowser"}
+    assert not loaded & (heavy | FRAMEWORKS)
+
+
 def test_no_framework_is_ever_loaded() -> None:
     assert not loaded_after("import keyfob.applications, keyfob.transport, keyfob.web") & FRAMEWORKS

@@ -16,6 +16,7 @@ from flask import Flask
 from typing_extensions import assert_type
 
 import keyfob
+import keyfob.aio
 from flask_keyfob import Keyfob, current_user, downstream_api, login_required
 from keyfob import (
     Account,
@@ -161,6 +162,28 @@ def handled(error: KeyfobError) -> tuple[str, ...]:
 
 
 # Sites
+
+
+async def in_a_loop(token_cache: keyfob.TokenCache) -> None:
+    async with keyfob.aio.ConfidentialClientApplication("client", "secret") as app:
+        assert_type(app, keyfob.aio.ConfidentialClientApplication)
+        assert_type(app.with_cache(token_cache), keyfob.aio.ConfidentialClientApplication)
+        assert_type(app.get_accounts(), list[Account])
+        assert_type(await app.acquire_token_silent(["a"], account=None), TokenResult | None)
+        assert_type(await app.acquire_token_for_client(["a/.default"]), TokenResult)
+        begun = await app.initiate_auth_code_flow(["a"], redirect_uri="http://localhost")
+        assert_type(begun["state"], str)
+        result = await app.acquire_token_by_auth_code_flow(begun, {"code": "c"})
+        assert_type(result["access_token"], str)
+    public = keyfob.aio.PublicClientApplication("client", async_http_client=object())
+    device_flow = await public.initiate_device_flow()
+    assert_type(device_flow, DeviceFlow)
+    await public.acquire_token_by_device_flow(device_flow, exit_condition=lambda flow: True)
+    assert_type(await public.acquire_token_interactive(["a"], timeout=60), TokenResult)
+    async with keyfob.aio.ManagedIdentityClient({"ManagedIdentityIdType": "x"}) as machine:
+        assert_type(await machine.acquire_token_for_client(resource="a"), dict[str, Any])
+    await app.acquire_token_for_client(scopes=7)  # type: ignore[arg-type]
+
 
 site = Flask(__name__)
 Keyfob(site)

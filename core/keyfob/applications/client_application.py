@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar, cast
 
-from keyfob.applications.arguments import (
-    refuse_auth_scheme,
-    split_options,
-    warn_of_authority,
-)
-from keyfob.applications.base import Application
-from keyfob.flows import Flow, auth_code, cloud_shell, need, silent
+from keyfob.applications.arguments import refuse_auth_scheme, warn_deprecated
+from keyfob.applications.base import Application, Asked
+from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.results import TokenResult
@@ -108,21 +103,6 @@ class ClientApplication(Application):
         """Close the connections to the provider. The application may be used again."""
         self._transport.close()
 
-    def token_at_hand(
-        self, scopes: Collection[str], account: Mapping[str, Any] | None
-    ) -> TokenResult | None:
-        """A token for an account, from the cache only, never from the network.
-
-        :param scopes: what the token must be good for.
-        :param account: one of `get_accounts()`.
-        :returns: a dict with `access_token`; None where there is no such token, or one that should
-            be renewed: then `acquire_token_silent` is to be asked.
-        """
-        if account is None:
-            return None
-        found = need.at_hand(self._client, silent.need(account, scopes))
-        return cast("TokenResult | None", found)
-
     def acquire_token_silent(
         self,
         scopes: Collection[str],
@@ -146,7 +126,7 @@ class ClientApplication(Application):
         :param auth_scheme: for a broker, which Keyfob has not.
         :returns: a dict with `access_token`; None where nothing gives one, or the provider refused.
         """
-        result = self._silent(
+        asked = self._silent(
             scopes,
             account,
             authority,
@@ -156,6 +136,7 @@ class ClientApplication(Application):
             auth_scheme,
             options,
         )
+        result = self._answered(asked)
         return result if result and "error" not in result else None
 
     def acquire_token_silent_with_error(
@@ -174,7 +155,7 @@ class ClientApplication(Application):
         It also has `classification` where the provider told a `suberror`: "" where only signing in
         again helps.
         """
-        return self._silent(
+        asked = self._silent(
             scopes,
             account,
             authority,
@@ -184,34 +165,7 @@ class ClientApplication(Application):
             auth_scheme,
             options,
         )
-
-    def _silent(
-        self,
-        scopes: Collection[str],
-        account: Mapping[str, Any] | None,
-        authority: str | None,
-        force_refresh: bool,
-        claims_challenge: str | None,
-        forwarded_client_claims: str | None,
-        auth_scheme: object,
-        options: dict[str, Any],
-    ) -> TokenResult | None:
-        if auth_scheme is not None or authority is not None:
-            refuse_auth_scheme(auth_scheme)
-            warn_of_authority(authority)
-        if account is None:
-            return None
-        wanted = silent.need(
-            account,
-            scopes,
-            force_refresh=force_refresh,
-            claims_challenge=claims_challenge,
-            forwarded_claims=forwarded_client_claims,
-        )
-        if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
-            extra, rest = split_options(options)
-            return self._token(self._cloud_shell(self._client_with(extra), scopes), rest)
-        return self._fulfil(wanted, options)
+        return self._answered(asked)
 
     def acquire_token_by_refresh_token(
         self, refresh_token: str, scopes: Collection[str], **options: Any
@@ -221,8 +175,7 @@ class ClientApplication(Application):
         :param scopes: what the first access token is to be good for.
         :returns: a dict with `access_token`, or one with `error`.
         """
-        extra, rest = split_options(options)
-        client = self._client_with(extra)
+        client, rest = self._for_one_call(options)
         return self._token(silent.migrate_refresh_token(client, refresh_token, scopes), rest)
 
     def initiate_auth_code_flow(
@@ -282,8 +235,7 @@ class ClientApplication(Application):
         :raises StateMismatchError: (a ValueError) the response belongs to another attempt.
         :raises IdTokenError: (a RuntimeError) the ID token proves nothing; nothing was cached.
         """
-        extra, rest = split_options(options)
-        client = self._client_with(extra)
+        client, rest = self._for_one_call(options)
         flow = auth_code.redeem(client, auth_code_flow, auth_response, scopes=scopes)
         return self._token(flow, rest)
 
@@ -307,7 +259,7 @@ class ClientApplication(Application):
         :param response_type: `code`; `id_token` or `token` bring those to the browser.
         :returns: the address to send the browser to.
         """
-        _deprecated("get_authorization_request_url", "initiate_auth_code_flow")
+        warn_deprecated("get_authorization_request_url", "initiate_auth_code_flow")
         return self._run(
             auth_code.authorization_url(
                 self._client,
@@ -341,10 +293,10 @@ class ClientApplication(Application):
         :returns: a dict with `access_token`, or one with `error`.
         :raises NonceMismatchError: (a ValueError) the ID token belongs to another attempt.
         """
-        _deprecated("acquire_token_by_authorization_code", "acquire_token_by_auth_code_flow")
-        extra, rest = split_options(options)
+        warn_deprecated("acquire_token_by_authorization_code", "acquire_token_by_auth_code_flow")
+        client, rest = self._for_one_call(options)
         flow = auth_code.redeem_code(
-            self._client_with(extra),
+            client,
             code,
             scopes,
             redirect_uri=redirect_uri,
@@ -375,9 +327,9 @@ class ClientApplication(Application):
             refused, or cannot be understood.
         """
         refuse_auth_scheme(auth_scheme)
-        extra, rest = split_options(options)
+        client, rest = self._for_one_call(options)
         flow = password_flow.acquire(
-            self._client_with(extra),
+            client,
             username,
             password,
             scopes,
@@ -389,21 +341,10 @@ class ClientApplication(Application):
         transport = for_one_call(self._transport, options) if options else self._transport
         return run(flow, transport, flights=self._flights)
 
-    def _fulfil(self, wanted: need.Need, options: dict[str, Any]) -> TokenResult | None:
-        """A token for a need, with a verb's further arguments."""
-        if options:
-            extra, rest = split_options(options)
-            flow = need.fulfil(self._client_with(extra), wanted)
-            return cast("TokenResult | None", self._run(flow, rest))
-        # A hit costs less than a flow would, and whoever runs it.
-        hit, seen = need.look(self._client, wanted)
-        if hit is not None:
-            return cast("TokenResult", hit)
-        return cast("TokenResult | None", self._run(need.obtain(self._client, wanted, seen)))
+    def _answered(self, asked: Asked) -> TokenResult | None:
+        if asked.flow is None:
+            return asked.hit
+        return cast("TokenResult | None", self._run(asked.flow, asked.options))
 
     def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
         return cast("TokenResult", self._run(flow, options))
-
-
-def _deprecated(name: str, instead: str) -> None:
-    warnings.warn(f"{name} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TextIO
 
 from keyfob import __version__
@@ -40,7 +41,7 @@ def main(
     """
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         # A character that cannot be read or shown becomes a question mark, and no traceback.
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     secrets = Secrets()
     terminal = this_terminal(secrets, environ)
