@@ -66,6 +66,7 @@ class CacheStore:
     """
 
     is_local = False
+    kind = "django-cache"
 
     def __init__(self, alias: str, *, clock: Callable[[], float] = time.time) -> None:
         kind = cache_class(alias)

@@ -35,6 +35,7 @@ class DatabaseStore:
 
     #: It is in the next room or on the next continent: nobody knows.
     is_local = False
+    kind = "django-db"
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from keyfob.web.stores import CircuitStore, MemoryStore, RedisStore
+from keyfob.web.stores import CircuitStore, ObservedStore, RedisStore
 from support.bare_site import BareSite, with_apis
 from support.provider import Provider
 from support.redis_server import RedisServer
@@ -29,10 +29,11 @@ def test_a_store_behind_a_network_has_a_circuit_and_a_local_one_has_none(
     provider: Provider,
 ) -> None:
     with BareSite(with_apis(provider)) as site:
-        assert isinstance(site.app.store._store, MemoryStore)
+        assert isinstance(site.app.store._store, ObservedStore)
+        assert site.app.store._store._store is site.store
     store = RedisStore("redis://cache.example")
     with BareSite(with_apis(provider), store=store) as site:
-        assert circuit_of(site)._store is store
+        assert circuit_of(site)._store._store is store
 
 
 def test_pages_answer_503_and_when_to_come_back_until_the_store_is_there_again(

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
@@ -18,10 +18,12 @@ from keyfob.web.exchange import Answer, WebRequest
 from keyfob.web.identity import Identity
 from keyfob.web.leases import Leases
 from keyfob.web.locks import KeyedLocks
+from keyfob.web.metrics import REFRESH_WAIT
+from keyfob.web.observe import Observer
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import SESSION_KEY, WebSession
 from keyfob.web.settings import DownstreamApi, Settings
-from keyfob.web.stores import CircuitStore, SealedStore, TokenStore
+from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -36,6 +38,7 @@ class WebApplication:
         TOKEN_STORE_KEYS.
     :param session_lifetime: gives the seconds a browser's session may last.
     :param clock: seconds since the epoch; injected by tests.
+    :param observer: is told what happens, in figures; default: one for the logs and OpenTelemetry.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class WebApplication:
         secrets: Sequence[str | bytes],
         session_lifetime: Callable[[], float] = lambda: 14 * 86400.0,
         clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
     ) -> None:
         keys: tuple[str | bytes, ...] = settings.token_store_keys or tuple(secrets)
         if not keys:
@@ -55,20 +59,26 @@ class WebApplication:
             )
         self.settings = settings
         self.clock = clock
+        self.observer = observer = observer or Observer()
         self.client = settings_client(settings, clock)
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
         name = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
-        guarded = store if store.is_local else CircuitStore(store)
-        self.store = SealedStore(guarded, Sealer(KeyRing.derive(keys, "token store")))
+        guarded: TokenStore = ObservedStore(store, observer)
+        if not store.is_local:
+            guarded = CircuitStore(guarded, observer=observer)
+        sealer = Sealer(KeyRing.derive(keys, "token store"))
+        self.store = SealedStore(guarded, sealer, observer=observer)
         self.sealer = Sealer(KeyRing.derive(keys, f"browser {name}"))
         self._form_tokens = FormTokens(keys, name)
         self.cookie_site = hashlib.sha256(name.encode()).hexdigest()[:6]
         self.tag = _tag(name, settings)
         self._session_lifetime = session_lifetime
-        self.documents = Documents(self.store, seconds=settings.token_store_l1_seconds)
+        self.documents = Documents(
+            self.store, seconds=settings.token_store_l1_seconds, observer=observer
+        )
         self._locks = KeyedLocks()
-        self._leases = Leases(self.store, clock=clock)
+        self._leases = Leases(self.store, clock=clock, observer=observer)
         self._adapter: Any = None
 
     def __repr__(self) -> str:
@@ -145,7 +155,10 @@ class WebApplication:
         :raises StoreUnavailable: the store cannot be reached, or others took too long.
         """
         # Within a process a lock wakes up who is next at once; a lease must be asked about.
-        with self._locks.hold(key), self._leases.hold(key):
+        with ExitStack() as held:
+            with self.observer.timing(REFRESH_WAIT, scope="process", outcome="acquired"):
+                held.enter_context(self._locks.hold(key))
+            held.enter_context(self._leases.hold(key))
             yield
 
     def api_settings(self, name: str) -> DownstreamApi:

@@ -56,6 +56,11 @@ class Attempt:
         state: str = self.flow["state"]
         return state
 
+    @property
+    def purpose(self) -> str:
+        """As it is counted."""
+        return "renewal" if self.renews else "person"
+
 
 class Attempts:
     """The attempts of one browser, read from its cookies.

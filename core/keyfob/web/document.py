@@ -125,7 +125,9 @@ def load_document(store: SealedStore, key: str) -> Document | None:
 
 
 def create_document(store: SealedStore, document: Document, expires_at: float) -> bool:
-    return store.create(_record_key(document.key), document.to_bytes(), expires_at)
+    content = document.to_bytes()
+    document.size = len(content)
+    return store.create(_record_key(document.key), content, expires_at)
 
 
 def replace_document(store: SealedStore, document: Document, expires_at: float) -> bool:

@@ -22,6 +22,8 @@ from keyfob.web.document import (
     load_document,
     replace_document,
 )
+from keyfob.web.metrics import DOCUMENT_READS, DOCUMENT_SIZE
+from keyfob.web.observe import Observer
 from keyfob.web.stores import SealedStore
 
 #: Seconds in which what another machine did is seen, at the latest.
@@ -44,6 +46,7 @@ class Documents:
     :param seconds: how long a remembered document serves before the store is asked again, where
         asking costs network; 0 remembers none, for any store.
     :param clock: seconds, of any origin, that only ever go on.
+    :param observer: is told what each read cost, and how large documents are.
     """
 
     def __init__(
@@ -52,10 +55,12 @@ class Documents:
         *,
         seconds: float = DEFAULT_MEMORY,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
         self._seconds = seconds
         self._clock = clock
+        self._observer = observer or Observer()
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         self._bytes = 0
@@ -71,10 +76,13 @@ class Documents:
         remembered = self._recall(key)
         if remembered is not None:
             if not self._is_due(remembered):
+                self._observer.count(DOCUMENT_READS, outcome="hit")
                 return remembered.document
             if document_version(self._store, key) == remembered.document.version:
                 remembered.checked_at = self._clock()
+                self._observer.count(DOCUMENT_READS, outcome="revalidated")
                 return remembered.document
+        self._observer.count(DOCUMENT_READS, outcome="stale" if remembered else "miss")
         document = self.fresh(key)
         if document is None:
             self.overlook(key)
@@ -87,7 +95,10 @@ class Documents:
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        return load_document(self._store, key)
+        document = load_document(self._store, key)
+        if document is not None:
+            self._observer.record(DOCUMENT_SIZE, document.size, operation="load")
+        return document
 
     def holds(self, key: str) -> bool:
         """Whether the session's record is there: a sign-out, on any machine, removes it.
@@ -101,7 +112,9 @@ class Documents:
 
     def create(self, document: Document, expires_at: float) -> bool:
         """Save a new session's document; False where its key is taken."""
-        return create_document(self._store, document, expires_at)
+        is_new = create_document(self._store, document, expires_at)
+        self._observer.record(DOCUMENT_SIZE, document.size, operation="create")
+        return is_new
 
     def replace(self, document: Document, expires_at: float) -> bool:
         """Save what a request changed; from then on the document is shared, and must not be changed
@@ -110,6 +123,7 @@ class Documents:
         self.overlook(document.key)
         if not replace_document(self._store, document, expires_at):
             return False
+        self._observer.record(DOCUMENT_SIZE, document.size, operation="replace")
         self._remember(document)
         return True
 

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from keyfob.errors import StoreError, StoreUnavailable
+from keyfob.web.metrics import REFRESH_WAIT
+from keyfob.web.observe import Observer
 from keyfob.web.stores import SealedStore
 
 #: Seconds. Longer than any refresh takes that ends at all: it is one exchange, perhaps three, of
@@ -35,6 +37,7 @@ class Leases:
     :param store: shared with whoever is to be kept out.
     :param clock: seconds since 1970.
     :param sleep: waits for so many seconds.
+    :param observer: is told how long each wait took.
     """
 
     def __init__(
@@ -45,12 +48,14 @@ class Leases:
         seconds: float = LEASE_SECONDS,
         patience: float = PATIENCE,
         sleep: Callable[[float], None] = time.sleep,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._seconds = seconds
         self._patience = patience
         self._sleep = sleep
+        self._observer = observer or Observer()
 
     def __repr__(self) -> str:
         return f"<Leases of {self._seconds:.0f} s>"
@@ -63,7 +68,8 @@ class Leases:
         """
         key = f"lease {name}"
         mark = secrets.token_bytes(16)
-        self._wait_for(key, mark)
+        with self._observer.timing(REFRESH_WAIT, scope="store", outcome="acquired"):
+            self._wait_for(key, mark)
         try:
             yield
         finally:

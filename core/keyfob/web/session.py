@@ -23,6 +23,7 @@ from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
 from keyfob.web.document import Document, is_key_of
 from keyfob.web.identity import Identity, User, session_claims
+from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.problems import PASSING_ERRORS, one_line
 from keyfob.web.settings import DownstreamApi
 from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
@@ -291,6 +292,7 @@ class WebSession:
         except IdTokenError as error:
             if error.code in _ENDS_THE_SIGN_IN:
                 self.forget()
+                self._site.observer.count(SIGN_OUTS, channel="renewal")
             raise
 
     def _stay(self) -> None:

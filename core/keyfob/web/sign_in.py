@@ -25,6 +25,7 @@ from keyfob.web.attempts import Attempt, Attempts, use_once
 from keyfob.web.document import Document, new_key
 from keyfob.web.exchange import Answer, Cookie, Pairs, WebRequest, first, redirect
 from keyfob.web.identity import Identity
+from keyfob.web.metrics import SIGN_IN_ATTEMPTS, SIGN_INS, SIGN_OUTS
 from keyfob.web.next_url import local_path, same_site_path
 from keyfob.web.problems import (
     NO_ATTEMPT,
@@ -167,6 +168,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         path=_cookie_path(request),
         secure=cookie_is_secure(request, settings.base_url),
     )
+    site.observer.count(SIGN_IN_ATTEMPTS, purpose=attempt.purpose)
     return redirect(flow["auth_uri"], cookies=cookies)
 
 
@@ -264,6 +266,7 @@ def _no_attempt(site: WebApplication, request: WebRequest, next_path: str = "") 
     """A callback that answers nothing we know of: the back button, a restored tab, a forgery."""
     if site.session(request.session).is_signed_in:
         return redirect(next_path or request.home)
+    site.observer.count(SIGN_INS, outcome="unknown")
     status, page = NO_ATTEMPT
     return page_answer(
         status, page, retry_url=request.routes.login, home_url=request.home, detail="no attempt"
@@ -287,6 +290,7 @@ def _finish_attempt(
             attempt.flow, _unambiguous(response), scopes=_redeemed(site, attempt)
         )
         if "error" in result:
+            _count(site, attempt, "refused", error=result["error"])
             if attempt.renews and result["error"] not in PASSING_ERRORS:
                 return _run_out(site, request, attempt, result, retry)
             return _refused(result, retry, request.home)
@@ -295,12 +299,20 @@ def _finish_attempt(
         )
         _begin(site, request, document, identity, establish)
     except KeyfobError as error:
+        _count(site, attempt, "failed", error=error)
         status, page = page_for(error)
         if status == 403:
             # Who may not come in as this person may as another; the provider must ask which.
             retry = login_url(request.routes.login, next_path, prompt="select_account")
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
+    _count(site, attempt, "done")
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
+
+
+def _count(
+    site: WebApplication, attempt: Attempt, outcome: str, **error: str | BaseException
+) -> None:
+    site.observer.count(SIGN_INS, purpose=attempt.purpose, outcome=outcome, **error)
 
 
 def _run_out(
@@ -311,6 +323,7 @@ def _run_out(
     session = site.session(request.session)
     if session.mark == attempt.renews:
         session.forget()
+        site.observer.count(SIGN_OUTS, channel="renewal")
     status, page = SIGN_IN_RUN_OUT
     return page_answer(status, page, retry_url=retry, home_url=request.home, detail=result["error"])
 

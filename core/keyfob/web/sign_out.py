@@ -12,6 +12,7 @@ from keyfob.errors import ConfigurationError, KeyfobError, StoreError
 from keyfob.protocol.logout import build_end_session_url
 from keyfob.web.document import Document
 from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, first, redirect
+from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.redirect_uri import public_url
 from keyfob.web.sign_in import end_of_arrival
 
@@ -45,6 +46,7 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
         logger.warning("A sign-out could not read the token store: %s", error)
     session.forget()
     end()
+    site.observer.count(SIGN_OUTS, channel="site")
     ended = end_of_arrival(site, request)
     try:
         target = _provider_target(site, request, document)

@@ -12,6 +12,8 @@ from keyfob.errors import InteractionRequired, StoreUnavailable, TransportError
 from keyfob.protocol.results import TokenResult
 from keyfob.web.document import Document
 from keyfob.web.documents import Documents
+from keyfob.web.metrics import REFRESH_DURATION
+from keyfob.web.observe import Observer
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class TokenSite(Protocol):
     def documents(self) -> Documents: ...
     @property
     def clock(self) -> Callable[[], float]: ...
+    @property
+    def observer(self) -> Observer: ...
     def document_expiry(self) -> float: ...
     def alone(self, key: str) -> AbstractContextManager[None]: ...
 
@@ -88,7 +92,7 @@ class SessionTokens:
         """
         with self._site.alone(self._key):
             document = self._fresh(wanted)
-            return self._acquire(document, wanted, force_refresh, claims)
+            return self._acquire(document, wanted, force_refresh, claims, purpose="token")
 
     def check_account(self, interval: float) -> None:
         """Ask the provider, once in so many seconds, whether the person may still be here.
@@ -107,7 +111,8 @@ class SessionTokens:
                 document = self._fresh(())
                 if not self._is_due(document, interval):
                     return
-                result = self._acquire(document, document.usual_scopes(), True, None)  # noqa: FBT003
+                scopes = document.usual_scopes()
+                result = self._acquire(document, scopes, True, None, purpose="account_check")  # noqa: FBT003
         except (TransportError, StoreUnavailable) as error:
             logger.warning("Nobody can tell whether an account may still sign in: %s", error)
             document.checked_at = self._site.clock() - interval + _CHECK_AGAIN
@@ -130,15 +135,23 @@ class SessionTokens:
         return document
 
     def _acquire(
-        self, document: Document, scopes: Collection[str], force_refresh: bool, claims: str | None
+        self,
+        document: Document,
+        scopes: Collection[str],
+        force_refresh: bool,
+        claims: str | None,
+        *,
+        purpose: str,
     ) -> TokenResult | None:
         client = self._site.client.with_cache(document.cache)
-        result = client.acquire_token_silent_with_error(
-            list(scopes),
-            document.account(client.authority.environment),
-            force_refresh=force_refresh,
-            claims_challenge=claims,
-        )
+        with self._site.observer.timing(REFRESH_DURATION, purpose=purpose) as attributes:
+            result = client.acquire_token_silent_with_error(
+                list(scopes),
+                document.account(client.authority.environment),
+                force_refresh=force_refresh,
+                claims_challenge=claims,
+            )
+            attributes.update(_outcome(result))
         # A refusal changes nothing that is worth keeping, and must not stand in a success' way.
         if result is not None and "access_token" in result and document.cache.has_state_changed:
             self._save(document)
@@ -152,6 +165,15 @@ class SessionTokens:
         if not self._site.documents.replace(document, self._site.document_expiry()):
             logger.info("A session changed, or was signed out, while its token was refreshed")
             self._document = None
+
+
+def _outcome(result: TokenResult | None) -> dict[str, str]:
+    """What became of a refresh, as `REFRESH_DURATION` tells it."""
+    if result is None:
+        return {"outcome": "unavailable"}
+    if "error" in result:
+        return {"outcome": "refused", "error": result["error"]}
+    return {"outcome": "shared" if result.get("token_source") == "cache" else "renewed"}
 
 
 def tokens_lost(scopes: Collection[str], api: str = "") -> InteractionRequired:

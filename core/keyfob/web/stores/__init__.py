@@ -11,6 +11,7 @@ from keyfob.errors import ConfigurationError
 from keyfob.web.stores.base import Record, TokenStore, first_version
 from keyfob.web.stores.circuit import CircuitStore
 from keyfob.web.stores.memory import MemoryStore
+from keyfob.web.stores.observed import ObservedStore
 from keyfob.web.stores.redis_store import RedisStore
 from keyfob.web.stores.sealed import MAX_VALUE_SIZE, SealedStore
 from keyfob.web.stores.sqlite import SQLiteStore
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_VALUE_SIZE",
     "CircuitStore",
     "MemoryStore",
+    "ObservedStore",
     "Record",
     "RedisStore",
     "SQLiteStore",

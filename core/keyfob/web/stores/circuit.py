@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from keyfob.errors import StoreUnavailable
+from keyfob.web.metrics import STORE_CIRCUIT, STORE_REJECTIONS
+from keyfob.web.observe import Observer
 from keyfob.web.stores.base import Record, TokenStore
 
 #: So many calls in a row must fail before the circuit opens.
@@ -34,6 +36,7 @@ class CircuitStore:
     :param failures: how many calls in a row must fail.
     :param pause: seconds between two attempts.
     :param clock: gives seconds from any moment on, and is never set back.
+    :param observer: is told when the circuit opens and closes, and of each call it refuses.
     """
 
     def __init__(
@@ -43,8 +46,10 @@ class CircuitStore:
         failures: int = FAILURES,
         pause: float = PAUSE,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
+        self._observer = observer or Observer()
         self.is_local = store.is_local
         self._limit = failures
         self._pause = pause
@@ -108,6 +113,7 @@ class CircuitStore:
             if left <= 0:
                 self._next_attempt = now + self._pause
                 return True
+        self._observer.count(STORE_REJECTIONS)
         raise StoreUnavailable(
             "The token store could not be reached a moment ago, and was not asked again yet",
             retry_after=max(1, math.ceil(left)),
@@ -123,6 +129,7 @@ class CircuitStore:
             if opens or is_probe:
                 self._next_attempt = now + self._pause
         if opens:
+            self._observer.count(STORE_CIRCUIT, state="open")
             _logger.error(
                 "The token store failed %d times in a row; until it answers, it is asked once in "
                 "%g seconds, and whoever needs it is told to come back later",
@@ -141,4 +148,5 @@ class CircuitStore:
                 return  # asked before the circuit opened; says nothing about now
             away = self._clock() - self._opened_at
             self._opened_at, self._failed = None, 0
+        self._observer.count(STORE_CIRCUIT, state="closed")
         _logger.warning("The token store answers again, after %.0f seconds", away)

@@ -37,6 +37,7 @@ class MemoryStore:
     """
 
     is_local = True
+    kind = "memory"
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

@@ -49,6 +49,7 @@ class RedisStore:
     """
 
     is_local = False
+    kind = "redis"
 
     def __init__(self, url: str | RedisUrl, *, clock: Callable[[], float] = time.time) -> None:
         self._url = parse_redis_url(url) if isinstance(url, str) else url

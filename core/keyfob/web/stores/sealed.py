@@ -8,6 +8,8 @@ import logging
 import threading
 
 from keyfob.errors import StoreError
+from keyfob.web.metrics import UNREADABLE_RECORDS
+from keyfob.web.observe import Observer
 from keyfob.web.sealing import Sealer
 from keyfob.web.stores.base import Record, TokenStore
 
@@ -30,11 +32,15 @@ class SealedStore:
 
     :param store: where the records go.
     :param sealer: what seals them.
+    :param observer: is told of records that cannot be read.
     """
 
-    def __init__(self, store: TokenStore, sealer: Sealer) -> None:
+    def __init__(
+        self, store: TokenStore, sealer: Sealer, *, observer: Observer | None = None
+    ) -> None:
         self._store = store
         self._sealer = sealer
+        self._observer = observer or Observer()
         self._counting = threading.Lock()
         #: How many records could not be read since this process started.
         self.unreadable_records = 0
@@ -95,6 +101,7 @@ class SealedStore:
     def _discard(self, hashed: str, record: Record) -> None:
         with self._counting:
             self.unreadable_records += 1
+        self._observer.count(UNREADABLE_RECORDS)
         _logger.warning(
             "A token store's record could not be read and was removed; whose it was must sign in "
             "again. Usual reasons: a key was taken out of TOKEN_STORE_KEYS, or the site's secret "

@@ -78,6 +78,7 @@ class SQLiteStore:
     """
 
     is_local = True
+    kind = "sqlite"
 
     def __init__(
         self,

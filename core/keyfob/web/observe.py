@@ -1,0 +1,182 @@
+"""Counters and durations, handed to whoever listens: the logs, and OpenTelemetry.
+
+Nothing here names a person, a session or a token. That is not left to the callers: an attribute
+has a small set of values (see `metrics`), and any other is replaced before anybody sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from keyfob._version import __version__
+from keyfob.errors import KeyfobError
+from keyfob.web.metrics import ATTRIBUTES, ERROR_TYPES, METRICS, OTHER, Metric
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter, MeterProvider
+
+#: Has a DEBUG record for each measurement.
+LOGGER = "keyfob.metrics"
+
+_logger = logging.getLogger(LOGGER)
+_Put = Callable[[float, Mapping[str, str]], None]
+
+
+class Observer:
+    """Program life: shared by all threads. Costs next to nothing while nobody listens.
+
+    A measurement goes to the logger `keyfob.metrics`, where that is enabled for DEBUG, and to
+    OpenTelemetry, where its API is installed and the program has set a MeterProvider, at whatever
+    moment. OpenTelemetry is loaded at the first measurement.
+
+    :param meter_provider: default: OpenTelemetry's global one.
+    :param clock: seconds, of any origin, that only ever go on.
+    """
+
+    def __init__(
+        self,
+        *,
+        meter_provider: MeterProvider | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.clock = clock
+        self._provider = meter_provider
+        self._making = threading.Lock()
+        #: None as long as no provider is there.
+        self._instruments: Mapping[str, _Put] | None = None
+        self._find: Callable[[], object] | None = None
+        #: What `_find` gives while the program has set no provider.
+        self._nobody: object = None
+
+    def __repr__(self) -> str:
+        return "<Observer>"
+
+    @property
+    def listens(self) -> bool:
+        """Whether anybody does. A caller for whom the measurement itself costs something asks."""
+        return (
+            self._instruments is not None
+            or _logger.isEnabledFor(logging.DEBUG)
+            or self._has_provider()
+        )
+
+    def count(self, metric: Metric, **attributes: str | BaseException) -> None:
+        """Add one to a counter.
+
+        :param attributes: by their short names. `error` may be an exception: what is shown is its
+            kind.
+        """
+        self.record(metric, 1, **attributes)
+
+    def record(self, metric: Metric, value: float, **attributes: str | BaseException) -> None:
+        """Hand over one measurement, in the metric's unit; attributes as in `count`."""
+        if not self.listens:
+            return
+        # One that the metric does not have is left out: no request shall fail for its figures.
+        shown = {
+            ATTRIBUTES[name]: _shown(attributes[name], values)
+            for name, values in metric.attributes.items()
+            if name in attributes
+        }
+        if self._has_provider() and self._instruments is not None:
+            self._instruments[metric.name](value, shown)
+        if _logger.isEnabledFor(logging.DEBUG):
+            _log(metric, value, shown)
+
+    @contextmanager
+    def timing(
+        self, metric: Metric, *, failed: str = "failed", **attributes: str
+    ) -> Iterator[dict[str, str]]:
+        """Measure how long the block takes. It may add attributes to what it is given.
+
+        :param failed: the outcome of a block that ends with an exception.
+        """
+        found: dict[str, Any] = dict(attributes)
+        began = self.clock()
+        try:
+            yield found
+        except BaseException as error:
+            found.update(outcome=failed, error=error)
+            raise
+        finally:
+            self.record(metric, self.clock() - began, **found)
+
+    def _has_provider(self) -> bool:
+        if self._instruments is not None:
+            return True
+        if self._find is None:
+            find, self._nobody = _finder(self._provider)
+            self._find = find  # last: another thread goes by it
+        provider = self._find()
+        if provider is self._nobody:
+            return False
+        with self._making:
+            if self._instruments is None:
+                self._instruments = _instruments(provider)
+        return True
+
+
+def _finder(given: MeterProvider | None) -> tuple[Callable[[], object], object]:
+    """What tells the meter provider, and what that gives as long as there is none."""
+    if given is not None:
+        return lambda: given, None
+    try:
+        from opentelemetry.metrics import get_meter_provider
+    except ImportError:
+        return lambda: None, None
+    first = get_meter_provider()
+    # The API's own stand-ins hand nothing on, until the program sets a real one.
+    is_stand_in = type(first).__module__.startswith("opentelemetry.metrics")
+    return get_meter_provider, first if is_stand_in else None
+
+
+def _instruments(provider: Any) -> Mapping[str, _Put]:
+    meter: Meter = provider.get_meter("keyfob", __version__)
+    return {metric.name: _instrument(meter, metric) for metric in METRICS}
+
+
+def _instrument(meter: Meter, metric: Metric) -> _Put:
+    name, unit, description = metric.name, metric.unit, metric.description.replace("`", "")
+    if metric.kind == "counter":
+        return meter.create_counter(name, unit, description).add
+    try:
+        histogram = meter.create_histogram(
+            name, unit, description, explicit_bucket_boundaries_advisory=metric.buckets
+        )
+    except TypeError:  # before 1.31 the API takes no advice on buckets
+        histogram = meter.create_histogram(name, unit, description)
+    return histogram.record
+
+
+def _shown(value: object, values: frozenset[str]) -> str:
+    if isinstance(value, BaseException):
+        value = error_type(value)
+    return value if isinstance(value, str) and value in values else OTHER
+
+
+def error_type(error: BaseException) -> str:
+    """An error's kind, of a small set. Its code may be a provider's own word; its class is ours."""
+    if not isinstance(error, KeyfobError):
+        return OTHER
+    return error.code if error.code in ERROR_TYPES else type(error).code
+
+
+def _log(metric: Metric, value: float, attributes: Mapping[str, str]) -> None:
+    written = f"{value:.6f}" if metric.unit == "s" else f"{value:g}"
+    _logger.debug(
+        "%s %s %s%s",
+        metric.name,
+        written,
+        metric.unit,
+        "".join(f" {name}={text}" for name, text in attributes.items()),
+        extra={
+            "keyfob_metric": metric.name,
+            "keyfob_value": value,
+            "keyfob_attributes": dict(attributes),
+        },
+    )
