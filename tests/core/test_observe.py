@@ -75,17 +75,16 @@ def test_whoever_begins_to_listen_later_is_told_from_then_on() -> None:
 
 
 def test_a_block_is_timed_and_may_say_how_it_ended() -> None:
-    with measured() as seen:
-        with Observer(clock=Ticking()).timing(REFRESH_DURATION, purpose="token") as attributes:
-            attributes["outcome"] = "renewed"
+    observer = Observer(clock=Ticking())
+    with measured() as seen, observer.timing(REFRESH_DURATION, purpose="token") as attributes:
+        attributes["outcome"] = "renewed"
     assert seen.of(REFRESH_DURATION, purpose="token", outcome="renewed")[0].value == 0.25
 
 
 def test_a_block_that_raises_is_timed_as_well_and_raises_on() -> None:
-    with measured() as seen:
-        with pytest.raises(StoreUnavailable):
-            with Observer(clock=Ticking()).timing(REFRESH_DURATION, outcome="renewed"):
-                raise StoreUnavailable("away", code="lease_timeout")
+    timing = Observer(clock=Ticking()).timing(REFRESH_DURATION, outcome="renewed")
+    with measured() as seen, pytest.raises(StoreUnavailable), timing:
+        raise StoreUnavailable("away", code="lease_timeout")
     assert seen.told(REFRESH_DURATION) == [{"outcome": "failed", "type": "lease_timeout"}]
 
 

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from keyfob.errors import InteractionRequired, KeyfobError, StoreUnavailable, TransportError
+from keyfob.errors import (
+    InteractionRequired,
+    KeyfobError,
+    StoreUnavailable,
+    SubjectChangedError,
+    TransportError,
+)
 from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.metrics import (
     DOCUMENT_READS,
@@ -24,7 +30,7 @@ from keyfob.web.stores import MemoryStore, RedisStore
 from support.bare_site import BareSite, with_apis
 from support.failing_store import FailingStore
 from support.measurements import Measurements, measured
-from support.provider import Person, Provider, claims_of
+from support.provider import Provider, claims_of
 from support.store_contract import at_once
 
 
@@ -109,8 +115,8 @@ def test_a_refresh_that_names_somebody_else_ends_the_session(
 ) -> None:
     site.sign_in("api=api")
     site.clock_offset = 3500
-    provider.refresh_as = Person(sub="another")
-    with pytest.raises(KeyfobError):
+    provider.mutate_refresh_claims = lambda claims: claims.update(sub="somebody-else")
+    with pytest.raises(SubjectChangedError):
         site.keyfob.token(api="api")
     assert seen.told(SIGN_OUTS) == [{"channel": "renewal"}]
     assert seen.told(REFRESH_DURATION) == [
@@ -139,7 +145,8 @@ def test_a_local_store_is_asked_for_the_version(site: BareSite, seen: Measuremen
     site.keyfob.token(api="api")
     another = site.another_machine()
     another.keyfob.token(api="api", force_refresh=True)
-    another.app.close = lambda: None  # type: ignore[method-assign]  # the store is shared
+    another.http.close()
+    another.app.client.close()
     site.keyfob.token(api="api")
 
     outcomes = [one["outcome"] for one in seen.told(DOCUMENT_READS)]
@@ -232,9 +239,8 @@ def test_a_wait_that_was_too_long_is_told_with_its_length(seen: Measurements) ->
 
     observer = Observer(clock=lambda: now[0])
     leases = Leases(store, clock=lambda: now[0], sleep=sleep, observer=observer)
-    with pytest.raises(StoreUnavailable):
-        with leases.hold("x"):
-            raise AssertionError("nobody gave it up")
+    with pytest.raises(StoreUnavailable), leases.hold("x"):
+        raise AssertionError("nobody gave it up")
     [wait] = seen.of(REFRESH_WAIT, scope="store", outcome="failed", type="lease_timeout")
     assert 2 * LEASE_SECONDS <= wait.value < 3 * LEASE_SECONDS
 
@@ -296,7 +302,8 @@ def test_a_store_behind_a_network_is_measured_below_its_circuit(provider: Provid
 
 
 def test_a_redis_store_is_shown_as_one(provider: Provider) -> None:
-    with BareSite(with_apis(provider), RedisStore("redis://127.0.0.1:1/0?timeout=1")) as site:
+    store = RedisStore("redis://127.0.0.1:1/0?timeout=1")
+    with BareSite(with_apis(provider), store) as site:
         with measured() as seen, pytest.raises(StoreUnavailable):
             site.app.store.load("k")
-    assert seen.told(STORE_DURATION)[0]["store"] == "redis"
+        assert seen.told(STORE_DURATION)[0]["store"] == "redis"

@@ -83,9 +83,8 @@ def test_each_operation_tells_whether_there_was_something() -> None:
 def test_an_error_is_told_by_its_kind_and_raised_on() -> None:
     below = FailingStore()
     below.down = "all"
-    with measured() as seen:
-        with pytest.raises(StoreUnavailable):
-            ObservedStore(below, Observer()).load("k")
+    with measured() as seen, pytest.raises(StoreUnavailable):
+        ObservedStore(below, Observer()).load("k")
     assert seen.told(STORE_DURATION) == [
         {
             "store": "memory",

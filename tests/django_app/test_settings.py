@@ -15,7 +15,7 @@ from django_keyfob.cache_store import CacheStore
 from django_keyfob.conf import DjangoSite, build_site, current_site
 from django_keyfob.store import DatabaseStore
 from keyfob.web import WebApplication
-from keyfob.web.stores import CircuitStore, RedisStore, TokenStore
+from keyfob.web.stores import CircuitStore, ObservedStore, RedisStore, TokenStore
 
 
 def test_the_site_is_made_once_for_all_threads() -> None:
@@ -96,10 +96,11 @@ def test_the_database_is_the_default_store() -> None:
 
 
 def store_of(site: WebApplication) -> TokenStore:
-    """The one that there is behind the seal and, as neither is local, the circuit."""
+    """The one that there is behind the seal, the circuit (as neither is local), and the figures."""
     circuit = site.store._store
     assert isinstance(circuit, CircuitStore)
-    return circuit._store
+    assert isinstance(circuit._store, ObservedStore)
+    return circuit._store._store
 
 
 def test_records_last_as_long_as_sessions() -> None:

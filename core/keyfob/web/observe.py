@@ -7,6 +7,7 @@ has a small set of values (see `metrics`), and any other is replaced before anyb
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ from keyfob.web.metrics import ATTRIBUTES, ERROR_TYPES, METRICS, OTHER, Metric
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter, MeterProvider
 
+#: Seconds between two looks for a meter provider: to ask for it takes longer than what is measured.
+LOOK_EVERY = 1.0
 #: Has a DEBUG record for each measurement.
 LOGGER = "keyfob.metrics"
 
@@ -31,8 +34,8 @@ class Observer:
     """Program life: shared by all threads. Costs next to nothing while nobody listens.
 
     A measurement goes to the logger `keyfob.metrics`, where that is enabled for DEBUG, and to
-    OpenTelemetry, where its API is installed and the program has set a MeterProvider, at whatever
-    moment. OpenTelemetry is loaded at the first measurement.
+    OpenTelemetry, where its API is installed and the program has set a MeterProvider. OpenTelemetry
+    is loaded at the first measurement; a provider that is set later is found within a second.
 
     :param meter_provider: default: OpenTelemetry's global one.
     :param clock: seconds, of any origin, that only ever go on.
@@ -49,9 +52,7 @@ class Observer:
         self._making = threading.Lock()
         #: None as long as no provider is there.
         self._instruments: Mapping[str, _Put] | None = None
-        self._find: Callable[[], object] | None = None
-        #: What `_find` gives while the program has set no provider.
-        self._nobody: object = None
+        self._look_at = -math.inf
 
     def __repr__(self) -> str:
         return "<Observer>"
@@ -59,10 +60,11 @@ class Observer:
     @property
     def listens(self) -> bool:
         """Whether anybody does. A caller for whom the measurement itself costs something asks."""
+        # Asked several times in each request: what is cheapest comes first.
         return (
             self._instruments is not None
             or _logger.isEnabledFor(logging.DEBUG)
-            or self._has_provider()
+            or (self.clock() >= self._look_at and self._has_provider())
         )
 
     def count(self, metric: Metric, **attributes: str | BaseException) -> None:
@@ -71,7 +73,8 @@ class Observer:
         :param attributes: by their short names. `error` may be an exception: what is shown is its
             kind.
         """
-        self.record(metric, 1, **attributes)
+        if self.listens:
+            self.record(metric, 1, **attributes)
 
     def record(self, metric: Metric, value: float, **attributes: str | BaseException) -> None:
         """Hand over one measurement, in the metric's unit; attributes as in `count`."""
@@ -107,32 +110,35 @@ class Observer:
             self.record(metric, self.clock() - began, **found)
 
     def _has_provider(self) -> bool:
-        if self._instruments is not None:
-            return True
-        if self._find is None:
-            find, self._nobody = _finder(self._provider)
-            self._find = find  # last: another thread goes by it
-        provider = self._find()
-        if provider is self._nobody:
-            return False
+        if self._instruments is None and self.clock() >= self._look_at:
+            self._look()
+        return self._instruments is not None
+
+    def _look(self) -> None:
         with self._making:
-            if self._instruments is None:
+            if self._instruments is not None:
+                return
+            try:
+                provider = self._provider or _global_provider()
+            except ImportError:
+                self._look_at = math.inf
+                return
+            self._look_at = self.clock() + LOOK_EVERY
+            if provider is not None:
                 self._instruments = _instruments(provider)
-        return True
 
 
-def _finder(given: MeterProvider | None) -> tuple[Callable[[], object], object]:
-    """What tells the meter provider, and what that gives as long as there is none."""
-    if given is not None:
-        return lambda: given, None
-    try:
-        from opentelemetry.metrics import get_meter_provider
-    except ImportError:
-        return lambda: None, None
-    first = get_meter_provider()
-    # The API's own stand-ins hand nothing on, until the program sets a real one.
-    is_stand_in = type(first).__module__.startswith("opentelemetry.metrics")
-    return get_meter_provider, first if is_stand_in else None
+def _global_provider() -> MeterProvider | None:
+    """The one that the program has set, if it has.
+
+    :raises ImportError: OpenTelemetry's API is not installed.
+    """
+    from opentelemetry.metrics import get_meter_provider
+
+    provider = get_meter_provider()
+    # The API's own stand-ins hand nothing on.
+    is_stand_in = type(provider).__module__.startswith("opentelemetry.metrics")
+    return None if is_stand_in else provider
 
 
 def _instruments(provider: Any) -> Mapping[str, _Put]:
