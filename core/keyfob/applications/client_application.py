@@ -14,6 +14,8 @@ from keyfob.applications.arguments import (
 from keyfob.applications.base import Application
 from keyfob.flows import Flow, auth_code, cloud_shell, need, silent
 from keyfob.flows import password as password_flow
+from keyfob.flows.logout import back_channel_logout
+from keyfob.protocol.logout_token import LogoutOrder
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.results import TokenResult
 from keyfob.transport import (
@@ -103,6 +105,16 @@ class ClientApplication(Application):
         :raises TransportError: the provider cannot be reached.
         """
         return self._run(self._client.metadata())
+
+    def judge_logout_token(self, logout_token: object) -> LogoutOrder:
+        """Whose sessions a logout token ends (OpenID Connect Back-Channel Logout 1.0 §2.6). Whoever
+        calls it remembers which tokens came before.
+
+        :param logout_token: what was posted to the back-channel logout address.
+        :raises LogoutTokenError: it ends nobody's.
+        :raises TransportError: the provider's keys cannot be fetched.
+        """
+        return self._run(back_channel_logout(self._client, logout_token))
 
     def close(self) -> None:
         """Close the connections to the provider. The application may be used again."""

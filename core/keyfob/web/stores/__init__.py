@@ -23,6 +23,7 @@ __all__ = [
     "StoreName",
     "TokenStore",
     "first_version",
+    "hashed_key",
     "open_store",
     "parse_store_url",
 ]
