@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ConfidentialClientApplication,
         PublicClientApplication,
     )
+    from keyfob.applications.auto_refresher import AutoRefresher
     from keyfob.cache import SerializableTokenCache, TokenCache
     from keyfob.errors import (
         ArcPlatformNotSupportedError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArcPlatformNotSupportedError",
+    "AutoRefresher",
     "ClientApplication",
     "ConfidentialClientApplication",
     "IdTokenError",
@@ -50,6 +52,7 @@ __all__ = [
 
 _HOMES = {
     "ArcPlatformNotSupportedError": "keyfob.errors",
+    "AutoRefresher": "keyfob.applications.auto_refresher",
     "ClientApplication": "keyfob.applications",
     "ConfidentialClientApplication": "keyfob.applications",
     "IdTokenError": "keyfob.errors",

@@ -4,6 +4,10 @@
     ├── ConfigurationError (ValueError)        a setting or an argument is wrong
     │   ├── MissingKeyError (KeyError)         a dict that was handed in lacks what it must have
     │   ├── ScopesError (AssertionError)       scopes that are no list of scopes
+    │   ├── CredentialError                    what proves the client cannot be used
+    │   │   ├── PassphraseError (TypeError)        wrong, missing, or one too many
+    │   │   ├── ThumbprintError (binascii.Error)   no thumbprint of a certificate
+    │   │   └── CredentialFileError (OSError)      a file that cannot be read
     │   └── BrokerNotSupported (ImportError)   an operating system's broker was asked for
     ├── TransportError (OSError)               no usable answer came back; worth another try
     │   ├── ProviderUnreachable                refused, reset, timed out, certificate refused
@@ -42,6 +46,7 @@ attribute holds a secret, a token, a code, a verifier or an assertion.
 
 from __future__ import annotations
 
+import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +62,8 @@ __all__ = [
     "BrokerNotSupported",
     "BrowserInteractionTimeoutError",
     "ConfigurationError",
+    "CredentialError",
+    "CredentialFileError",
     "DeviceAuthorizationError",
     "DownstreamError",
     "FederationError",
@@ -71,6 +78,7 @@ __all__ = [
     "MissingKeyError",
     "NonceMismatchError",
     "NotJsonError",
+    "PassphraseError",
     "ProtocolError",
     "ProviderUnavailable",
     "ProviderUnreachable",
@@ -80,6 +88,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "SubjectChangedError",
+    "ThumbprintError",
     "TokenCacheError",
     "TokenResponseError",
     "TransportError",
@@ -143,6 +152,42 @@ class ScopesError(ConfigurationError, AssertionError):
     """Scopes are a list, each a text without spaces, and none of them one that is reserved."""
 
     code = "scopes"
+
+
+class CredentialError(ConfigurationError):
+    """What is to prove the client cannot be used: its shape, its content, or there is none now.
+
+    The message names the part of it; nothing of its content is ever shown.
+    """
+
+    code = "credential"
+
+    def __init__(
+        self, message: str, *, setting: str = "CLIENT_CREDENTIAL", code: str | None = None
+    ) -> None:
+        super().__init__(message, setting=setting, code=code)
+
+
+class PassphraseError(CredentialError, TypeError):
+    """The passphrase does not fit its key: it is wrong, missing, or the key is not encrypted."""
+
+    code = "passphrase"
+
+
+class ThumbprintError(CredentialError, binascii.Error):
+    """What is to be a certificate's thumbprint is none."""
+
+    code = "thumbprint"
+
+
+class CredentialFileError(CredentialError, OSError):
+    """A credential's file cannot be read."""
+
+    code = "credential_file"
+
+    def __new__(cls, *args: Any, **_: Any) -> Self:
+        # Of the two bases' the first one found would be ValueError's, which makes no OSError.
+        return OSError.__new__(cls, *args)
 
 
 class BrokerNotSupported(ConfigurationError, ImportError):

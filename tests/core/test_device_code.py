@@ -29,6 +29,7 @@ from keyfob.errors import (
 )
 from keyfob.flows import Flow, device_code
 from keyfob.flows.client import Client
+from keyfob.flows.credentials import Credentials, SecretCredential
 from keyfob.flows.provider import Provider as KnownProvider
 from keyfob.protocol.authority import microsoft_authority, oidc_authority
 from keyfob.protocol.client_auth import ClientSecret
@@ -61,9 +62,11 @@ class Device:
                 else oidc_authority(provider.issuer)
             ),
             cache=TokenCache(),
-            secret=ClientSecret(provider.client_id, provider.client_secret)
-            if self.secret
-            else None,
+            credentials=Credentials(
+                [SecretCredential(ClientSecret(provider.client_id, provider.client_secret))]
+                if self.secret
+                else []
+            ),
             clock=self.clock,
             **self.options,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import copy
 import inspect
 import json
@@ -53,6 +54,10 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
         (errors.BrokerNotSupported, ValueError),
         (errors.BrowserInteractionTimeoutError, RuntimeError),
         (errors.LoopbackUnavailable, OSError),
+        (errors.CredentialError, errors.ConfigurationError),
+        (errors.PassphraseError, TypeError),
+        (errors.ThumbprintError, binascii.Error),
+        (errors.CredentialFileError, OSError),
         (errors.TransportError, OSError),
         (errors.ProtocolError, ValueError),
         (errors.StateMismatchError, ValueError),

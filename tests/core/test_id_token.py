@@ -90,6 +90,11 @@ class TestSignature:
             token(claims(), header={"x5t": "x", "rh": "y", "jku": "https://evil.example"})
         )
 
+    @pytest.mark.parametrize("header", [{"x5c": ["A" * 6000]}, {}])
+    def test_a_long_header_and_a_long_content_are_no_reason_to_refuse(self, header: Claims) -> None:
+        groups = [] if header else ["11111111-2222-3333-4444-555555555555"] * 3500
+        judged(token(claims(groups=groups), header=header))
+
     def test_a_key_in_the_token_is_not_believed(self) -> None:
         evil = rsa_key("evil")
         header = {"alg": "RS256", "jwk": evil.public_jwk()}

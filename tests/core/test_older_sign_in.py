@@ -64,8 +64,6 @@ def test_the_address_has_what_was_asked_for_and_no_pkce(
         "prompt": "login",
         "domain_hint": "contoso.example",
         "claims": '{"id_token": {}}',
-        "client_info": "1",
-        "X-AnchorMailbox": "UPN:ada@contoso.example",
     }
 
 

@@ -26,6 +26,7 @@ def loaded_after(code: str) -> set[str]:
 def test_the_exported_names_are_these() -> None:
     assert set(keyfob.__all__) == {
         "ArcPlatformNotSupportedError",
+        "AutoRefresher",
         "ClientApplication",
         "ConfidentialClientApplication",
         "IdTokenError",
@@ -66,7 +67,10 @@ def test_importing_it_loads_nothing_heavy() -> None:
 def test_an_application_is_made_without_the_network_library_or_cryptography() -> None:
     code = (
         "import keyfob\n"
-        "keyfob.ConfidentialClientApplication('id', 'secret', token_cache=keyfob.TokenCache())"
+        "for credential in ('secret', {'private_key_pfx_path': 'x'}, {'workload_identity': True}, "
+        "{'private_key': '-----BEGIN ', 'thumbprint': 'a' * 40}):\n"
+        "    keyfob.ConfidentialClientApplication("
+        "'id', credential, token_cache=keyfob.TokenCache())"
     )
     loaded = loaded_after(code)
     assert not loaded & ({"requests", "urllib3", "cryptography", "joserfc"} | FRAMEWORKS)

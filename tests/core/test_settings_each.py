@@ -41,15 +41,6 @@ def test_a_wrong_authority_is_named_where_it_was_set(key: str, value: str, said:
     assert message.startswith(f'KEYFOB_{key} in the environment (or app.config["KEYFOB_{key}"]) ')
 
 
-@pytest.mark.parametrize(
-    "value", [{"private_key": "x"}, ["a", "b"], ("a",), lambda: "x", '{"a": "b"}', '["a"]']
-)
-def test_credentials_of_other_shapes_are_not_in_this_version(value: object) -> None:
-    message = str(refused({**without("CLIENT_SECRET"), "CLIENT_CREDENTIAL": value}))
-    assert "not in this version" in message
-    assert "CLIENT_CREDENTIAL" in message
-
-
 @pytest.mark.parametrize("value", [SECRET, "{not json", "[x", 12345])
 def test_a_credential_may_be_a_secret(value: object) -> None:
     settings = load_settings(

@@ -105,12 +105,14 @@ def test_an_aging_token_is_a_reason_too(entra: Provider) -> None:
 
 
 def test_a_failure_is_told_with_its_correlation_id(entra: Provider) -> None:
-    app = application(entra)
+    clock = Clock()
+    app = application(entra, clock=clock)
     account = signed_in(app, ["User.Read"])
     entra.raw["token"] = lambda _: Reply(400, {}, b'{"error": "invalid_grant"}')
     app.acquire_token_silent(["User.Read"], account, force_refresh=True)
     failed = entra.requests_to("token")[-1].headers["client-request-id"]
     entra.raw.clear()
+    clock.offset = 61  # a refusal is not asked for again, word for word, for a minute
     app.acquire_token_silent(["User.Read"], account, force_refresh=True)
     app.close()
     assert told(entra)[-1] == ("4|84,1|", f"4|0|84,{failed}|invalid_grant|")
@@ -123,3 +125,13 @@ def test_a_generic_provider_is_told_nothing() -> None:
         app.close()
         names: set[Any] = set(provider.requests_to("token")[0].headers)
     assert not {name for name in names if name.startswith(("x-client", "x-ms", "client-request"))}
+
+
+def test_an_expired_token_of_the_applications_own_is_told_as_such(entra: Provider) -> None:
+    clock = Clock()
+    app = application(entra, clock=clock)
+    app.acquire_token_for_client(["api://orders/.default"])
+    clock.offset = 4000
+    app.acquire_token_for_client(["api://orders/.default"])
+    app.close()
+    assert [current for current, _ in told(entra)] == ["4|730,2|", "4|730,3|"]

@@ -176,12 +176,10 @@ class TestPauses:
         assert place.asks(ADA)
         assert place.asks(ADA)
 
-    def test_what_is_only_read_is_paused_too_but_shortly(self) -> None:
+    def test_what_is_only_read_is_never_paused(self) -> None:
         place = Place(pause=PUBLIC_PAUSE)
         request = HttpRequest("GET", URL, "the metadata")
         assert place.asks(request)
-        assert not place.asks(request)
-        place.clock.now += 6
         assert place.asks(request)
 
     def test_no_answer_at_all_is_not_kept(self, place: Place) -> None:

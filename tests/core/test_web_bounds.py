@@ -166,26 +166,6 @@ def test_an_api_that_refuses_every_token_sends_nobody_in_circles() -> None:
         assert answer.status == 403
 
 
-def test_new_tokens_win_over_what_another_process_wrote_meanwhile(site: BareSite) -> None:
-    site.sign_in("api=api")
-    site.clock_offset = 3500
-    mine = site.keyfob
-    store, replace = site.app.store, site.app.store.replace
-    key = f"session {site.session['_keyfob']['k']}"
-
-    def overtaken(name: str, value: bytes, version: int, expires_at: float) -> bool:
-        store.replace = replace  # type: ignore[method-assign]
-        record = store.load(key)
-        assert record is not None
-        replace(key, record.value, record.version, expires_at)
-        return replace(name, value, version, expires_at)
-
-    store.replace = overtaken  # type: ignore[method-assign]
-    token = mine.token(api="api")
-
-    assert site.keyfob.token(api="api") == token
-
-
 def test_a_refusal_is_not_saved(site: BareSite, provider: Provider) -> None:
     site.sign_in("api=api")
     provider.revoke_refresh_tokens()

@@ -17,10 +17,13 @@ from keyfob.errors import (
     TokenResponseError,
 )
 from keyfob.web import WebSession
+from keyfob.web.leases import LEASE_SECONDS
 from keyfob.web.stores import MemoryStore, SQLiteStore
 from support.bare_site import BareSite, with_apis
 from support.failing_store import FailingStore
 from support.provider import Person, Provider
+from support.sign_in import Clock
+from support.store_contract import at_once
 
 
 @pytest.fixture
@@ -130,9 +133,44 @@ def test_a_request_that_read_early_uses_what_another_refreshed(
     assert early.token(api="api", force_refresh=True) != fresh
 
 
-def test_a_refresh_of_another_process_is_found(provider: Provider, tmp_path: object) -> None:
-    """No lock reaches across: the provider ends the old refresh token, and what the other process
-    saved is used."""
+def test_who_stalls_while_another_takes_over_does_not_undo_it(
+    provider: Provider, tmp_path: object
+) -> None:
+    """A process stops in the middle of a refresh for longer than its lease; another one refreshes
+    meanwhile. What the first one brings back is older, and is not kept."""
+    provider.rotate_refresh_tokens = False
+    path = f"{tmp_path}/tokens.sqlite3"
+    settings = with_apis(provider)
+    clocks = Clock(), Clock()
+    with (
+        BareSite(settings, SQLiteStore(path, clock=clocks[0])) as one,
+        BareSite(settings, SQLiteStore(path, clock=clocks[1])) as other,
+    ):
+        one.sign_in("api=api")
+        other.session = one.session
+        slow = provider.answer
+
+        def stalls(request: Any) -> Any:
+            del provider.raw["token"]
+            late = slow("token", request)
+            other.clock_offset += LEASE_SECONDS + 1
+            clocks[1].offset = other.clock_offset
+            newer.append(other.keyfob.token(api="api", force_refresh=True))
+            return late
+
+        newer: list[str] = []
+        one.clock_offset = other.clock_offset = 3500
+        clocks[0].offset = clocks[1].offset = 3500
+        provider.raw["token"] = stalls
+
+        assert one.keyfob.token(api="api") not in newer
+        assert refreshes(provider) == 2
+        assert one.keyfob.token(api="api") == other.keyfob.token(api="api") == newer[0]
+
+
+def test_processes_that_share_a_store_refresh_one_after_the_other(
+    provider: Provider, tmp_path: object
+) -> None:
     path = f"{tmp_path}/tokens.sqlite3"
     settings = with_apis(provider)
     with (
@@ -140,20 +178,12 @@ def test_a_refresh_of_another_process_is_found(provider: Provider, tmp_path: obj
         BareSite(settings, SQLiteStore(path)) as other,
     ):
         one.sign_in("api=api")
-        other.session = one.session
-        slow = provider.answer
-
-        def between(request: Any) -> Any:
-            # While this request is on its way, the other process refreshes.
-            del provider.raw["token"]
-            other.keyfob.token(api="api", force_refresh=True)
-            return slow("token", request)
-
+        other.session = dict(one.session)
         one.clock_offset = other.clock_offset = 3500
-        provider.raw["token"] = between
+        tokens = at_once(8, lambda number: (one, other)[number % 2].keyfob.token(api="api"))
 
-        assert one.keyfob.token(api="api") == provider.last_access_token
-        assert refreshes(provider) == 2
+        assert set(tokens) == {provider.last_access_token}
+        assert refreshes(provider) == 1
 
 
 def test_a_token_with_little_life_left_is_refreshed(site: BareSite, provider: Provider) -> None:
@@ -259,8 +289,9 @@ def test_a_refusal_is_the_persons_or_the_sites(
         assert raised.value.error == refusal["error"]
         assert raised.value.claims == refusal.get("claims", "")
         assert raised.value.suberror == refusal.get("suberror", "")
-    # Nothing is broken for good.
+    # Nothing is broken for good; a refusal is not asked for again, word for word, for a minute.
     del provider.raw["token"]
+    site.clock_offset += 61
     assert site.keyfob.token(api="api") == provider.last_access_token
 
 

@@ -27,6 +27,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlencode
 
+from cryptography.exceptions import InvalidSignature
+
+from support.client_keys import ASSERTION_TYPE, opened
 from support.provider_http import (
     Answer,
     HttpServer,
@@ -152,6 +155,7 @@ class Provider:
     :param jwk_members: which of use, alg, kid (and in Entra mode issuer) the published keys have.
     :param extra_keys: unrelated keys that stand in the key set before the right one.
     :param auth_methods: how the client may authenticate; enforced. With `none` it may do without.
+    :param client_key: whose assertions prove the client (`private_key_jwt`).
     :param list_auth_methods: whether the metadata says so; basic is the default where not.
     :param scopes_supported: in the metadata; None leaves it out. `offline_access` is refused
         with ``invalid_scope`` where it is not in there (never in Entra mode).
@@ -185,6 +189,7 @@ class Provider:
     key_name: str = "key"
 
     auth_methods: Sequence[str] = ("client_secret_basic", "client_secret_post")
+    client_key: Key | None = None
     list_auth_methods: bool = True
     require_pkce: bool = True
     scopes_supported: Sequence[str] | None = ("openid", "profile", "email", "offline_access")
@@ -623,6 +628,9 @@ class Provider:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         by_basic = scheme.lower() == "basic"
         by_post = "client_secret" in request.form
+        if "client_assertion" in request.form:
+            self._judge_assertion(request.form)
+            return
         is_public = "none" in self.auth_methods and not by_basic and not by_post
         if is_public and request.form.get("client_id") == self.client_id:
             return
@@ -651,6 +659,18 @@ class Provider:
             raise _OAuthError(
                 "invalid_client", "AADSTS7000215: Invalid client secret provided.", 401
             )
+
+    def _judge_assertion(self, form: dict[str, str]) -> None:
+        """RFC 7523 §3."""
+        try:
+            assert self.client_key is not None
+            assert form["client_assertion_type"] == ASSERTION_TYPE
+            _, claims = opened(form["client_assertion"], self.client_key)
+            assert claims["iss"] == claims["sub"] == form["client_id"] == self.client_id
+            assert claims["aud"].startswith(self.base)
+            assert claims["nbf"] - 60 < time.time() < claims["exp"]
+        except (AssertionError, KeyError, ValueError, InvalidSignature):
+            raise _OAuthError("invalid_client", "The assertion is refused.", 401) from None
 
     def _redeem_code(self, form: dict[str, str]) -> Json:
         code = form.get("code", "")

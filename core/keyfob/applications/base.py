@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from keyfob.applications import arguments
 from keyfob.applications.authorities import resolve_provider
+from keyfob.applications.credentials import credentials_of
 from keyfob.cache import AuthorityType, TokenCache
 from keyfob.errors import ConfigurationError, MissingKeyError
 from keyfob.flows import Flow, cloud_shell
 from keyfob.flows.client import Client, Extra
-from keyfob.flows.credentials import Credential, SecretCredential
 from keyfob.protocol.authority import Authority
-from keyfob.protocol.client_auth import ClientSecret
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.pkce import RandomBytes
@@ -82,7 +81,13 @@ class Application:
                 may_be_regional=self._has_own_tokens,
             ),
             cache=TokenCache() if token_cache is None else token_cache,
-            credentials=_credentials(checked, client_credential),
+            credentials=credentials_of(
+                checked,
+                client_credential,
+                client_claims=client_claims,
+                random_bytes=random_bytes,
+                clock=clock,
+            ),
             capabilities=arguments.names(client_capabilities, "client_capabilities"),
             leeway=leeway,
             allowed_tenants=allowed_tenants,
@@ -119,6 +124,11 @@ class Application:
     @property
     def token_cache(self) -> TokenCache:
         return self._client.cache
+
+    @token_cache.setter
+    def token_cache(self, token_cache: TokenCache) -> None:
+        """MSAL's attribute can be set. To serve several people, use `with_cache`."""
+        self._client = dataclasses.replace(self._client, cache=token_cache)
 
     def with_cache(self, token_cache: TokenCache) -> Self:
         """The same application with another cache, such as one person's.
@@ -178,15 +188,3 @@ class Application:
         if not extra.data and not extra.params:
             return self._client
         return dataclasses.replace(self._client, extra=extra)
-
-
-def _credentials(client_id: str, credential: object) -> tuple[Credential, ...]:
-    if credential is None or credential == "":
-        return ()
-    if not isinstance(credential, str):
-        raise ConfigurationError(
-            "client_credential must be a secret, as text; certificates and assertions are not in "
-            "this version",
-            setting="CLIENT_CREDENTIAL",
-        )
-    return (SecretCredential(ClientSecret(client_id, credential)),)

@@ -76,25 +76,31 @@ def best_access_token(
     key_id: str | None,
     token_type: str,
     ignore_case: bool,
+    expired: bool = False,
 ) -> AccessTokenEntry | None:
     """Of the tokens that have all `scopes` and still live, the one that lives longest.
 
     One that spells the scopes as they were asked for goes before one that differs in case.
+
+    :param expired: whether one that has expired is better than none.
     """
     kind = token_type.lower()
     best: Entry | None = None
-    best_rank = (False, 0)
+    best_rank = (False, False, 0)
     for entry in tokens:
         expires_on = epoch(entry.get("expires_on"))
-        if expires_on is None or expires_on <= now or not _usable(entry):
+        if expires_on is None or not _usable(entry):
+            continue
+        lives = expires_on > now
+        if not lives and not expired:
             continue
         if entry.get("key_id") != key_id or _kind(entry) != kind:
             continue
         exact = scopes <= _targets(entry)
         if not exact and not (ignore_case and _has_in_any_case(entry, scopes)):
             continue
-        if best is None or (exact, expires_on) > best_rank:
-            best, best_rank = entry, (exact, expires_on)
+        if best is None or (lives, exact, expires_on) > best_rank:
+            best, best_rank = entry, (lives, exact, expires_on)
     return None if best is None else _access_token(best)
 
 

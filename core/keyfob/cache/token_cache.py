@@ -203,6 +203,7 @@ class TokenCache:
         token_type: str = "Bearer",  # noqa: S107 - the name of a kind
         ignore_case: bool = True,
         whoever: bool = False,
+        expired: bool = False,
     ) -> AccessTokenEntry | None:
         """The access token with all of `scopes` that lives longest, or None.
 
@@ -221,6 +222,7 @@ class TokenCache:
             (RFC 6749 §3.3).
         :param whoever: whosever it is; then `home_account_id` says nothing, and a token is found
             by its `ext_cache_key` alone.
+        :param expired: whether, where none lives, one that has expired is found, and stays.
         """
         wanted = scope_set(scopes)
         with self._lock:
@@ -238,8 +240,10 @@ class TokenCache:
                 key_id=key_id,
                 token_type=token_type,
                 ignore_case=ignore_case,
+                expired=expired,
             )
-            self._drop_expired(found, now)
+            if best is None or not lookup.is_expired(dict(best), now):
+                self._drop_expired(found, now)
         return best
 
     def find_refresh_tokens(

@@ -9,6 +9,7 @@ from keyfob.errors import (
     AuthorizationResponseError,
     ConfigurationError,
     IdTokenError,
+    MissingKeyError,
     NonceMismatchError,
     StateMismatchError,
 )
@@ -44,12 +45,12 @@ class _AuthCodeFlowBase(TypedDict):
     auth_uri: str
     code_verifier: str
     nonce: str
-    claims_challenge: str | None
 
 
 class AuthCodeFlow(_AuthCodeFlowBase, total=False):
     """One sign-in attempt, as MSAL keeps it: JSON-safe, secret, for one use, for one browser."""
 
+    claims_challenge: str
     max_age: int
 
 
@@ -80,8 +81,9 @@ def initiate(
         "auth_uri": "",
         "code_verifier": verifier,
         "nonce": new_nonce(client.random_bytes),
-        "claims_challenge": claims_challenge,
     }
+    if claims_challenge is not None:
+        flow["claims_challenge"] = claims_challenge
     if max_age is not None:
         flow["max_age"] = max_age
     microsoft = client.is_microsoft
@@ -126,6 +128,11 @@ def redeem(
     state = flow.get("state")
     if not isinstance(state, str) or not state:
         raise StateMismatchError("state missing from auth_code_flow: there is no such attempt")
+    for name in ("scope", "code_verifier", "nonce"):
+        if not flow.get(name):
+            raise MissingKeyError(
+                f"{name} missing from auth_code_flow: keep all that was returned at the beginning"
+            )
     metadata = yield from client.metadata()
     answer = judge_authorization_response(response, state=state, metadata=metadata)
     if isinstance(answer, AuthorizationRefusal):
@@ -182,13 +189,11 @@ def authorization_url(
     response_type: str = "code",
     nonce: str | None = None,
     claims_challenge: str | None = None,
-    login_hint: str | None = None,
     **parameters: str | None,
 ) -> Flow[str]:
     """MSAL's older way to begin: only the address. Whoever calls it keeps `state` and `nonce`."""
     asked = checked_scopes(scopes)
     metadata = yield from client.metadata()
-    microsoft = client.is_microsoft
     return build_authorization_url(
         metadata,
         {
@@ -196,10 +201,7 @@ def authorization_url(
             "response_type": response_type,
             "scope": scope_text(client.sign_in_scopes(asked, metadata)),
             "nonce": nonce,
-            "client_info": "1" if microsoft else None,
-            "login_hint": login_hint,
             "claims": claims_parameter(claims_challenge, client.capabilities),
-            "X-AnchorMailbox": f"UPN:{login_hint}" if microsoft and login_hint else None,
             **parameters,
         },
     )

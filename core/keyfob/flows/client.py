@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from keyfob.cache import AccessTokenEntry, TokenCache, compute_ext_cache_key
 from keyfob.flows import Flow
-from keyfob.flows.credentials import Credential
+from keyfob.flows.credentials import NO_CREDENTIALS, Credentials
 from keyfob.flows.provider import Provider
 from keyfob.flows.telemetry import Telemetry
 from keyfob.protocol.id_token import TenantRule
@@ -56,8 +56,7 @@ NOTHING_EXTRA = Extra()
 class Client:
     """One application at one provider, with the cache its tokens go to.
 
-    :param credentials: the ways in which it proves itself, the first that serves first; none for a
-        public client.
+    :param credentials: the ways in which it proves itself; none for a public client.
     :param capabilities: what it announces that it can handle, such as `cp1`.
     :param leeway: seconds of clock difference that are forgiven.
     :param clock: seconds since the epoch; injected by tests.
@@ -66,7 +65,7 @@ class Client:
     client_id: str
     provider: Provider
     cache: TokenCache
-    credentials: tuple[Credential, ...] = field(default=(), repr=False)
+    credentials: Credentials = field(default=NO_CREDENTIALS, repr=False)
     capabilities: tuple[str, ...] = ()
     leeway: int = 60
     allowed_tenants: TenantRule | None = None
@@ -119,6 +118,7 @@ class Client:
                 # Elsewhere scopes are case-sensitive (RFC 6749 §3.3).
                 ignore_case=self.is_microsoft,
                 whoever=whoever,
+                expired=True,  # that it was there says why a new one is asked for
             )
             if found is not None:
                 return found

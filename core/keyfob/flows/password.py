@@ -15,7 +15,7 @@ from keyfob.flows import Flow, send
 from keyfob.flows.client import Client
 from keyfob.flows.remember import prove_and_remember
 from keyfob.flows.telemetry import Api
-from keyfob.flows.token_request import TokenRequest, ask
+from keyfob.flows.token_request import TokenRequest, ask, exchange_headers
 from keyfob.protocol.scopes import checked_scopes, scope_text
 from keyfob.protocol.token_endpoint import needed_text
 from keyfob.protocol.user_realm import UserRealm, build_user_realm_request, parse_user_realm
@@ -57,7 +57,8 @@ def acquire(
         "scope": scope_text(scope),
     }
     headers = client.upn_anchor(username)
-    realm = yield from _realm(client, username)
+    correlation_id = str(uuid.uuid4())
+    realm = yield from _realm(client, username, correlation_id)
     if realm.metadata_url is not None:
         assertion = yield from _assertion(client, realm, username, password)
         grant = {
@@ -67,7 +68,11 @@ def acquire(
         }
         headers = {}
     request = TokenRequest(
-        grant, api=Api.PASSWORD, headers=headers, claims_challenge=claims_challenge
+        grant,
+        api=Api.PASSWORD,
+        headers=headers,
+        claims_challenge=claims_challenge,
+        correlation_id=correlation_id,
     )
     tokens = yield from ask(client, metadata, request)
     return (
@@ -82,12 +87,14 @@ def acquire(
     )
 
 
-def _realm(client: Client, username: str) -> Flow[UserRealm]:
+def _realm(client: Client, username: str, correlation_id: str) -> Flow[UserRealm]:
     """Only Entra ID has user realms; at others the provider itself checks the password."""
     authority = client.provider.authority
     if authority.kind != "entra":
         return UserRealm()
-    return parse_user_realm((yield from send(build_user_realm_request(authority, username))))
+    headers = exchange_headers(client, correlation_id)
+    request = build_user_realm_request(authority, username, headers)
+    return parse_user_realm((yield from send(request)))
 
 
 def _assertion(client: Client, realm: UserRealm, username: str, password: str) -> Flow[Assertion]:

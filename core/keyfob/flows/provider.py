@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from keyfob.errors import IdTokenError, LogoutTokenError, TransportError
 from keyfob.flows import Flow, once, send
 from keyfob.flows.region import Region, regional_metadata
-from keyfob.protocol.authority import Authority
 from keyfob.protocol import logout_token
+from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import (
     Expectations,
     judge_claims,

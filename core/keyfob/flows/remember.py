@@ -47,7 +47,7 @@ def proven_claims(
                 metadata=metadata,
                 now=client.clock(),
                 nonce=nonce,
-                access_token=tokens["access_token"],
+                access_token=tokens.get("access_token"),
                 code=code,
                 max_age=max_age,
                 leeway=client.leeway,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyfob.errors import ConfigurationError, TransportError
 from keyfob.flows import Flow, send
 from keyfob.flows.client import Client
-from keyfob.flows.credentials import Occasion
+from keyfob.flows.credentials import Credential, Occasion
 from keyfob.flows.telemetry import Api, Reason
 from keyfob.protocol.claims import claims_parameter
 from keyfob.protocol.client_auth import NO_PROOF, Proof
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.token_endpoint import build_token_request, parse_token_response
+
+_log = logging.getLogger(__name__)
 
 #: A field that is in no form: MSAL's name, in the cache, for claims that were forwarded.
 FORWARDED_CLAIMS = "client_claims"
@@ -56,24 +58,16 @@ def ask(client: Client, metadata: ProviderMetadata, request: TokenRequest) -> Fl
     :raises TransportError: there is none.
     """
     correlation_id = request.correlation_id or str(uuid.uuid4())
-    last = len(client.credentials) - 1
-    answer: dict[str, Any] = {}
-    for index, credential in enumerate(client.credentials or (None,)):
-        proof = NO_PROOF
-        if credential is not None:
-            occasion = Occasion(
-                client.client_id, metadata, client.clock(), request.grant.get("fmi_path")
-            )
-            try:
-                proof = yield from credential.prove(occasion)
-            except (ConfigurationError, TransportError):
-                if index == last:
-                    raise
-                continue
-        http = yield from send(_http_request(client, metadata, request, proof, correlation_id))
-        answer = parse_token_response(http, client.extra.token_type)
-        if answer.get("error") != "invalid_client":
-            break
+    if not client.credentials:
+        http = yield from send(_http_request(client, metadata, request, NO_PROOF, correlation_id))
+        answer = parse_token_response(
+            http,
+            client.extra.token_type,
+            # Azure AD B2C gives an access token only for an API's scopes.
+            may_lack_access_token=client.provider.authority.kind == "b2c",
+        )
+    else:
+        answer = yield from _ask_with_proof(client, metadata, request, correlation_id)
     if "error" in answer:
         client.telemetry.failed(request.api, correlation_id, answer["error"])
     else:
@@ -81,12 +75,57 @@ def ask(client: Client, metadata: ProviderMetadata, request: TokenRequest) -> Fl
     return answer
 
 
+def _ask_with_proof(
+    client: Client, metadata: ProviderMetadata, request: TokenRequest, correlation_id: str
+) -> Flow[dict[str, Any]]:
+    """The answer to the first credential that can be had and that the provider knows; else the
+    last one's error, the provider's before our own."""
+    occasion = Occasion(client.client_id, metadata, client.clock(), request.grant.get("fmi_path"))
+    answer: dict[str, Any] = {}
+    failure: Exception | None = None
+    for credential in client.credentials.in_order():
+        proof = yield from _proof(client, credential, occasion)
+        if isinstance(proof, Exception):
+            failure = proof
+            continue
+        http = yield from send(_http_request(client, metadata, request, proof, correlation_id))
+        answer = parse_token_response(http, client.extra.token_type)
+        if answer.get("error") != "invalid_client":
+            client.credentials.served(credential)
+            return answer
+        credential.refused()
+        if len(client.credentials) > 1:
+            _log.warning("The provider does not know the client by %s", credential.kind)
+    if not answer and failure is not None:
+        raise failure
+    return answer
+
+
 def proof_for(client: Client, metadata: ProviderMetadata) -> Flow[Proof]:
-    """What proves the client elsewhere than at the token endpoint, by its first credential."""
-    if not client.credentials:
-        return NO_PROOF
+    """What proves the client elsewhere than at the token endpoint: by its first credential that
+    can be had."""
     occasion = Occasion(client.client_id, metadata, client.clock())
-    return (yield from client.credentials[0].prove(occasion))
+    failure: Exception | None = None
+    for credential in client.credentials.in_order():
+        proof = yield from _proof(client, credential, occasion)
+        if isinstance(proof, Proof):
+            return proof
+        failure = proof
+    if failure is not None:
+        raise failure
+    return NO_PROOF
+
+
+def _proof(client: Client, credential: Credential, occasion: Occasion) -> Flow[Proof | Exception]:
+    """The proof; or, where there are other credentials to try, why it cannot be had."""
+    try:
+        return (yield from credential.prove(occasion))
+    except Exception as error:
+        if len(client.credentials) == 1:
+            raise
+        # Not its text, which may be anybody's.
+        _log.warning("Passing over %s: %s", credential.kind, type(error).__name__)
+        return error
 
 
 def _http_request(
@@ -126,6 +165,7 @@ def exchange_headers(client: Client, correlation_id: str) -> dict[str, str]:
         "x-client-sku": "Keyfob.Python",
         "x-client-ver": __version__,
         "x-client-os": sys.platform,
+        "x-ms-lib-capability": "retry-after, h429",
         **{name: value for name, value in named.items() if value},
     }
 
@@ -135,6 +175,5 @@ def _token_headers(client: Client, request: TokenRequest, correlation_id: str) -
         return {}
     return {
         **exchange_headers(client, correlation_id),
-        "x-ms-lib-capability": "retry-after, h429",
         **client.telemetry.headers(request.api, request.reason),
     }

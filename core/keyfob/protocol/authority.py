@@ -27,7 +27,7 @@ PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 DEFAULT_HOST = AZURE_PUBLIC
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
 # Azure AD B2C's user flows and custom policies.
 _POLICY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _WELL_KNOWN = "/.well-known/openid-configuration"
@@ -55,6 +55,15 @@ class Authority:
     def aliases(self) -> tuple[str, ...]:
         """The environments whose tokens are this authority's too; its own is the first."""
         return aliases_of(self.environment) if self.kind == "entra" else (self.environment,)
+
+    @property
+    def instance(self) -> str:
+        """As MSAL calls the host."""
+        return self.environment
+
+    @property
+    def is_adfs(self) -> bool:
+        return self.kind == "adfs"
 
     @property
     def origin(self) -> str:

@@ -151,13 +151,12 @@ def _name(token: SignedLogoutToken, claim: str) -> str | None:
     value = token.claims[claim]
     if not is_name(value):
         raise _refusal(claim, f"The logout token's {claim} is no name")
-    name: str = value
-    return name
+    return value
 
 
 def _token_id(token: SignedLogoutToken) -> str:
     value = token.claims.get("jti")
-    if not isinstance(value, str) or not is_name(value):
+    if not is_name(value):
         raise _refusal("jti", "The logout token has no id of its own")
     return value
 

@@ -35,6 +35,8 @@ class ProviderMetadata:
     sends_issuer: bool
     msgraph_host: str | None
     is_microsoft: bool
+    #: What a client's own assertions may be signed with; None where the provider does not say.
+    token_auth_algorithms: frozenset[str] | None = None
 
     @property
     def issuer_is_template(self) -> bool:
@@ -121,6 +123,8 @@ def parse_metadata(
         sends_issuer=document.get("authorization_response_iss_parameter_supported") is True,
         msgraph_host=_host(document, "msgraph_host") if authority.is_microsoft else None,
         is_microsoft=authority.is_microsoft,
+        token_auth_algorithms=_names(document, "token_endpoint_auth_signing_alg_values_supported")
+        or None,
     )
 
 

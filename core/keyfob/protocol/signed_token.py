@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from keyfob.errors import IdTokenError, LogoutTokenError
 from keyfob.protocol.http import strict_json
@@ -186,7 +186,7 @@ def in_seconds(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def is_name(value: object) -> bool:
+def is_name(value: object) -> TypeGuard[str]:
     """Whether this may be a subject's name, or a session's (OpenID Connect Core §2)."""
     return isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT_LENGTH
 
@@ -197,6 +197,12 @@ def _payload_signed_by(key: SigningKey, token: UnverifiedToken) -> bytes | None:
 
     # Unknown header members (x5t, rh, ...) are to be ignored: RFC 7515 §4.
     registry = JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
+    # Its own limits refuse a header with a certificate in it (x5c), 200 KB of groups, and what a
+    # long key signs. All of the token was measured before.
+    length = len(token.text)
+    registry.max_header_length = length
+    registry.max_payload_length = length
+    registry.max_signature_length = length
     try:
         # The algorithm was compared with the provider's list before; the key fits it.
         return deserialize_compact(token.text, key.public, registry=registry).payload

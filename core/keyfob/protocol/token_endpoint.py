@@ -54,12 +54,16 @@ def needed_text(value: object, name: str) -> None:
         raise ConfigurationError(f"{name} is missing, or is not a text")
 
 
-def parse_token_response(response: HttpResponse, token_type: str = BEARER) -> dict[str, Any]:
+def parse_token_response(
+    response: HttpResponse, token_type: str = BEARER, *, may_lack_access_token: bool = False
+) -> dict[str, Any]:
     """Judge the answer: a dict with `access_token`, or one with `error`.
 
     `expires_in` comes back as a whole number where the provider sent one.
 
     :param token_type: the kind of token that was asked for (RFC 6749 §7.1).
+    :param may_lack_access_token: of a provider that gives none where only OpenID Connect's scopes
+        were asked for; then an ID token is a success as well.
 
     :raises TokenResponseError: it is neither.
     :raises TransportError: the provider answered a redirect, 429 or 5xx.
@@ -81,11 +85,15 @@ def parse_token_response(response: HttpResponse, token_type: str = BEARER) -> di
             f"The token endpoint answered HTTP {response.status} without an error's name",
             code="bad_status",
         )
-    _judge_success(answer, token_type)
+    if may_lack_access_token and "access_token" not in answer and answer.get("id_token"):
+        answer.setdefault("token_type", token_type)
+    else:
+        _judge_access_token(answer, token_type)
+    _judge_members(answer)
     return answer
 
 
-def _judge_success(answer: dict[str, Any], token_type: str) -> None:
+def _judge_access_token(answer: dict[str, Any], token_type: str) -> None:
     token = answer.get("access_token")
     # Visible ASCII: what fits into an Authorization header (RFC 6749 appendix A.12).
     if not isinstance(token, str) or not token or not all("!" <= c <= "~" for c in token):
@@ -97,6 +105,9 @@ def _judge_success(answer: dict[str, Any], token_type: str) -> None:
         raise TokenResponseError(
             f"The token endpoint's token is not a {token_type.lower()} token", code="token_type"
         )
+
+
+def _judge_members(answer: dict[str, Any]) -> None:
     for name in ("expires_in", "ext_expires_in", "refresh_in"):
         if answer.get(name) is not None:
             answer[name] = _seconds(answer[name], name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -22,13 +23,15 @@ class UserRealm:
     audience: str = DEFAULT_AUDIENCE
 
 
-def build_user_realm_request(authority: Authority, username: str) -> HttpRequest:
+def build_user_realm_request(
+    authority: Authority, username: str, headers: Mapping[str, str]
+) -> HttpRequest:
     return HttpRequest(
         "GET",
         f"{authority.origin}/common/userrealm/{quote(username, safe='@')}",
         "Microsoft's user realm",
         params={"api-version": "1.0"},
-        headers={"Accept": "application/json"},
+        headers={"Accept": "application/json", **headers},
     )
 
 

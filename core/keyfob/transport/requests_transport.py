@@ -244,8 +244,10 @@ def _unreachable(request: HttpRequest, error: Exception) -> ProviderUnreachable:
             f"{what} at {url} did not answer in time", url=url, code="timeout"
         )
     if isinstance(error, requests.exceptions.SSLError):
+        other = "is not the one that was expected here"
+        untrusted = "this machine does not trust"
         return ProviderUnreachable(
-            f"{what} at {url} has a certificate that this machine does not trust",
+            f"{what} at {url} has a certificate that {other if request.fingerprint else untrusted}",
             url=url,
             code="certificate",
         )

@@ -121,8 +121,6 @@ class Throttle:
         busy = response.status == 429 or response.status >= 500
         if busy or "retry-after" in response.headers:
             asked = retry_after_seconds(response)
-            if asked is None and request.method == "GET":
-                return  # to read is cheap, and somebody waits for the page that needs it
             seconds = float(self._pause if asked is None else asked)
             if busy and _is_grant(request):
                 # Nothing reads it, and it may be anything.
@@ -209,8 +207,8 @@ class AsyncThrottledTransport:
 
 def _is_throttled(request: HttpRequest) -> bool:
     """A whole body says who it is for in a way that is not read here (WS-Trust): no two are one.
-    And the flows that ask this very machine wait as its own documentation has it."""
-    return request.content is None and not request.direct
+    And to read is cheap, while somebody waits for the page that needs it."""
+    return request.method == "POST" and request.content is None
 
 
 def _is_grant(request: HttpRequest) -> bool:

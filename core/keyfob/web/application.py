@@ -70,7 +70,6 @@ class WebApplication:
             self.store,
             KeyRing.derive(keys, f"session index {name}"),
             is_microsoft=settings.authority.is_microsoft,
-            overlook=lambda hashed: self.documents.overlook_hashed(hashed),
             clock=clock,
         )
         self.documents = Documents(
@@ -231,12 +230,10 @@ def settings_client(
     settings: Settings, clock: Callable[[], float]
 ) -> ConfidentialClientApplication:
     """The client application that the settings describe."""
-    authority, credential = settings.authority, settings.client_credential
-    if not isinstance(credential, str):
-        raise ConfigurationError("Only a secret is supported", setting="CLIENT_CREDENTIAL")
+    authority = settings.authority
     return ConfidentialClientApplication(
         settings.client_id,
-        client_credential=credential,
+        client_credential=settings.client_credential,
         authority=authority.url if authority.is_microsoft else None,
         oidc_authority=None if authority.is_microsoft else authority.url,
         # Whoever set the site up names a host of their own choice: nobody need vouch for it.

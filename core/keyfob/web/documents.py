@@ -63,6 +63,8 @@ class Documents:
     ) -> None:
         self._store = store
         self._index = index
+        if index is not None:
+            index.overlook = self.overlook_hashed
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from keyfob.errors import StoreError, StoreUnavailable
+from keyfob.errors import StoreUnavailable
 from keyfob.protocol.signed_token import is_name
 from keyfob.web.identity import Identity
 from keyfob.web.sealing import KeyRing
@@ -52,8 +52,6 @@ class SessionIndex:
     :param store: where the sessions' records are, too.
     :param keys: for the names; of this site alone.
     :param is_microsoft: how the site's people are known again (see `Identity.from_claims`).
-    :param overlook: called with each record's hashed key that was ended, for what this process
-        remembers of it.
     :param clock: seconds since 1970.
     """
 
@@ -63,13 +61,13 @@ class SessionIndex:
         keys: KeyRing,
         *,
         is_microsoft: bool,
-        overlook: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._keys = keys
         self._is_microsoft = is_microsoft
-        self._overlook = overlook
+        #: Called with the hashed key of each record that is ended here, for whoever remembers it.
+        self.overlook: Callable[[str], None] = lambda _: None
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -162,7 +160,7 @@ class SessionIndex:
         ended = 0
         for hashed in hashed_keys:
             ended += self._store.delete_hashed(hashed)
-            self._overlook(hashed)
+            self.overlook(hashed)
         return ended
 
     def _rewrite(self, name: str, change: Callable[[_Entries], _Entries]) -> None:

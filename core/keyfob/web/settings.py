@@ -6,6 +6,7 @@ Everything that is wrong is reported at once, by the name it has where it was se
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,8 @@ from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Literal, TypeAlias, cast
 
+from keyfob.applications.credentials import judge_credential
+from keyfob.errors import ConfigurationError
 from keyfob.protocol.authority import (
     GUID,
     PERSONAL_ACCOUNTS_TENANT,
@@ -29,8 +32,8 @@ from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
 
-#: MSAL's shapes of a credential. So far only text (a secret) gets through `load_settings`.
-ClientCredential: TypeAlias = "str | Mapping[str, object] | Sequence[object] | Callable[[], object]"
+#: MSAL's shapes of a credential, and ours (docs/credentials.md): a secret, a dict, or several.
+ClientCredential: TypeAlias = "str | Mapping[object, object] | Sequence[object]"
 ResponseMode: TypeAlias = Literal["query", "form_post"]
 
 DEFAULT_LEEWAY = 60
@@ -73,7 +76,7 @@ class Settings:
     """Settings that have passed every check. Immutable; safe to share between threads.
 
     :ivar client_id: the application's id.
-    :ivar client_credential: its secret. Not in the repr.
+    :ivar client_credential: what proves it: a secret, or one of the other shapes. Not in the repr.
     :ivar authority: who signs people in.
     :ivar allowed_tenants: tenant ids in lower case, a rule, or None for every tenant that the
         authority serves.
@@ -93,7 +96,7 @@ class Settings:
     """
 
     client_id: str
-    client_credential: ClientCredential = field(repr=False)
+    client_credential: ClientCredential = field(repr=False, hash=False)
     authority: Authority
     allowed_tenants: TenantRule | None = None
     scopes: tuple[str, ...] = ()
@@ -192,25 +195,38 @@ def _credential(reader: Reader) -> ClientCredential:
     if found is None:
         reader.problem("CLIENT_SECRET", "is missing: it proves that this site is the application")
         return ""
-    convert = values.secret if found.key == "CLIENT_SECRET" else _supported_credential
+    convert = values.secret if found.key == "CLIENT_SECRET" else _client_credential
     return reader.converted(found, convert, "")
 
 
-def _supported_credential(value: object) -> str:
-    """The one place that knows which shapes of CLIENT_CREDENTIAL this version can use."""
-    shaped = isinstance(value, (Mapping, list, tuple)) or callable(value)
-    if not shaped and isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            values.mapping(value) if value.lstrip().startswith("{") else values.items(value)
-            shaped = True
-        except ValueError:
-            shaped = False  # a secret may begin with a brace
-    if shaped:
-        raise UnfitValue(
-            "is not a text: certificates, assertions, identities and lists of credentials are not "
-            "in this version of Keyfob yet. Use a client secret"
-        )
+def _client_credential(value: object) -> ClientCredential:
+    """A secret, or any other shape: in the environment as JSON. Nothing is read yet."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        value = _parsed(value)
+    if isinstance(value, (list, tuple)):
+        found = tuple(values.secret(each) if isinstance(each, str) else each for each in value)
+        _judge_credential(found)
+        return found
+    if isinstance(value, Mapping) or callable(value):
+        _judge_credential(value)
+        return MappingProxyType(dict(cast("Mapping[object, object]", value)))
     return values.secret(value)
+
+
+def _parsed(text: str) -> object:
+    """What it is as JSON; a secret may begin with a brace, too."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _judge_credential(value: object) -> None:
+    try:
+        judge_credential(value, "")
+    except ConfigurationError as error:
+        # Without a name in front, the text goes on where the setting's name ended.
+        raise UnfitValue(str(error).strip()) from None
 
 
 def _authority(reader: Reader) -> Authority | None:

@@ -32,10 +32,11 @@ _TABLE = (
     ),
     SettingInfo(
         "CLIENT_CREDENTIAL",
-        "In the place of `CLIENT_SECRET`. In this version a secret as well; certificates, "
-        "assertions and managed identities come later.",
+        "In the place of `CLIENT_SECRET`: a certificate, an assertion, a workload or managed "
+        "identity, or a list of credentials that are tried in order. "
+        "[credentials.md](credentials.md) has all shapes.",
         "none",
-        "`Abc8Q~...`",
+        '`{"private_key_path": "/etc/site/key.pem", "certificate_path": "/etc/site/cert.pem"}`',
         secret=True,
     ),
     SettingInfo(

@@ -10,7 +10,7 @@ from pathlib import Path
 from keyfob.errors import ConfigurationError
 from keyfob.web.stores.base import Record, TokenStore, first_version
 from keyfob.web.stores.memory import MemoryStore
-from keyfob.web.stores.sealed import MAX_VALUE_SIZE, SealedStore
+from keyfob.web.stores.sealed import MAX_VALUE_SIZE, SealedStore, hashed_key
 from keyfob.web.stores.sqlite import SQLiteStore
 from keyfob.web.stores.urls import StoreName, parse_store_url
 

@@ -1,0 +1,1 @@
+"""MSAL for Python and Keyfob, side by side at two identical local identity providers."""
