@@ -60,7 +60,9 @@ def test_a_person_is_a_user_of_djangos(site: RunningSite, browser: FormBrowser) 
     assert user.last_login is not None
     account = KeyfobAccount.objects.get()
     assert account.user == user
-    assert TokenRecord.objects.filter(expires_at__gt=0).count() == 3  # session, its list, used attempt
+    assert (
+        TokenRecord.objects.filter(expires_at__gt=0).count() == 3
+    )  # session, its list, used attempt
 
 
 def test_microsofts_people_are_known_by_tenant_and_object(browser: FormBrowser) -> None:

@@ -186,14 +186,18 @@ class SessionIndex:
 
     def _entries(self, record: Record | None, *, live_only: bool = True) -> _Entries:
         """What a record lists; nothing where it is none of ours."""
-        if record is None:
+        found: object = None
+        if record is not None:
+            with contextlib.suppress(ValueError):
+                found = json.loads(record.value)
+        if not isinstance(found, dict):
             return {}
-        with contextlib.suppress(ValueError):
-            found = json.loads(record.value)
-            if isinstance(found, dict):
-                now = self._clock()
-                return {k: float(v) for k, v in found.items() if not live_only or v > now}
-        return {}
+        now = self._clock()
+        return {
+            hashed: end
+            for hashed, end in found.items()
+            if isinstance(end, (int, float)) and (not live_only or end > now)
+        }
 
     def _abouts(self, claims: Mapping[str, Any]) -> list[str]:
         identity = Identity.from_claims(claims, is_microsoft=self._is_microsoft)
