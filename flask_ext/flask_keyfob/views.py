@@ -91,10 +91,14 @@ def logged_out(request: WebRequest) -> Answer:
 
 def frontchannel_logout(request: WebRequest) -> Answer:
     """The provider signs a person out, in a frame of its own page."""
+    # A frame that names a session needs nothing of this browser's, which is not even read then.
+    is_own = first(request.query, "sid") is None
+    leaving = current_user._get_current_object() if is_own else None  # type: ignore[attr-defined]  # noqa: SLF001
 
     def end() -> None:
-        _send(user_logged_out)
+        app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         session.clear()
+        user_logged_out.send(app, user=leaving)
 
     answer = current_site().frontchannel_logout(request, end)
     renew_web_session()
