@@ -7,6 +7,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from support.redis_server import redis_server
+
+__all__ = ["redis_server"]  # a fixture for all tests
+
 # A machine that is busy with something else is no bug of ours.
 settings.register_profile(
     "keyfob",

@@ -480,10 +480,19 @@ class StoreError(KeyfobError):
 
 
 class StoreUnavailable(StoreError):
-    """The token store cannot be reached now."""
+    """The token store cannot be reached now.
+
+    ``retry_after`` is in how many seconds it is asked again, or None where nobody knows.
+    """
 
     code = "store_unavailable"
     retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after: int | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class DownstreamError(KeyfobError, ValueError):

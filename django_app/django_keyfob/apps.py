@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from django_keyfob.conf import DjangoSite
 
 #: When one of these changes (in a test: `override_settings`), the site is built anew.
-_OURS = frozenset({"KEYFOB", "SECRET_KEY", "SECRET_KEY_FALLBACKS"})
+_OURS = frozenset({"KEYFOB", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "CACHES"})
 
 
 class KeyfobConfig(AppConfig):
@@ -35,6 +35,7 @@ class KeyfobConfig(AppConfig):
         register(checks.check_wiring, Tags.security)
         register(checks.check_other_backends, Tags.security)
         register(checks.check_urls, Tags.urls)
+        register(checks.check_store, Tags.security)
         register(checks.check_deployment, Tags.security, deploy=True)
         user_logged_in.connect(receivers.forget_other_sign_ins, dispatch_uid="keyfob")
         user_logged_out.connect(receivers.forget_tokens, dispatch_uid="keyfob")
@@ -54,7 +55,18 @@ class KeyfobConfig(AppConfig):
                 site = self._site
                 if site is None:
                     site = self._site = build_site()
+                    self._warn_of_private_store(site)
         return site
+
+    @staticmethod
+    def _warn_of_private_store(site: DjangoSite) -> None:
+        """No server runs the system checks, so this is said in its log as well."""
+        from django_keyfob.conf import private_store
+        from keyfob.web.processes import warn_of_private_store, worker_count
+
+        store = private_store(site.settings.token_store)
+        if store and worker_count() > 1:
+            warn_of_private_store(store, "Leave TOKEN_STORE out to use the site's database.")
 
     def _setting_changed(self, *, setting: str, **_: Any) -> None:
         from django_keyfob.backends import is_keyfob_backend

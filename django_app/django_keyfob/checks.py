@@ -6,11 +6,13 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.filebased import FileBasedCache
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, reverse
 
-from django_keyfob.conf import build_site, read_settings
+from django_keyfob.conf import build_site, private_store, read_settings
 from keyfob.errors import ConfigurationError
 from keyfob.web.stores import parse_store_url
 
@@ -18,6 +20,8 @@ _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _OURS = "django_keyfob.middleware.KeyfobMiddleware"
 _BACKEND = "django_keyfob.backends.KeyfobBackend"
+# Each person who is signed in needs one; each attempt to sign in another, for ten minutes.
+_ENOUGH_ENTRIES = 10_000
 # They want a password, and users of ours have none.
 _PASSWORDS = (
     "django.contrib.auth.backends.ModelBackend",
@@ -122,22 +126,48 @@ def check_urls(**_: Any) -> list[CheckMessage]:
     ]
 
 
-def check_deployment(**_: Any) -> list[CheckMessage]:
-    """W002, W003: what works on one's own machine only."""
-    found: list[CheckMessage] = []
+def check_store(**_: Any) -> list[CheckMessage]:
+    """W002, W005: stores that lose what they should keep, unless the site is being developed."""
+    if settings.DEBUG:
+        return []
     try:
         store = read_settings().token_store
+        private = private_store(store)
     except ConfigurationError:
-        store = None
-    if store is not None and parse_store_url(store, django=True).kind == "memory":
-        found.append(
+        return []  # E001 says so
+    if private:
+        return [
             Warning(
-                "TOKEN_STORE is memory://: each process of the site knows only the sign-ins that "
+                f"TOKEN_STORE is {private}: each process of the site knows only the sign-ins that "
                 "it saw itself.",
                 hint="Leave TOKEN_STORE out to use the site's database.",
                 id="keyfob.W002",
             )
+        ]
+    kind, alias = parse_store_url(store or "django-db", django=True)
+    return _check_cache(alias) if kind == "django-cache" else []
+
+
+def _check_cache(alias: str) -> list[CheckMessage]:
+    from django_keyfob.cache_store import cache_class, most_entries
+
+    backend, most = cache_class(alias), most_entries(alias)
+    if not issubclass(backend, (DatabaseCache, FileBasedCache)) or most >= _ENOUGH_ENTRIES:
+        return []
+    return [
+        Warning(
+            f"TOKEN_STORE is the cache {alias!r}, which keeps {most} entries and then throws "
+            "others out at random: each is somebody who is signed out.",
+            hint='Give it {"OPTIONS": {"MAX_ENTRIES": 100_000}} in CACHES, or leave TOKEN_STORE '
+            "out to use the site's database without a cache in between.",
+            id="keyfob.W005",
         )
+    ]
+
+
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """W003: what works on one's own machine only."""
+    found: list[CheckMessage] = []
     if settings.SESSION_COOKIE_SAMESITE == "Strict":
         found.append(
             Warning(

@@ -62,8 +62,29 @@ def build_site() -> DjangoSite:
     )
 
 
+def private_store(store: str | None) -> str:
+    """How a TOKEN_STORE that each process has for itself is called, or "" for any other.
+
+    :param store: the setting's value.
+    """
+    from django.core.cache.backends.locmem import LocMemCache
+
+    from django_keyfob.cache_store import cache_class
+
+    kind, rest = parse_store_url(store or "django-db", django=True)
+    if kind == "memory":
+        return "memory://"
+    if kind == "django-cache" and issubclass(cache_class(rest), LocMemCache):
+        return f"the cache {rest!r} (LocMemCache)"
+    return ""
+
+
 def _token_store(url: str) -> TokenStore:
-    kind = parse_store_url(url, django=True).kind
+    kind, rest = parse_store_url(url, django=True)
+    if kind == "django-cache":
+        from django_keyfob.cache_store import CacheStore
+
+        return CacheStore(rest)
     if kind == "django-db":
         from django_keyfob.store import DatabaseStore
 

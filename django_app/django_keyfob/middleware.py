@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import NAMESPACE, is_answer, to_response, web_request
-from django_keyfob.session import KeyfobSession, is_of_another_setup
+from django_keyfob.session import KeyfobSession, is_over
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web.audience import wants_page
 
@@ -81,11 +81,12 @@ class KeyfobMiddleware:
 def _open(request: HttpRequest) -> None:
     request.keyfob = KeyfobSession(current_site(), request)  # type: ignore[attr-defined]
     if hasattr(request, "user"):
-        _leave_out_other_setups(request)
+        _leave_out_what_is_over(request)
 
 
-def _leave_out_other_setups(request: HttpRequest) -> None:
-    """A tenant that was taken out of ALLOWED_TENANTS is out, for Django's own guards as well.
+def _leave_out_what_is_over(request: HttpRequest) -> None:
+    """Whoever was signed out elsewhere, or is of a tenant that was taken out of ALLOWED_TENANTS, is
+    out for Django's own guards as well.
 
     As lazy as what Django put there: nothing is read before somebody asks who the user is.
     """
@@ -94,10 +95,10 @@ def _leave_out_other_setups(request: HttpRequest) -> None:
     user, auser = request.user, getattr(request, "auser", None)
 
     def current() -> Any:
-        return AnonymousUser() if is_of_another_setup(request.session) else user
+        return AnonymousUser() if is_over(request.session) else user
 
     async def acurrent() -> Any:
-        if auser is None or await sync_to_async(is_of_another_setup)(request.session):
+        if auser is None or await sync_to_async(is_over)(request.session):
             return AnonymousUser()
         return await auser()
 

@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from django_keyfob.conf import DjangoSite, current_site
 from keyfob.errors import ConfigurationError
 from keyfob.web import SESSION_KEY, User, WebSession
-from keyfob.web.document import is_key_of
+from keyfob.web.session import is_live_entry
+from keyfob.web.tokens import SessionTokens
 
 #: Where our entry remembers Django's user that it belongs to.
 _USER = "u"
@@ -128,18 +129,19 @@ def belongs_to_session(entry: Any, session: SessionBase) -> bool:
     )
 
 
-def is_of_another_setup(session: SessionBase) -> bool:
-    """Whether the session began under other settings: another provider, another client, or with a
-    tenant that may no longer sign in. Sessions that never were ours, such as a test's
-    `force_login`, are not."""
+def is_over(session: SessionBase) -> bool:
+    """Whether a sign-in through us is over, though Django's session goes on: it began under other
+    settings, it is too old, or its record was removed, on this machine or another. Sessions that
+    never were ours, such as a test's `force_login`, are not."""
     from django_keyfob.backends import is_keyfob_backend
 
     entry = session.get(SESSION_KEY)
-    return (
-        isinstance(entry, dict)
-        and is_keyfob_backend(session.get(auth.BACKEND_SESSION_KEY, ""))
-        and not is_key_of(current_site().tag, entry.get("k"))
-    )
+    if not isinstance(entry, dict) or not is_keyfob_backend(
+        session.get(auth.BACKEND_SESSION_KEY, "")
+    ):
+        return False
+    site, key = current_site(), str(entry.get("k"))
+    return not is_live_entry(entry, site) or not SessionTokens(site, key).is_recorded()
 
 
 def keyfob_of(request: HttpRequest) -> KeyfobSession:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from flask_keyfob.commands import make_commands
 from flask_keyfob.links import login_url, logout_form
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
-from flask_keyfob.sign_out_command import add_sign_out_command
 from flask_keyfob.translate import response_for, web_request
 from flask_keyfob.views import make_blueprint
 from keyfob.errors import ConfigurationError, KeyfobError
 from keyfob.web import Identity, User, WebApplication, load_settings
-from keyfob.web.stores import open_store
+from keyfob.web.processes import warn_of_private_store, worker_count
+from keyfob.web.stores import open_store, parse_store_url
 
 _PREFIX = "KEYFOB_"
 _STORE = "keyfob.sqlite3"
+_SHARED_STORE = (
+    "Leave TOKEN_STORE out for a SQLite file that the processes of one machine share, or name a "
+    "Redis server."
+)
 _NEW_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
 
 
@@ -48,14 +54,16 @@ class Keyfob:
                 f"The app {app.name!r} has a Keyfob already: Keyfob(app) calls init_app by "
                 "itself. Do it once; for several apps in one process call init_app on each."
             )
-        site = _web_application(app)
+        site, is_private = _web_application(app)
         app.register_blueprint(make_blueprint(self._url_prefix))
         app.extensions["keyfob"] = site
         app.before_request(_begin_request)
+        app.cli.add_command(make_commands())
+        if is_private:
+            _warn_of_several_processes(app)
         app.context_processor(_template_names)
         app.register_error_handler(KeyfobError, _handle)
         _exempt_from_flask_wtf(app)
-        add_sign_out_command(app)
 
     @staticmethod
     def sign_out_everywhere(account: str | User | Identity) -> int:
@@ -75,7 +83,8 @@ class Keyfob:
         return current_site().sign_out_everywhere(key)
 
 
-def _web_application(app: Flask) -> WebApplication:
+def _web_application(app: Flask) -> tuple[WebApplication, bool]:
+    """The site, and whether its store is one that each process has for itself."""
     explicit = {
         key[len(_PREFIX) :]: value for key, value in app.config.items() if key.startswith(_PREFIX)
     }
@@ -85,12 +94,27 @@ def _web_application(app: Flask) -> WebApplication:
     def session_lifetime() -> float:
         return app.permanent_session_lifetime.total_seconds()
 
-    return WebApplication(
+    site = WebApplication(
         settings,
         store=open_store(url, base_dir=app.instance_path, default_path=_STORE),
         secrets=_secret_keys(app.config),
         session_lifetime=session_lifetime,
     )
+    return site, parse_store_url(url).kind == "memory"
+
+
+def _warn_of_several_processes(app: Flask) -> None:
+    """Once: at the start where the server's command line shows it, or else with the first request,
+    which has the server's own word (PEP 3333, `wsgi.multiprocess`)."""
+    if worker_count() > 1:
+        warn_of_private_store("memory://", _SHARED_STORE)
+        return
+    asked = itertools.count()
+
+    @app.before_request
+    def look_at_the_first_request() -> None:
+        if next(asked) == 0 and request.environ.get("wsgi.multiprocess"):
+            warn_of_private_store("memory://", _SHARED_STORE)
 
 
 def _secret_keys(config: Mapping[str, Any]) -> list[str | bytes]:

@@ -95,11 +95,13 @@ def test_the_clock_is_passed_on() -> None:
         ("postgres://ada:hunter2@db/x", "there are memory://, sqlite:///keyfob.sqlite3"),
         ("hunter2", "there are memory://"),
         ("://", "there are memory://"),
-        ("redis://ada:hunter2@cache", "cannot use yet"),
-        ("rediss+cluster://ada:hunter2@cache", "cannot use yet"),
-        ("valkey://cache", "cannot use yet"),
+        ("redis", "is written 'redis://...'"),
+        ("redis:cache", "is written 'redis://...'"),
+        ("redis:/cache", "is written 'redis://...'"),
+        ("reddis://:hunter2@cache", "did you mean 'redis"),
+        ("redis+sentinal://:hunter2@cache", "did you mean 'redis+sentinel://...'?"),
         ("django-db", "only Django sites"),
-        ("django-cache:default", "not in this version"),
+        ("django-cache:default", "only Django sites"),
         ("", "must be a text"),
         (None, "must be a text"),
         (7, "must be a text"),
@@ -121,11 +123,18 @@ def test_djangos_store_has_its_own_spelling(url: str) -> None:
     assert "is written 'django-db'" in refused(url, django=True)
 
 
-@pytest.mark.parametrize("url", ["django-cache", "django-cache:default", "django-cache://x"])
-def test_djangos_cache_is_no_store_in_this_version(url: str) -> None:
-    said = refused(url, django=True)
-    assert "'django-cache' is not in this version" in said
-    assert "django-db" in said
+def test_a_cache_of_djangos_is_named_by_its_alias() -> None:
+    name = StoreName("django-cache", "default")
+    assert parse_store_url("django-cache:default", django=True) == name
+    assert parse_store_url("django-cache:a-b.c_1", django=True).rest == "a-b.c_1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["django-cache", "django-cache:", "django-cache://x", "django-cache:a b", "DJANGO-CACHE:x"],
+)
+def test_djangos_cache_has_its_own_spelling(url: str) -> None:
+    assert "is written 'django-cache:default'" in refused(url, django=True)
 
 
 def test_djangos_stores_are_among_those_that_there_are_in_django() -> None:
@@ -134,7 +143,7 @@ def test_djangos_stores_are_among_those_that_there_are_in_django() -> None:
     assert "django" not in refused("nonsense://")
 
 
-STARTS = st.sampled_from(["", "sqlite:", "sqlite:///", "memory:", "redis:", "django-"])
+STARTS = st.sampled_from(["", "sqlite:", "sqlite:///", "memory:", "redis://", "django-"])
 
 
 def outcome(url: str) -> StoreName | ConfigurationError:
@@ -150,4 +159,4 @@ def test_any_text_names_a_store_or_gives_an_error_that_names_the_setting(start, 
     if isinstance(found, ConfigurationError):
         assert found.setting == "TOKEN_STORE"
     else:
-        assert found.kind in ("memory", "sqlite")
+        assert found.kind in ("memory", "sqlite", "redis")

@@ -63,7 +63,13 @@ class TestTokens:
     )
     @pytest.mark.parametrize("name", ["expires_in", "ext_expires_in", "refresh_in"])
     def test_a_lifetime_that_is_none_is_refused(self, name: str, value: object) -> None:
+        if name == "refresh_in" and value in (-1, "-1"):
+            value = -1e10
         assert refusal({**GOOD, name: value}) == f"{name}_refused"
+
+    @pytest.mark.parametrize("value", [-1, "-3600", -0.5])
+    def test_to_renew_before_now_is_to_renew_now(self, value: object) -> None:
+        assert parse_token_response(answer({**GOOD, "refresh_in": value}))["refresh_in"] == 0
 
     @pytest.mark.parametrize("name", ["scope", "refresh_token", "id_token", "client_info", "foci"])
     @pytest.mark.parametrize("value", [1, True, ["a"], {"a": 1}])

@@ -106,10 +106,15 @@ def test_a_port_that_is_none_is_named_in_one_line(tmp_path: Path, value: str) ->
 
 
 def test_two_parts_cannot_have_one_port(tmp_path: Path) -> None:
-    port = str(free_port())
+    port, other = str(free_port()), str(free_port())
 
     status, printed = finished(
-        {"FLASK_PORT": port, "DJANGO_PORT": port, "DEMO_DATA": str(tmp_path)}
+        {
+            "EMULATOR_PORT": other,
+            "FLASK_PORT": port,
+            "DJANGO_PORT": port,
+            "DEMO_DATA": str(tmp_path),
+        }
     )
 
     assert status == 1

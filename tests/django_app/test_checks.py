@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from django.test import override_settings
 from django.urls import path
 
 from django_keyfob.backends import KeyfobBackend
+from django_keyfob.conf import current_site
+from keyfob.web import processes
 
 STOCK = "django.contrib.auth.middleware.AuthenticationMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -48,9 +52,40 @@ def test_settings_that_are_no_dict(value: object) -> None:
         assert "must be a dict" in found()["keyfob.E001"].msg
 
 
-def test_a_store_that_there_is_not_yet() -> None:
-    with override_settings(KEYFOB={**settings.KEYFOB, "TOKEN_STORE": "django-cache:default"}):
-        assert "django-cache" in found()["keyfob.E001"].msg
+@contextmanager
+def stored_in(store: str, **caches: dict[str, object]) -> Iterator[None]:
+    keyfob = {**settings.KEYFOB, "TOKEN_STORE": store}
+    with override_settings(KEYFOB=keyfob, CACHES={"default": LOCMEM, **caches}):
+        yield
+
+
+LOCMEM: dict[str, object] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+FILES: dict[str, object] = {
+    "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+    "LOCATION": "/nowhere",
+}
+
+
+def test_a_cache_that_there_is_not() -> None:
+    with stored_in("django-cache:defualt"):
+        message = found()["keyfob.E001"].msg
+    assert "'defualt', which is not in CACHES; did you mean 'default'?" in message
+
+
+def test_a_cache_that_keeps_nothing() -> None:
+    dummy: dict[str, object] = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    with stored_in("django-cache:nothing", nothing=dummy):
+        assert "keeps nothing" in found()["keyfob.E001"].msg
+
+
+def test_a_cache_that_throws_out_entries_at_300() -> None:
+    with stored_in("django-cache:files", files=FILES):
+        warning = found()["keyfob.W005"]
+    assert "keeps 300 entries" in warning.msg
+    assert "MAX_ENTRIES" in warning.hint
+    enough = {**FILES, "OPTIONS": {"MAX_ENTRIES": 100_000}}
+    with stored_in("django-cache:files", files=enough):
+        assert found() == {}
 
 
 def test_a_missing_middleware() -> None:
@@ -92,10 +127,30 @@ def test_a_login_url_that_leads_elsewhere(url: str) -> None:
         assert found()["keyfob.W001"].hint == 'LOGIN_URL = "keyfob:login"'
 
 
-def test_a_store_of_one_process_on_a_public_site() -> None:
-    with override_settings(KEYFOB={**settings.KEYFOB, "TOKEN_STORE": "memory://"}):
-        assert "keyfob.W002" in found(deploy=True)
-        assert found() == {}
+@pytest.mark.parametrize("store", ["memory://", "django-cache:default"])
+def test_a_store_of_one_process_on_a_public_site(store: str) -> None:
+    with stored_in(store):
+        assert "database" in found()["keyfob.W002"].hint
+        with override_settings(DEBUG=True):
+            assert found() == {}
+
+
+@pytest.mark.parametrize("store", ["memory://", "django-cache:default"])
+def test_a_store_of_one_process_under_a_server_with_several(
+    store: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(processes, "worker_count", lambda: 4)
+    with stored_in(store):
+        current_site()
+        current_site()
+    (record,) = caplog.records
+    assert "the site's database" in record.getMessage()
+
+
+def test_a_store_of_one_process_under_a_server_with_one(caplog: pytest.LogCaptureFixture) -> None:
+    with stored_in("memory://"):
+        current_site()
+    assert caplog.records == []
 
 
 def test_a_session_cookie_that_does_not_come_back_from_the_provider() -> None:

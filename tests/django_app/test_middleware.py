@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.views import View
 
 from django_app.site import RunningSite, running_site
+from django_keyfob.conf import current_site
 from django_keyfob.decorators import login_required
 from django_keyfob.middleware import KeyfobMiddleware
 from django_keyfob.mixins import LoginRequiredMixin
@@ -65,7 +66,20 @@ def test_the_guard_shares_what_it_loaded_with_the_view(
     with CaptureQueriesContext(connection) as queries:
         assert client.get("/shared").content == b"Ada Keyring"
     tables = [query["sql"].split('FROM "')[1].split('"')[0] for query in queries]
-    assert tables == ["django_session", "auth_user", "django_keyfob_tokenrecord"]
+    assert tables == ["django_session", "auth_user"], "the page before has just read the record"
+
+
+def test_a_record_that_this_process_does_not_know_is_read_once(
+    site: RunningSite, browser: FormBrowser
+) -> None:
+    browser.open(f"{site.url}/me")
+    client = Client()
+    client.cookies["sessionid"] = browser.session.cookies["sessionid"]
+    current_site().documents.overlook(client.session["_keyfob"]["k"])
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get("/shared").content == b"Ada Keyring"
+    tables = [query["sql"].split('FROM "')[1].split('"')[0] for query in queries]
+    assert tables == ["django_session", "django_keyfob_tokenrecord", "auth_user"]
 
 
 @pytest.mark.parametrize("path", ["/private", "/me", "/call", "/class-based", "/async-me"])

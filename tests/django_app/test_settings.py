@@ -11,9 +11,11 @@ from django.conf import settings
 from django.test import override_settings
 
 from django_keyfob.backends import KeyfobBackend, is_keyfob_backend
+from django_keyfob.cache_store import CacheStore
 from django_keyfob.conf import DjangoSite, build_site, current_site
 from django_keyfob.store import DatabaseStore
-from keyfob.errors import ConfigurationError
+from keyfob.web import WebApplication
+from keyfob.web.stores import CircuitStore, RedisStore, TokenStore
 
 
 def test_the_site_is_made_once_for_all_threads() -> None:
@@ -90,7 +92,14 @@ def test_what_an_older_secret_key_sealed_can_still_be_read() -> None:
 
 
 def test_the_database_is_the_default_store() -> None:
-    assert isinstance(current_site().store._store, DatabaseStore)
+    assert isinstance(store_of(current_site()), DatabaseStore)
+
+
+def store_of(site: WebApplication) -> TokenStore:
+    """The one that there is behind the seal and, as neither is local, the circuit."""
+    circuit = site.store._store
+    assert isinstance(circuit, CircuitStore)
+    return circuit._store
 
 
 def test_records_last_as_long_as_sessions() -> None:
@@ -99,12 +108,13 @@ def test_records_last_as_long_as_sessions() -> None:
         assert 99 <= site.document_expiry() - site.clock() <= 101
 
 
-def test_the_cache_is_no_store_yet_and_the_message_says_so() -> None:
-    with (
-        override_settings(KEYFOB={**settings.KEYFOB, "TOKEN_STORE": "django-cache:default"}),
-        pytest.raises(ConfigurationError, match="not in this version"),
-    ):
-        build_site()
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("django-cache:default", CacheStore), ("redis://cache.example/1", RedisStore)],
+)
+def test_a_store_is_chosen_by_its_name(name: str, kind: type) -> None:
+    with override_settings(KEYFOB={**settings.KEYFOB, "TOKEN_STORE": name}):
+        assert isinstance(store_of(build_site()), kind)
 
 
 def test_importing_needs_no_settings() -> None:

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from django.db import IntegrityError, OperationalError, ProgrammingError, connections, transaction
+from django.db import IntegrityError, OperationalError, ProgrammingError, transaction
 
+from django_app.closing_store import ClosingStore
 from django_keyfob.models import TokenRecord
 from django_keyfob.store import DatabaseStore
 from keyfob.errors import StoreError, StoreUnavailable
-from keyfob.web.stores import Record, TokenStore
+from keyfob.web.stores import TokenStore
 from support.store_contract import Clock, StoreContract
-
-
-class ClosingStore(DatabaseStore):
-    """The contract's threads are nobody's requests: nothing closes their connections."""
-
-    def _and_close(self, work: Callable[[], object]) -> object:
-        import threading
-
-        try:
-            return work()
-        finally:
-            if threading.current_thread() is not threading.main_thread():
-                connections.close_all()
-
-    def load(self, key: str) -> Record | None:
-        return self._and_close(lambda: super(ClosingStore, self).load(key))  # type: ignore[return-value]
-
-    def create(self, key: str, value: bytes, expires_at: float) -> bool:
-        return bool(
-            self._and_close(lambda: super(ClosingStore, self).create(key, value, expires_at))
-        )
-
-    def replace(self, key: str, value: bytes, version: int, expires_at: float) -> bool:
-        return bool(
-            self._and_close(
-                lambda: super(ClosingStore, self).replace(key, value, version, expires_at)
-            )
-        )
-
-    def version(self, key: str) -> int | None:
-        return self._and_close(lambda: super(ClosingStore, self).version(key))  # type: ignore[return-value]
-
-    def delete(self, key: str, version: int | None = None) -> bool:
-        return bool(self._and_close(lambda: super(ClosingStore, self).delete(key, version)))
 
 
 class TestDatabaseStore(StoreContract):
     @pytest.fixture
     def store(self, clock: Clock) -> Iterator[TokenStore]:
-        store = ClosingStore(clock=clock)
+        store = ClosingStore(DatabaseStore(clock=clock))
         yield store
         store.close()
 

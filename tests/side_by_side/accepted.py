@@ -29,6 +29,7 @@ _CASE = "Letters of a scope"
 _ONE_REFRESH_TOKEN = "Refresh tokens by scope set"
 _ON_BEHALF = "On-behalf-of"
 _TELEMETRY = "Telemetry headers"
+_ASSERTIONS = "Client assertions"
 _AHEAD = "A proactive refresh that fails"
 
 #: On purpose. Each is in docs/migrating-from-msal.md.
@@ -91,6 +92,30 @@ ACCEPTED = (
         _ON_BEHALF,
     ),
     Accepted(
+        "*",
+        "request * refresh_token / header / x-client-current-telemetry",
+        "that a person's token expired is told as such: reason 3 in the place of 2",
+        _TELEMETRY,
+    ),
+    Accepted(
+        "Azure AD B2C, no API",
+        "cache / RefreshToken / *",
+        "an answer whose scope is empty leaves open what was granted: what was asked for",
+        "An answer without an access token",
+    ),
+    Accepted(
+        "certificate*",
+        "request * / form / client_assertion / claims / nbf",
+        "it says from when it is good",
+        _ASSERTIONS,
+    ),
+    Accepted(
+        "certificate*",
+        "request * / form / client_assertion / header / x5*",
+        "base64url has no padding in a JWS; and all of the chain is sent",
+        _ASSERTIONS,
+    ),
+    Accepted(
         "on behalf of*",
         "request * jwt-bearer / header / x-client-current-telemetry",
         "the cache was asked, and had none: reason 2 in the place of 0",
@@ -99,32 +124,4 @@ ACCEPTED = (
 )
 
 #: Not on purpose: each goes when what it says has come, and fails the tests from then on.
-NOT_YET = (
-    Accepted(
-        "client credentials, expired",
-        "request * / header / x-client-current-telemetry",
-        "an expired token is told from an absent one: reason 3, not 2",
-    ),
-    Accepted(
-        "Azure AD B2C",
-        "request * / header / x-client-current-telemetry",
-        "an expired token is told from an absent one: reason 3, not 2",
-    ),
-    Accepted(
-        "*",
-        "result * initiate_auth_code_flow / claims_challenge",
-        "an attempt without a challenge has no such member at all",
-    ),
-    Accepted(
-        "older pair*",
-        "result * get_authorization_request_url / query / *",
-        "MSAL sends neither client_info nor X-AnchorMailbox here",
-    ),
-    Accepted("*", "request 1 *@* / header / client-request-id", "of the user realm too"),
-    Accepted(
-        "device*",
-        "request * devicecode / header / x-ms-lib-capability",
-        "where a device begins too",
-    ),
-    Accepted("Azure AD B2C, no API", "*", "B2C answers an ID token alone, and that is a sign-in"),
-)
+NOT_YET: tuple[Accepted, ...] = ()

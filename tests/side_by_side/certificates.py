@@ -25,6 +25,9 @@ from keyfob_emulator.keys import new_private_key
 
 PASSPHRASE = "certificate-passphrase"
 
+#: The same for both libraries, whichever second each of them gets to it.
+_NOW = int(time.time())
+
 
 class _LongHeaders(JWSRegistry):
     """With room for a certificate, which joserfc's own has not."""
@@ -113,7 +116,7 @@ def x5c() -> str:
 
 def assertion(audience: str, **header: Any) -> str:
     """A client assertion that somebody else's code made (RFC 7523 §3)."""
-    now = int(time.time())
+    now = _NOW
     claims = {
         "aud": audience,
         "iss": sample.NIGHTLY_JOB,

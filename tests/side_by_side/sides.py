@@ -147,12 +147,12 @@ def _take(run: Run, step: Step) -> None:
 
 def _result(run: Run, step: Call) -> Any:
     arguments = {
-        name: value(run) if inspect.isfunction(value) else value
+        # A copy: redeeming an attempt, or polling for a device, writes into what began it.
+        name: copy.deepcopy(value(run)) if inspect.isfunction(value) else value
         for name, value in step.arguments.items()
     }
     try:
-        # A copy: redeeming an attempt, or polling for a device, writes into what began it.
-        return copy.deepcopy(getattr(run.app, step.verb)(**arguments))
+        return getattr(run.app, step.verb)(**arguments)
     except Exception as error:
         return Raised((*(kind.__name__ for kind in type(error).__mro__), *_aliases(run, error)))
 

@@ -222,7 +222,7 @@ class TokenCache:
             (RFC 6749 §3.3).
         :param whoever: whosever it is; then `home_account_id` says nothing, and a token is found
             by its `ext_cache_key` alone.
-        :param expired: whether, where none lives, one that has expired is found, and stays.
+        :param expired: whether, where none lives, one that has expired is found, for the last time.
         """
         wanted = scope_set(scopes)
         with self._lock:
@@ -242,8 +242,7 @@ class TokenCache:
                 ignore_case=ignore_case,
                 expired=expired,
             )
-            if best is None or not lookup.is_expired(dict(best), now):
-                self._drop_expired(found, now)
+            self._drop_expired(found, now)
         return best
 
     def find_refresh_tokens(

@@ -45,12 +45,12 @@ class _AuthCodeFlowBase(TypedDict):
     auth_uri: str
     code_verifier: str
     nonce: str
+    claims_challenge: str | None
 
 
 class AuthCodeFlow(_AuthCodeFlowBase, total=False):
     """One sign-in attempt, as MSAL keeps it: JSON-safe, secret, for one use, for one browser."""
 
-    claims_challenge: str
     max_age: int
 
 
@@ -81,9 +81,8 @@ def initiate(
         "auth_uri": "",
         "code_verifier": verifier,
         "nonce": new_nonce(client.random_bytes),
+        "claims_challenge": claims_challenge,
     }
-    if claims_challenge is not None:
-        flow["claims_challenge"] = claims_challenge
     if max_age is not None:
         flow["max_age"] = max_age
     microsoft = client.is_microsoft
@@ -128,15 +127,15 @@ def redeem(
     state = flow.get("state")
     if not isinstance(state, str) or not state:
         raise StateMismatchError("state missing from auth_code_flow: there is no such attempt")
+    metadata = yield from client.metadata()
+    answer = judge_authorization_response(response, state=state, metadata=metadata)
+    if isinstance(answer, AuthorizationRefusal):
+        return _refusal(answer)
     for name in ("scope", "code_verifier", "nonce"):
         if not flow.get(name):
             raise MissingKeyError(
                 f"{name} missing from auth_code_flow: keep all that was returned at the beginning"
             )
-    metadata = yield from client.metadata()
-    answer = judge_authorization_response(response, state=state, metadata=metadata)
-    if isinstance(answer, AuthorizationRefusal):
-        return _refusal(answer)
     begun = frozenset(flow["scope"])
     # Without openid among them, Microsoft's answer would name nobody.
     asked = scope_names(scopes) | (OPENID_SCOPES & begun) if scopes else begun

@@ -63,13 +63,17 @@ def at_hand(client: Client, need: Need) -> dict[str, Any] | None:
     :returns: a dict with `access_token`; None where nothing is known of the provider yet, or the
         cache has no such token, or one that is about to expire or to be renewed.
     """
-    metadata, now = client.provider.last_metadata, client.clock()
-    if metadata is None or need.is_for_a_new_token:
-        return None
-    held = need.held(client, metadata, now)
+    held, now = _seen(client, need), client.clock()
     if held is None or not is_fresh(held, now) or is_aging(held, now):
         return None
     return _served(client, held, now)
+
+
+def _seen(client: Client, need: Need) -> AccessTokenEntry | None:
+    metadata = client.provider.last_metadata
+    if metadata is None or need.is_for_a_new_token:
+        return None
+    return need.held(client, metadata, client.clock())
 
 
 def fulfil(client: Client, need: Need) -> Flow[dict[str, Any] | None]:
@@ -79,19 +83,22 @@ def fulfil(client: Client, need: Need) -> Flow[dict[str, Any] | None]:
         nothing can give such a token.
     :raises SubjectChangedError: the provider named somebody else.
     """
-    found = at_hand(client, need)
-    if found is not None:
-        return found
+    seen, now = _seen(client, need), client.clock()
+    if seen is not None and is_fresh(seen, now) and not is_aging(seen, now):
+        return _served(client, seen, now)
     whose = (id(client.cache), id(client.provider), client.client_id, client.extra.key)
-    return (yield from once((whose, need), lambda: _from_cache_or_anew(client, need)))
+    return (yield from once((whose, need), lambda: _from_cache_or_anew(client, need, seen)))
 
 
-def _from_cache_or_anew(client: Client, need: Need) -> Flow[dict[str, Any] | None]:
+def _from_cache_or_anew(
+    client: Client, need: Need, seen: AccessTokenEntry | None
+) -> Flow[dict[str, Any] | None]:
+    """:param seen: what the cache had a moment ago; expired tokens are seen once."""
     metadata = yield from client.metadata()
     now = client.clock()
     held = None if need.is_for_a_new_token else need.held(client, metadata, now)
     if held is None or not is_fresh(held, now):
-        return (yield from need.renew(client, metadata, _why(need, held)))
+        return (yield from need.renew(client, metadata, _why(need, held or seen)))
     if not is_aging(held, now):
         return _served(client, held, now)
     try:

@@ -15,7 +15,7 @@ from keyfob.flows import Flow, send
 from keyfob.flows.client import Client
 from keyfob.flows.remember import prove_and_remember
 from keyfob.flows.telemetry import Api
-from keyfob.flows.token_request import TokenRequest, ask, exchange_headers
+from keyfob.flows.token_request import TokenRequest, ask
 from keyfob.protocol.scopes import checked_scopes, scope_text
 from keyfob.protocol.token_endpoint import needed_text
 from keyfob.protocol.user_realm import UserRealm, build_user_realm_request, parse_user_realm
@@ -92,7 +92,7 @@ def _realm(client: Client, username: str, correlation_id: str) -> Flow[UserRealm
     authority = client.provider.authority
     if authority.kind != "entra":
         return UserRealm()
-    headers = exchange_headers(client, correlation_id)
+    headers = {"client-request-id": correlation_id}
     request = build_user_realm_request(authority, username, headers)
     return parse_user_realm((yield from send(request)))
 

@@ -127,5 +127,6 @@ def remember(
     result = dict(tokens)
     if result.get("refresh_in") is not None:
         result["refresh_on"] = int(now + result.pop("refresh_in"))
-    result["token_source"] = "identity_provider"
+    if "access_token" in result:
+        result["token_source"] = "identity_provider"
     return result

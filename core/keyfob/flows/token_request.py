@@ -59,13 +59,7 @@ def ask(client: Client, metadata: ProviderMetadata, request: TokenRequest) -> Fl
     """
     correlation_id = request.correlation_id or str(uuid.uuid4())
     if not client.credentials:
-        http = yield from send(_http_request(client, metadata, request, NO_PROOF, correlation_id))
-        answer = parse_token_response(
-            http,
-            client.extra.token_type,
-            # Azure AD B2C gives an access token only for an API's scopes.
-            may_lack_access_token=client.provider.authority.kind == "b2c",
-        )
+        answer = yield from _exchange(client, metadata, request, NO_PROOF, correlation_id)
     else:
         answer = yield from _ask_with_proof(client, metadata, request, correlation_id)
     if "error" in answer:
@@ -88,8 +82,7 @@ def _ask_with_proof(
         if isinstance(proof, Exception):
             failure = proof
             continue
-        http = yield from send(_http_request(client, metadata, request, proof, correlation_id))
-        answer = parse_token_response(http, client.extra.token_type)
+        answer = yield from _exchange(client, metadata, request, proof, correlation_id)
         if answer.get("error") != "invalid_client":
             client.credentials.served(credential)
             return answer
@@ -99,6 +92,22 @@ def _ask_with_proof(
     if not answer and failure is not None:
         raise failure
     return answer
+
+
+def _exchange(
+    client: Client,
+    metadata: ProviderMetadata,
+    request: TokenRequest,
+    proof: Proof,
+    correlation_id: str,
+) -> Flow[dict[str, Any]]:
+    http = yield from send(_http_request(client, metadata, request, proof, correlation_id))
+    return parse_token_response(
+        http,
+        client.extra.token_type,
+        # Azure AD B2C gives an access token only for an API's scopes.
+        may_lack_access_token=client.provider.authority.kind == "b2c",
+    )
 
 
 def proof_for(client: Client, metadata: ProviderMetadata) -> Flow[Proof]:

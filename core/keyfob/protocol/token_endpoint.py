@@ -124,6 +124,8 @@ def _seconds(value: object, name: str) -> int:
         number = float(value) if isinstance(value, (str, int, float)) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
+    if name == "refresh_in" and -1e10 < number < 0:
+        return 0  # only an advice: to renew at once
     if isinstance(value, bool) or not 0 <= number < 1e10:
         raise TokenResponseError(
             f"The {name} of the token endpoint's answer is not a number of seconds",

@@ -23,7 +23,7 @@ from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import SESSION_KEY, WebSession
 from keyfob.web.session_index import SessionIndex
 from keyfob.web.settings import DownstreamApi, Settings
-from keyfob.web.stores import SealedStore, TokenStore
+from keyfob.web.stores import CircuitStore, SealedStore, TokenStore
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -60,7 +60,9 @@ class WebApplication:
         self.client = settings_client(settings, clock)
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
         name = f"{settings.client_id} {settings.authority.url}"
-        self.store = SealedStore(store, Sealer(KeyRing.derive(keys, "token store")))
+        # A local store that fails does so at once.
+        guarded = store if store.is_local else CircuitStore(store)
+        self.store = SealedStore(guarded, Sealer(KeyRing.derive(keys, "token store")))
         self.sealer = Sealer(KeyRing.derive(keys, f"browser {name}"))
         self._form_tokens = FormTokens(keys, name)
         self.cookie_site = hashlib.sha256(name.encode()).hexdigest()[:6]

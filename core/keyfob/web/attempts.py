@@ -40,6 +40,8 @@ class Attempt:
     :param next: the local path to go to afterwards.
     :param api: the downstream API it is for, "" for none.
     :param sent: whether the browser may have been redirected here, as `rounds.is_sent` has it.
+    :param renews: the mark of the session that it renews without a page, and that ends where the
+        provider will not have that; "" for a sign-in of the usual kind.
     """
 
     flow: Mapping[str, Any] = field(repr=False)
@@ -47,6 +49,7 @@ class Attempt:
     api: str = ""
     started: float = 0.0
     sent: bool = False
+    renews: str = ""
 
     @property
     def state(self) -> str:
@@ -131,6 +134,8 @@ class Attempts:
         packed = {"f": kept, "n": attempt.next, "a": attempt.api, "t": int(attempt.started)}
         if attempt.sent:
             packed["s"] = 1
+        if attempt.renews:
+            packed["r"] = attempt.renews
         return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _read(self, sealed: str) -> Attempt | None:
@@ -140,7 +145,14 @@ class Attempts:
         if packed is None:
             return None
         content = json.loads(packed)
-        return Attempt(content["f"], content["n"], content["a"], content["t"], "s" in content)
+        return Attempt(
+            content["f"],
+            content["n"],
+            content["a"],
+            content["t"],
+            "s" in content,
+            content.get("r", ""),
+        )
 
 
 def use_once(store: SealedStore, attempt: Attempt, now: float) -> bool:

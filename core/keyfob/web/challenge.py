@@ -10,7 +10,7 @@ from keyfob.web import rounds
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
 from keyfob.web.next_url import local_path, same_site_path
-from keyfob.web.problems import page_answer, page_for
+from keyfob.web.problems import SIGN_IN_RUN_OUT, page_answer, page_for
 from keyfob.web.sign_in import login_url, seal_asked
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _REASONS = {
     "not_signed_in": "login_required",
     "tokens_lost": "login_required",
+    "account_check": "login_required",
 }
+#: What the provider may cure without showing a page: it still knows the person, most likely.
+_RENEWABLE = frozenset({"tokens_lost", "account_check"})
 
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
@@ -40,6 +43,9 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     if not wants_page(request):
         return _unauthorized(site, request, error)
     session = site.session(request.session)
+    renews = session.is_signed_in and _is_renewable(error)
+    if renews and request.method not in ("GET", "HEAD"):
+        return _not_submitted(site, request, error)
     if session.is_signed_in and not session.count_round(_wanted(error)):
         status, page = page_for(error)
         retry = _login(site, request, error, _here(site, request))
@@ -50,6 +56,26 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     )
 
 
+def _is_renewable(error: InteractionRequired) -> bool:
+    """Whether the sign-in itself is in doubt, and not what the person agreed to: the tokens are
+    gone, or the provider ended them (RFC 6749 §5.2) without asking for anything."""
+    return error.code in _RENEWABLE or (error.error == "invalid_grant" and not error.claims)
+
+
+def _not_submitted(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
+    """What was posted cannot be sent through a sign-in, and must not be thought to have arrived."""
+    status, page = SIGN_IN_RUN_OUT
+    answer = page_answer(
+        status,
+        page,
+        retry_url=_login(site, request, error, _here(site, request)),
+        home_url=request.home,
+        error=error,
+    )
+    challenge = {"WWW-Authenticate": 'Keyfob error="login_required"'}
+    return replace(answer, headers={**answer.headers, **challenge})
+
+
 def _wanted(error: InteractionRequired) -> str:
     return rounds.want(error.scopes, error.claims, new=error.force_refresh)
 
@@ -57,9 +83,12 @@ def _wanted(error: InteractionRequired) -> str:
 def _login(
     site: WebApplication, request: WebRequest, error: InteractionRequired, next_path: str
 ) -> str:
-    ask = ""
-    if error.claims or (error.scopes and not error.api):
-        ask = seal_asked(site, error.scopes, error.claims)
+    ask, renews = "", ""
+    if _is_renewable(error):
+        renews = site.session(request.session).mark
+    if renews or error.claims or (error.scopes and not error.api):
+        scopes = () if error.api else error.scopes
+        ask = seal_asked(site, scopes, error.claims, renews=renews)
     return login_url(request.routes.login, next_path, api=error.api, ask=ask)
 
 

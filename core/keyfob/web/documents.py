@@ -106,9 +106,9 @@ class Documents:
 
         :raises StoreUnavailable: the store had to be asked, and cannot be reached.
         """
-        remembered = self._recall(key)
-        if remembered is None:
+        if self._seconds <= 0:
             return document_version(self._store, key) is not None
+        # Most who ask this ask for the document next, and then it is remembered.
         return self.read(key) is not None
 
     def create(self, document: Document, expires_at: float) -> bool:

@@ -111,6 +111,23 @@ SESSION_NOT_KEPT = (
     ),
 )
 
+#: A sign-in that the site, or the provider, does not go on with.
+SIGN_IN_RUN_OUT = (
+    401,
+    Page(
+        "Your sign-in has ended",
+        "You were signed in, and the sign-in service has to confirm that before this goes on. "
+        "Nothing that you sent just now was taken.",
+        "Sign in again, and you come back to where you were.",
+        retry_label="Sign in again",
+        code="login_required",
+    ),
+)
+
+#: Errors of a provider that go away by themselves (RFC 6749 §4.1.2.1; some send them from the
+#: token endpoint).
+PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
+
 FORGED_FORM = (
     403,
     Page(

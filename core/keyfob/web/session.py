@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, MutableMapping
@@ -21,7 +23,7 @@ from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
 from keyfob.web.document import Document, is_key_of
 from keyfob.web.identity import Identity, User, session_claims
-from keyfob.web.problems import one_line
+from keyfob.web.problems import PASSING_ERRORS, one_line
 from keyfob.web.settings import DownstreamApi
 from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
 
@@ -44,8 +46,6 @@ _CURED_BY_THE_PERSON = frozenset(
         "account_selection_required",
     }
 )
-#: Errors that go away by themselves (RFC 6749 §4.1.2.1; some send them from the token endpoint).
-_PASSING = frozenset({"temporarily_unavailable", "server_error"})
 #: The part of a session's life after which its record's end moves along.
 _MOVE_AFTER = 0.1
 #: What a refreshed ID token may say that leaves nobody signed in: it is somebody else, or of a
@@ -108,6 +108,14 @@ class WebSession:
     @property
     def is_signed_in(self) -> bool:
         return self._entry() is not None
+
+    @property
+    def mark(self) -> str:
+        """What tells this sign-in from every other, and is no secret; "" where nobody is here."""
+        key = self._key()
+        if key is None:
+            return ""
+        return base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()[:9]).decode()
 
     def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
         """What a guarded view asks before it runs. Returns where it may.
@@ -238,7 +246,7 @@ class WebSession:
 
     def _entry(self) -> Mapping[str, Any] | None:
         entry = self._session.get(SESSION_KEY)
-        return entry if is_live_entry(self._site, entry) else None
+        return entry if is_live_entry(entry, self._site) else None
 
     def _key(self) -> str | None:
         entry = self._entry()
@@ -324,12 +332,12 @@ class WebSession:
         description = one_line(result.get("error_description") or "")
         logger.error("The provider refused a token: %s %s", error, description)
         message = f"The provider refused a token: {error}"
-        if error in _PASSING:
+        if error in PASSING_ERRORS:
             return ProviderUnavailable(message, status=503)
         return TokenResponseError(message, code=error)
 
 
-def is_live_entry(rules: SessionRules, entry: object) -> TypeGuard[Mapping[str, Any]]:
+def is_live_entry(entry: object, rules: SessionRules) -> TypeGuard[Mapping[str, Any]]:
     """Whether our entry in a browser's session is this site's, as it is set up now, and not older
     than a sign-in may be."""
     if not isinstance(entry, dict) or not is_key_of(rules.tag, entry.get("k")):

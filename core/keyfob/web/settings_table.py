@@ -98,9 +98,10 @@ _TABLE = (
     ),
     SettingInfo(
         "TOKEN_STORE",
-        "Where tokens are kept, on the server: `memory://`, `sqlite:///file` (relative to the "
-        "instance folder in Flask, to `BASE_DIR` in Django), `sqlite:////absolute/file`; in "
-        "Django also `django-db`, the site's own database.",
+        "Where tokens are kept, on the server: `sqlite:///file` (relative to the instance folder "
+        "in Flask, to `BASE_DIR` in Django), `sqlite:////absolute/file`; `redis://host/0` and its "
+        "kin, for several machines; in Django also `django-db`, the site's own database, and "
+        "`django-cache:ALIAS`; `memory://` for development.",
         "Flask: a SQLite file in the instance folder; Django: `django-db`",
         "`sqlite:////var/lib/site/keyfob.sqlite3`",
     ),

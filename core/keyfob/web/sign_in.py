@@ -8,7 +8,7 @@ import posixpath
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from keyfob.cache import SerializableTokenCache
@@ -28,7 +28,9 @@ from keyfob.web.identity import Identity
 from keyfob.web.next_url import local_path, same_site_path
 from keyfob.web.problems import (
     NO_ATTEMPT,
+    PASSING_ERRORS,
     SESSION_NOT_KEPT,
+    SIGN_IN_RUN_OUT,
     one_line,
     page_answer,
     page_for,
@@ -104,9 +106,23 @@ def login_url(login: str, next_path: str, **more: str) -> str:
     return f"{login}?{urlencode(query)}"
 
 
-def seal_asked(site: WebApplication, scopes: Sequence[str], claims: str) -> str:
-    """Scopes and claims to ask for, sealed so that a link cannot ask for others."""
-    asked = json.dumps({"s": list(scopes), "c": claims}).encode()
+class Asked(NamedTuple):
+    """What a trip to the provider is to bring."""
+
+    scopes: list[str]
+    claims: str | None = None
+    #: The mark of the session that is to be renewed without a page; "" for none.
+    renews: str = ""
+
+
+def seal_asked(
+    site: WebApplication, scopes: Sequence[str], claims: str, *, renews: str = ""
+) -> str:
+    """What to ask for, sealed so that a link cannot ask for anything else, nor end a session.
+
+    :param renews: the mark of the session that is to be renewed without a page.
+    """
+    asked = json.dumps({"s": list(scopes), "c": claims, "r": renews}).encode()
     return site.sealer.seal_text(asked, context=_ASKED, now=site.clock())
 
 
@@ -131,19 +147,20 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     if api not in settings.downstream_apis:
         # Anybody can write a link. Where it is the site's mistake, the view that needs it says so.
         api = ""
-    scopes, claims = _asked(site, request, given, api)
+    asked = _asked(site, request, given, api)
     redirect_uri = public_url(request, request.routes.callback, settings.base_url)
-    prompt = first(given, "prompt")
+    prompt = "none" if asked.renews else first(given, "prompt")
     flow = site.client.initiate_auth_code_flow(
-        scopes,
+        asked.scopes,
         redirect_uri=redirect_uri,
         prompt=prompt if prompt in _PROMPTS else None,
         login_hint=_hint(given, "login_hint") or _known_name(site, request, given),
         domain_hint=_hint(given, "domain_hint"),
-        claims_challenge=claims,
+        claims_challenge=asked.claims,
         response_mode="form_post" if settings.response_mode == "form_post" else None,
     )
-    attempt = Attempt(flow, next_path, api, site.clock(), rounds.is_sent(request.headers))
+    sent = rounds.is_sent(request.headers)
+    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews)
     cookies = _attempts(site, request).start(
         attempt,
         home=request.home,
@@ -153,9 +170,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     return redirect(flow["auth_uri"], cookies=cookies)
 
 
-def _asked(
-    site: WebApplication, request: WebRequest, given: Pairs, api: str
-) -> tuple[list[str], str | None]:
+def _asked(site: WebApplication, request: WebRequest, given: Pairs, api: str) -> Asked:
     """The scopes of the settings, of the API that is asked for, and those that were sealed.
 
     Outside Microsoft's, a refresh token reaches what its own sign-in was granted and no more: what
@@ -173,10 +188,13 @@ def _asked(
         else None
     )
     if content is None:
-        return list(scopes), None
+        return Asked(list(scopes))
     asked = json.loads(content)
     scopes.update(dict.fromkeys(asked["s"]))
-    return list(scopes), asked["c"] or None
+    renews = asked.get("r", "")
+    # A link that was made for another session, or another sign-in of this one, renews nothing.
+    still = renews if renews == site.session(request.session).mark else ""
+    return Asked(list(scopes), asked["c"] or None, still)
 
 
 def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:
@@ -269,6 +287,8 @@ def _finish_attempt(
             attempt.flow, _unambiguous(response), scopes=_redeemed(site, attempt)
         )
         if "error" in result:
+            if attempt.renews and result["error"] not in PASSING_ERRORS:
+                return _run_out(site, request, attempt, result, retry)
             return _refused(result, retry, request.home)
         identity = Identity.from_claims(
             result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
@@ -281,6 +301,18 @@ def _finish_attempt(
             retry = login_url(request.routes.login, next_path, prompt="select_account")
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
+
+
+def _run_out(
+    site: WebApplication, request: WebRequest, attempt: Attempt, result: TokenResult, retry: str
+) -> Answer:
+    """The provider would not confirm a sign-in without a page: it is over here, too. What the
+    person was on their way to is one click away."""
+    session = site.session(request.session)
+    if session.mark == attempt.renews:
+        session.forget()
+    status, page = SIGN_IN_RUN_OUT
+    return page_answer(status, page, retry_url=retry, home_url=request.home, detail=result["error"])
 
 
 def _arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, ...]:

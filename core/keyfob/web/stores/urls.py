@@ -7,27 +7,31 @@ import re
 from typing import Literal, NamedTuple
 
 from keyfob.errors import ConfigurationError
+from keyfob.web.stores.redis_url import SCHEMES, parse_redis_url
 
-Kind = Literal["memory", "sqlite", "django-db"]
+Kind = Literal["memory", "sqlite", "redis", "django-db", "django-cache"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(:?)")
-_NOT_YET = frozenset(
-    f"{product}{variant}"
-    for product in ("redis", "rediss", "valkey", "valkeys")
-    for variant in ("", "+sentinel", "+cluster")
-)
+_ALIAS = re.compile(r"[^\s:/]+")
 _EXAMPLES = {
     "memory": "memory://",
     "sqlite": "sqlite:///keyfob.sqlite3",
+    "redis": "redis://localhost:6379/0",
     "django-db": "django-db",
+    "django-cache": "django-cache:default",
 }
 
 
 class StoreName(NamedTuple):
-    """A store's kind, and the `rest`: a file's path, "" for the default or where there is none."""
+    """A store's kind, and the `rest`: a file's path ("" for the default), a cache's alias, a Redis
+    server's whole URL, or "" where there is nothing to add."""
 
     kind: Kind
     rest: str
+
+    def __repr__(self) -> str:
+        # A URL may have a password in it.
+        return f"StoreName({self.kind!r}, {'...' if self.kind == 'redis' else self.rest!r})"
 
 
 def parse_store_url(url: object, *, django: bool = False) -> StoreName:
@@ -46,20 +50,17 @@ def parse_store_url(url: object, *, django: bool = False) -> StoreName:
         return StoreName("memory", "")
     if scheme == "sqlite" and rest:
         return StoreName("sqlite", _sqlite_path(rest))
-    if scheme == "django-db" and django and url == scheme:
-        return StoreName("django-db", "")
-    if scheme == "django-db" and not django:
+    if scheme in SCHEMES and rest.startswith("//"):
+        parse_redis_url(url)
+        return StoreName("redis", url)
+    if scheme in SCHEMES:
+        raise _wrong(f"TOKEN_STORE is written '{scheme}://...': two slashes after the colon")
+    if scheme in ("django-db", "django-cache") and not django:
         raise _wrong(f"TOKEN_STORE names a store that only Django sites have; {_known(django)}")
-    if scheme == "django-cache":
-        raise _wrong(
-            "TOKEN_STORE 'django-cache' is not in this version of Keyfob: Django's cache cannot "
-            f"replace a value only if it is still the one that was read; {_known(django)}"
-        )
-    if scheme in _NOT_YET:
-        raise _wrong(
-            f"TOKEN_STORE names a {scheme} server, which this version of Keyfob cannot use yet; "
-            f"{_known(django)}"
-        )
+    if scheme == "django-db" and url == scheme:
+        return StoreName("django-db", "")
+    if scheme == "django-cache" and _ALIAS.fullmatch(rest) and url.startswith(scheme):
+        return StoreName("django-cache", rest)
     if scheme in _EXAMPLES:
         raise _wrong(f"TOKEN_STORE is written {_EXAMPLES[scheme]!r}")
     raise _wrong(
@@ -93,8 +94,8 @@ def _known(django: bool) -> str:
 
 def _nearest(scheme: str, django: bool) -> str:
     kinds = [kind for kind in _EXAMPLES if django or not kind.startswith("django")]
-    near = difflib.get_close_matches(scheme, kinds, n=1)
-    return f" (did you mean {_EXAMPLES[near[0]]!r}?)" if near else ""
+    near = difflib.get_close_matches(scheme, [*kinds, *sorted(SCHEMES)], n=1)
+    return f" (did you mean {_EXAMPLES.get(near[0], f'{near[0]}://...')!r}?)" if near else ""
 
 
 def _wrong(message: str) -> ConfigurationError:
