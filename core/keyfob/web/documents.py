@@ -149,8 +149,10 @@ class Documents:
 
     def delete(self, key: str) -> None:
         """Remove a session's record, here and in the store."""
-        document = self.read(key) if self._index is not None else None
-        self.overlook(key)
+        try:
+            document = self.read(key) if self._index is not None else None
+        finally:
+            self.overlook(key)
         delete_document(self._store, key)
         if document is not None and self._index is not None:
             try:
