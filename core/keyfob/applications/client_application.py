@@ -342,9 +342,10 @@ class ClientApplication(Application):
         return run(flow, transport, flights=self._flights)
 
     def _answered(self, asked: Asked) -> TokenResult | None:
-        if asked.flow is None:
-            return asked.hit
-        return cast("TokenResult | None", self._run(asked.flow, asked.options))
+        hit, flow, options = asked
+        if flow is None:
+            return hit
+        return cast("TokenResult | None", self._run(flow, options))
 
     def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
         return cast("TokenResult", self._run(flow, options))
