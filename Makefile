@@ -7,7 +7,7 @@ WORKERS ?= auto
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-env dev-env test check format core-test wheel-test matrix lock clean
+.PHONY: help demo demo-env dev-env test bench check format core-test wheel-test matrix lock clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,11 +24,15 @@ demo: demo-env ## the local identity provider, a Flask site and a Django site
 test: dev-env ## the whole suite
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
+bench: dev-env ## speed and memory beside real msal, as ratios; fails below a target
+	@$(BIN)/python bench
+
 check: dev-env ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing/public_api.py
+	$(BIN)/basedpyright --level error --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 format: dev-env ## put the code into its format

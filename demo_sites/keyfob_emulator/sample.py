@@ -69,7 +69,9 @@ def _tenants() -> tuple[Tenant, ...]:
 
 
 def _accounts() -> tuple[Account, ...]:
-    sites = dict.fromkeys((FLASK_SITE, DJANGO_SITE, CONTOSO_PORTAL, ORDERS_API), ("Admin",))
+    sites: dict[str, tuple[str, ...]] = dict.fromkeys(
+        (FLASK_SITE, DJANGO_SITE, CONTOSO_PORTAL, ORDERS_API), ("Admin",)
+    )
     return (
         Account(
             "ada@contoso.example",

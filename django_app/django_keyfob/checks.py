@@ -206,7 +206,7 @@ def _place(chain: list[str], path: str, base: type | None = None) -> int | None:
     """Where in MIDDLEWARE a class is, or a subclass of it."""
     from django.utils.module_loading import import_string
 
-    base = base or import_string(path)
+    parent: type = base or import_string(path)
     for number, entry in enumerate(chain):
         if entry == path:
             return number
@@ -214,7 +214,7 @@ def _place(chain: list[str], path: str, base: type | None = None) -> int | None:
             found = import_string(entry)
         except ImportError:
             continue  # Django says so itself, when it loads the middleware
-        if isinstance(found, type) and issubclass(found, base):
+        if isinstance(found, type) and issubclass(found, parent):
             return number
     return None
 

@@ -75,7 +75,8 @@ def login_name(model: type[AbstractBaseUser], identity: Identity, number: int) -
 
 
 def username_field(model: type[AbstractBaseUser]) -> str:
-    return str(model.USERNAME_FIELD)
+    # The stubs do not know it of the base class.
+    return str(model.USERNAME_FIELD)  # pyright: ignore[reportArgumentType]
 
 
 def text_field(model: type[models.Model], name: str) -> models.CharField[Any, Any] | None:

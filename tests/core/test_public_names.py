@@ -25,18 +25,25 @@ def loaded_after(code: str) -> set[str]:
 
 def test_the_exported_names_are_these() -> None:
     assert set(keyfob.__all__) == {
+        "Account",
         "ArcPlatformNotSupportedError",
+        "AuthCodeFlow",
         "AutoRefresher",
+        "BrowserInteractionTimeoutError",
         "ClientApplication",
         "ConfidentialClientApplication",
+        "DeviceFlow",
         "IdTokenError",
         "KeyfobError",
         "ManagedIdentityClient",
         "ManagedIdentityError",
+        "PopAuthScheme",
+        "Prompt",
         "PublicClientApplication",
         "SerializableTokenCache",
         "SystemAssignedManagedIdentity",
         "TokenCache",
+        "TokenResult",
         "UserAssignedManagedIdentity",
         "__version__",
     }
@@ -80,6 +87,28 @@ def test_a_managed_identity_client_is_made_without_the_network_library() -> None
     code = "import keyfob\nkeyfob.ManagedIdentityClient(keyfob.SystemAssignedManagedIdentity())"
     loaded = loaded_after(code)
     assert not loaded & ({"requests", "urllib3", "cryptography", "joserfc"} | FRAMEWORKS)
+
+
+def test_who_does_not_use_asyncio_does_not_load_it() -> None:
+    code = (
+        "import keyfob, keyfob.authority, keyfob.exceptions, keyfob.managed_identity, keyfob.web\n"
+        "keyfob.ConfidentialClientApplication('id', 'secret', http_cache={})\n"
+        "keyfob.PublicClientApplication('id')\n"
+        "keyfob.ManagedIdentityClient(keyfob.SystemAssignedManagedIdentity())"
+    )
+    assert not loaded_after(code) & {"asyncio", "httpx", "keyfob.aio"}
+
+
+def test_asynchronous_applications_are_made_without_the_network_libraries() -> None:
+    code = (
+        "from keyfob import aio, SystemAssignedManagedIdentity\n"
+        "aio.ConfidentialClientApplication('id', 'secret')\n"
+        "aio.PublicClientApplication('id')\n"
+        "aio.ManagedIdentityClient(SystemAssignedManagedIdentity())"
+    )
+    loaded = loaded_after(code)
+    heavy = {"requests", "urllib3", "httpx", "cryptography", "joserfc", "webbrowser"}
+    assert not loaded & (heavy | FRAMEWORKS)
 
 
 def test_no_framework_is_ever_loaded() -> None:

@@ -1,8 +1,14 @@
-"""What type checkers see of the public names. Never run: `make check` gives it to mypy."""
+"""What type checkers see of the public names. Never run: `make check` gives it to mypy and pyright.
+
+A line that must be an error says so, and is one where the checker no longer finds it wrong.
+"""
+
+# pyright: strict
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import requests
@@ -10,23 +16,174 @@ from flask import Flask
 from typing_extensions import assert_type
 
 import keyfob
+import keyfob.aio
 from flask_keyfob import Keyfob, current_user, downstream_api, login_required
-from keyfob.errors import InteractionRequired, KeyfobError
+from keyfob import (
+    Account,
+    ArcPlatformNotSupportedError,
+    AuthCodeFlow,
+    AutoRefresher,
+    BrowserInteractionTimeoutError,
+    ClientApplication,
+    ConfidentialClientApplication,
+    DeviceFlow,
+    IdTokenError,
+    KeyfobError,
+    ManagedIdentityClient,
+    ManagedIdentityError,
+    PopAuthScheme,
+    Prompt,
+    PublicClientApplication,
+    SerializableTokenCache,
+    SystemAssignedManagedIdentity,
+    TokenCache,
+    TokenResult,
+    UserAssignedManagedIdentity,
+)
+from keyfob.errors import InteractionRequired
 from keyfob.web import User, WebSession, load_settings
 
-app = keyfob.ConfidentialClientApplication("client", client_credential="secret")
-assert_type(app.client_id, str)
-assert_type(app.get_accounts(), list[dict[str, Any]])
-assert_type(app.acquire_token_silent(["a"], account=None), dict[str, Any] | None)
-assert_type(app.acquire_token_for_client(["a/.default"]), dict[str, Any])
-assert_type(app.with_cache(keyfob.TokenCache()), keyfob.ConfidentialClientApplication)
-flow = app.initiate_auth_code_flow(["a"], redirect_uri="http://localhost")
-assert_type(flow["state"], str)
-assert_type(keyfob.SerializableTokenCache().serialize(), str)
+# Both applications
 
-machine = keyfob.ManagedIdentityClient(keyfob.UserAssignedManagedIdentity(client_id="x"))
+app = ConfidentialClientApplication("client", client_credential="secret")
+assert_type(app.client_id, str)
+assert_type(app.token_cache, TokenCache)
+assert_type(app.authority.url, str)
+assert_type(app.with_cache(TokenCache()), ConfidentialClientApplication)
+assert_type(app.get_accounts(), list[Account])
+assert_type(app.is_pop_supported(), bool)
+ConfidentialClientApplication(
+    "client",
+    {"private_key": "...", "thumbprint": "..."},
+    keyfob.authority.AuthorityBuilder(keyfob.authority.AZURE_PUBLIC, "contoso"),
+    azure_region=ClientApplication.ATTEMPT_REGION_DISCOVERY,
+    http_cache=dict[str, Any](),
+    token_cache=SerializableTokenCache(),
+    client_capabilities=["cp1"],
+    allowed_tenants=lambda tenant: tenant == "x",
+)
+account: Account = app.get_accounts(username="ada@contoso.example")[0]
+assert_type(account["username"], str)
+assert_type(account["account_source"], str | None)
+app.remove_account(account)
+app.close()
+
+assert_type(app.acquire_token_silent(["a"], account), TokenResult | None)
+assert_type(app.acquire_token_silent(["a"], account=None), TokenResult | None)
+assert_type(app.acquire_token_silent_with_error(["a"], account), TokenResult | None)
+assert_type(app.token_at_hand(["a"], account), TokenResult | None)
+assert_type(app.acquire_token_by_refresh_token("token", ["a"], timeout=3), TokenResult)
+assert_type(app.acquire_token_by_username_password("ada", "word", ["a"]), TokenResult)
+flow = app.initiate_auth_code_flow(["a"], "http://localhost", prompt=Prompt.SELECT_ACCOUNT)
+assert_type(flow, AuthCodeFlow)
+assert_type(flow["state"], str)
+assert_type(app.acquire_token_by_auth_code_flow(flow, {"code": "c"}), TokenResult)
+assert_type(app.get_authorization_request_url(["a"], state="s"), str)
+assert_type(app.acquire_token_by_authorization_code("code", ["a"]), TokenResult)
+
+
+def token_of(result: TokenResult) -> str:
+    assert_type(result.get("id_token_claims"), dict[str, Any] | None)
+    assert_type(result.get("refresh_on"), int | None)
+    return result["access_token"] if "access_token" in result else result.get("error", "")
+
+
+# A confidential client
+
+assert_type(app.acquire_token_for_client(["a/.default"]), TokenResult)
+assert_type(app.acquire_token_on_behalf_of("assertion", ["a"]), TokenResult)
+assert_type(
+    app.acquire_token_by_user_federated_identity_credential(["a"], "assertion", username="ada"),
+    TokenResult,
+)
+app.remove_tokens_for_client()
+assert_type(AutoRefresher(lambda: "assertion", expires_in=600)(), str)
+
+# A public client
+
+
+def before(*, ui: str) -> None:
+    print(ui)
+
+
+public = PublicClientApplication("client", authority="https://login.microsoftonline.com/common")
+device: DeviceFlow = public.initiate_device_flow(["a"])
+assert_type(device.get("user_code"), str | None)
+assert_type(
+    public.acquire_token_by_device_flow(device, exit_condition=lambda flow: True), TokenResult
+)
+assert_type(
+    public.acquire_token_interactive(
+        ["a"],
+        prompt=Prompt.LOGIN,
+        timeout=60,
+        parent_window_handle=public.CONSOLE_WINDOW_HANDLE,
+        on_before_launching_ui=before,
+    ),
+    TokenResult,
+)
+PopAuthScheme(PopAuthScheme.HTTP_GET, "https://api.contoso.example", "nonce")
+
+# Caches
+
+cache = SerializableTokenCache()
+assert_type(cache.serialize(), str)
+cache.deserialize("{}")
+assert_type(cache.has_state_changed, bool)
+assert_type(list(cache.search(TokenCache.CredentialType.ACCESS_TOKEN)), list[dict[str, Any]])
+
+# The machine's own identity
+
+machine = ManagedIdentityClient(UserAssignedManagedIdentity(client_id="x"))
 assert_type(machine.acquire_token_for_client(resource="a"), dict[str, Any])
-keyfob.ManagedIdentityClient({"ManagedIdentityIdType": "SystemAssigned", "Id": None})
+ManagedIdentityClient(SystemAssignedManagedIdentity())
+ManagedIdentityClient({"ManagedIdentityIdType": "SystemAssigned", "Id": None})
+
+# Modules, and errors
+
+modules: list[ModuleType] = [
+    keyfob.authority,
+    keyfob.errors,
+    keyfob.exceptions,
+    keyfob.managed_identity,
+]
+errors: list[type[KeyfobError]] = [
+    ArcPlatformNotSupportedError,
+    BrowserInteractionTimeoutError,
+    IdTokenError,
+    ManagedIdentityError,
+    keyfob.exceptions.MsalServiceError,
+]
+assert_type(keyfob.__version__, str)
+
+
+def handled(error: KeyfobError) -> tuple[str, ...]:
+    return error.scopes if isinstance(error, InteractionRequired) else (error.code,)
+
+
+# Sites
+
+
+async def in_a_loop(token_cache: keyfob.TokenCache) -> None:
+    async with keyfob.aio.ConfidentialClientApplication("client", "secret") as app:
+        assert_type(app, keyfob.aio.ConfidentialClientApplication)
+        assert_type(app.with_cache(token_cache), keyfob.aio.ConfidentialClientApplication)
+        assert_type(app.get_accounts(), list[Account])
+        assert_type(await app.acquire_token_silent(["a"], account=None), TokenResult | None)
+        assert_type(await app.acquire_token_for_client(["a/.default"]), TokenResult)
+        begun = await app.initiate_auth_code_flow(["a"], redirect_uri="http://localhost")
+        assert_type(begun["state"], str)
+        result = await app.acquire_token_by_auth_code_flow(begun, {"code": "c"})
+        assert_type(result.get("access_token"), str | None)
+    public = keyfob.aio.PublicClientApplication("client", async_http_client=object())
+    device_flow = await public.initiate_device_flow()
+    assert_type(device_flow, DeviceFlow)
+    await public.acquire_token_by_device_flow(device_flow, exit_condition=lambda flow: True)
+    assert_type(await public.acquire_token_interactive(["a"], timeout=60), TokenResult)
+    async with keyfob.aio.ManagedIdentityClient({"ManagedIdentityIdType": "x"}) as machine:
+        assert_type(await machine.acquire_token_for_client(resource="a"), dict[str, Any])
+    await app.acquire_token_for_client(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
 
 site = Flask(__name__)
 Keyfob(site)
@@ -47,7 +204,6 @@ def me() -> dict[str, Any]:
 # A decorated view keeps its signature.
 assert_type(home(1), str)
 assert_type(me(), dict[str, Any])
-home("one")  # type: ignore[arg-type]
 
 assert_type(current_user, User)
 assert_type(current_user.claims, Mapping[str, Any])
@@ -58,8 +214,18 @@ def tokens(session: WebSession) -> requests.Session:
     return session.api("graph")
 
 
-def handled(error: KeyfobError) -> tuple[str, ...]:
-    return error.scopes if isinstance(error, InteractionRequired) else (error.code,)
-
-
 load_settings({"CLIENT_ID": "x"}, {}, source="flask")
+
+# What is wrong, and found to be
+
+home("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+app.client_id = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+app.acquire_token_silent(["a"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+app.acquire_token_for_client(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+app.acquire_token_silent(["a"], "ada")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+app.get_accounts()[0]["name"]  # type: ignore[typeddict-item]  # pyright: ignore[reportGeneralTypeIssues]
+app.initiate_device_flow()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+PublicClientApplication("client", "secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+UserAssignedManagedIdentity("x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+machine.acquire_token_for_client("a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+_: object = keyfob.NoSuchName  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]

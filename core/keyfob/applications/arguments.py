@@ -65,6 +65,19 @@ def refuse_brokers(options: Mapping[str, Any]) -> None:
             )
 
 
+def refuse_credential(client_credential: object) -> None:
+    """What everybody has a copy of keeps no secret (RFC 8252 §8.5).
+
+    :raises ConfigurationError: there is one.
+    """
+    if client_credential is not None:
+        raise ConfigurationError(
+            "A public client has no credential; where there is one to keep, use "
+            "ConfidentialClientApplication",
+            setting="CLIENT_CREDENTIAL",
+        )
+
+
 def split_options(options: dict[str, Any]) -> tuple[Extra, dict[str, Any]]:
     """A verb's further arguments: what is added to its requests, and what the transport is told.
 
@@ -113,3 +126,18 @@ def warn_of_authority(authority: object) -> None:
             UserWarning,
             stacklevel=4,
         )
+
+
+def warn_deprecated(name: str, instead: str) -> None:
+    """Called by the verb itself, so that the warning names who called that."""
+    warnings.warn(f"{name} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)
+
+
+def warn_of_password() -> None:
+    """Likewise."""
+    warnings.warn(
+        "Passwords in a public client are deprecated: use acquire_token_interactive or "
+        "initiate_device_flow",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from keyfob.errors import ConfigurationError
 
+T = TypeVar("T")
 
-class AutoRefresher:
+
+class AutoRefresher(Generic[T]):
     """Called, gives what `factory` made; and has it make a new one when that is too old.
 
     Made for `client_credential={"client_assertion": AutoRefresher(make_assertion)}`. Safe to share
@@ -26,7 +28,7 @@ class AutoRefresher:
 
     def __init__(
         self,
-        factory: Callable[[], Any],
+        factory: Callable[[], T],
         expires_in: float = 540,
         *,
         clock: Callable[[], float] = time.time,
@@ -42,12 +44,12 @@ class AutoRefresher:
         self._expires_in = expires_in
         self._clock = clock
         self._lock = threading.Lock()
-        self._made: tuple[float, Any] | None = None
+        self._made: tuple[float, T] | None = None
 
     def __repr__(self) -> str:
         return f"<AutoRefresher every {self._expires_in} s>"
 
-    def __call__(self) -> Any:
+    def __call__(self) -> T:
         made = self._fresh()
         if made is None:
             with self._lock:
@@ -57,7 +59,7 @@ class AutoRefresher:
                     made = self._made = now, self._factory()
         return made[1]
 
-    def _fresh(self) -> tuple[float, Any] | None:
+    def _fresh(self) -> tuple[float, T] | None:
         made = self._made
         if made is None or not 0 <= self._clock() - made[0] < self._expires_in:
             return None  # or it is from before the clock was set back

@@ -7,28 +7,40 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from keyfob.applications import arguments
 from keyfob.applications.authorities import resolve_provider
 from keyfob.applications.credentials import credentials_of
 from keyfob.cache import AuthorityType, TokenCache
 from keyfob.errors import ConfigurationError, MissingKeyError
-from keyfob.flows import Flow, cloud_shell
-from keyfob.flows.client import Client, Extra
+from keyfob.flows import Flow, cloud_shell, need, silent
+from keyfob.flows.client import Client
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.pkce import RandomBytes
-from keyfob.protocol.results import Account
+from keyfob.protocol.results import Account, TokenResult
 from keyfob.transport import CONFIDENTIAL_PAUSE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+#: What a verb that looks into the cache comes to: a hit, which it returns; or else the flow that is
+#: to be run, with the transport's options. A plain tuple: a hit is had in microseconds.
+Asked: TypeAlias = "tuple[TokenResult | None, Flow[dict[str, Any] | None] | None, dict[str, Any]]"
+
+NOTHING_ASKED: Asked = (None, None, {})
+
+
 class Application:
     """One application, registered at one provider: its arguments are `ClientApplication`'s."""
+
+    #: For `azure_region`, by MSAL's names: find out where this machine is; or no region at all,
+    #: whatever the environment says.
+    ATTEMPT_REGION_DISCOVERY = True
+    DISABLE_MSAL_FORCE_REGION = False
 
     #: Whether it can have tokens in its own name, and so a region of its own.
     _has_own_tokens = True
@@ -141,6 +153,10 @@ class Application:
         twin._client = dataclasses.replace(self._client, cache=token_cache)
         return twin
 
+    def is_pop_supported(self) -> bool:
+        """Whether `auth_scheme=PopAuthScheme(...)` can be asked for. It needs a broker: never."""
+        return False
+
     def get_accounts(self, username: str | None = None) -> list[Account]:
         """The accounts in the cache, never from the network.
 
@@ -167,6 +183,61 @@ class Application:
             home, self._client.environments, self.client_id
         )
 
+    def token_at_hand(
+        self, scopes: Collection[str], account: Mapping[str, Any] | None
+    ) -> TokenResult | None:
+        """A token for an account, from the cache only, never from the network.
+
+        :param scopes: what the token must be good for.
+        :param account: one of `get_accounts()`.
+        :returns: a dict with `access_token`; None where there is no such token, or one that should
+            be renewed: then `acquire_token_silent` is to be asked.
+        """
+        if account is None:
+            return None
+        found = need.at_hand(self._client, silent.need(account, scopes))
+        return cast("TokenResult | None", found)
+
+    def _silent(
+        self,
+        scopes: Collection[str],
+        account: Mapping[str, Any] | None,
+        authority: str | None,
+        force_refresh: bool,
+        claims_challenge: str | None,
+        forwarded_client_claims: str | None,
+        auth_scheme: object,
+        options: dict[str, Any],
+    ) -> Asked:
+        """What `acquire_token_silent` and its sibling were asked for."""
+        if auth_scheme is not None or authority is not None:
+            arguments.refuse_auth_scheme(auth_scheme)
+            arguments.warn_of_authority(authority)
+        if account is None:
+            return NOTHING_ASKED
+        wanted = silent.need(
+            account,
+            scopes,
+            force_refresh=force_refresh,
+            claims_challenge=claims_challenge,
+            forwarded_claims=forwarded_client_claims,
+        )
+        if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
+            client, rest = self._for_one_call(options)
+            return None, self._cloud_shell(client, scopes), rest
+        return self._asked(wanted, options)
+
+    def _asked(self, wanted: need.Need, options: dict[str, Any]) -> Asked:
+        """What a need comes to, with a verb's further arguments: a hit costs no flow."""
+        client = self._client
+        if options:
+            client, options = self._for_one_call(options)
+        hit: Any
+        hit, seen = need.look(client, wanted)
+        if hit is not None:
+            return hit, None, options
+        return None, need.obtain(client, wanted, seen), options
+
     @staticmethod
     def _cloud_shell(client: Client, scopes: Collection[str]) -> Flow[dict[str, Any]]:
         """The token of who sits in Azure Cloud Shell; it is asked for each time."""
@@ -183,8 +254,10 @@ class Application:
             )
         )
 
-    def _client_with(self, extra: Extra) -> Client:
+    def _for_one_call(self, options: dict[str, Any]) -> tuple[Client, dict[str, Any]]:
+        """What a verb's further arguments make of the client; and those for the transport."""
+        extra, rest = arguments.split_options(options)
         arguments.judge_ssh_request(extra)
         if not extra.data and not extra.params:
-            return self._client
-        return dataclasses.replace(self._client, extra=extra)
+            return self._client, rest
+        return dataclasses.replace(self._client, extra=extra), rest

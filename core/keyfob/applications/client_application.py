@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar, cast
 
-from keyfob.applications.arguments import (
-    refuse_auth_scheme,
-    split_options,
-    warn_of_authority,
-)
-from keyfob.applications.base import Application
-from keyfob.flows import Flow, auth_code, cloud_shell, need, silent
+from keyfob.applications.arguments import refuse_auth_scheme, warn_deprecated
+from keyfob.applications.base import Application, Asked
+from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
 from keyfob.flows.logout import back_channel_logout
 from keyfob.protocol.logout_token import LogoutOrder
@@ -120,21 +115,6 @@ class ClientApplication(Application):
         """Close the connections to the provider. The application may be used again."""
         self._transport.close()
 
-    def token_at_hand(
-        self, scopes: Collection[str], account: Mapping[str, Any] | None
-    ) -> TokenResult | None:
-        """A token for an account, from the cache only, never from the network.
-
-        :param scopes: what the token must be good for.
-        :param account: one of `get_accounts()`.
-        :returns: a dict with `access_token`; None where there is no such token, or one that should
-            be renewed: then `acquire_token_silent` is to be asked.
-        """
-        if account is None:
-            return None
-        found = need.at_hand(self._client, silent.need(account, scopes))
-        return cast("TokenResult | None", found)
-
     def acquire_token_silent(
         self,
         scopes: Collection[str],
@@ -158,7 +138,7 @@ class ClientApplication(Application):
         :param auth_scheme: for a broker, which Keyfob has not.
         :returns: a dict with `access_token`; None where nothing gives one, or the provider refused.
         """
-        result = self.acquire_token_silent_with_error(
+        asked = self._silent(
             scopes,
             account,
             authority,
@@ -166,8 +146,9 @@ class ClientApplication(Application):
             claims_challenge,
             forwarded_client_claims,
             auth_scheme,
-            **options,
+            options,
         )
+        result = self._answered(asked)
         return result if result and "error" not in result else None
 
     def acquire_token_silent_with_error(
@@ -186,22 +167,17 @@ class ClientApplication(Application):
         It also has `classification` where the provider told a `suberror`: "" where only signing in
         again helps.
         """
-        refuse_auth_scheme(auth_scheme)
-        warn_of_authority(authority)
-        if account is None:
-            return None
-        wanted = silent.need(
-            account,
+        asked = self._silent(
             scopes,
-            force_refresh=force_refresh,
-            claims_challenge=claims_challenge,
-            forwarded_claims=forwarded_client_claims,
+            account,
+            authority,
+            force_refresh,
+            claims_challenge,
+            forwarded_client_claims,
+            auth_scheme,
+            options,
         )
-        extra, rest = split_options(options)
-        client = self._client_with(extra)
-        if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
-            return self._token(self._cloud_shell(client, scopes), rest)
-        return self._result(need.fulfil(client, wanted), rest)
+        return self._answered(asked)
 
     def acquire_token_by_refresh_token(
         self, refresh_token: str, scopes: Collection[str], **options: Any
@@ -211,8 +187,7 @@ class ClientApplication(Application):
         :param scopes: what the first access token is to be good for.
         :returns: a dict with `access_token`, or one with `error`.
         """
-        extra, rest = split_options(options)
-        client = self._client_with(extra)
+        client, rest = self._for_one_call(options)
         return self._token(silent.migrate_refresh_token(client, refresh_token, scopes), rest)
 
     def initiate_auth_code_flow(
@@ -272,8 +247,7 @@ class ClientApplication(Application):
         :raises StateMismatchError: (a ValueError) the response belongs to another attempt.
         :raises IdTokenError: (a RuntimeError) the ID token proves nothing; nothing was cached.
         """
-        extra, rest = split_options(options)
-        client = self._client_with(extra)
+        client, rest = self._for_one_call(options)
         flow = auth_code.redeem(client, auth_code_flow, auth_response, scopes=scopes)
         return self._token(flow, rest)
 
@@ -297,7 +271,7 @@ class ClientApplication(Application):
         :param response_type: `code`; `id_token` or `token` bring those to the browser.
         :returns: the address to send the browser to.
         """
-        _deprecated("get_authorization_request_url", "initiate_auth_code_flow")
+        warn_deprecated("get_authorization_request_url", "initiate_auth_code_flow")
         return self._run(
             auth_code.authorization_url(
                 self._client,
@@ -331,10 +305,10 @@ class ClientApplication(Application):
         :returns: a dict with `access_token`, or one with `error`.
         :raises NonceMismatchError: (a ValueError) the ID token belongs to another attempt.
         """
-        _deprecated("acquire_token_by_authorization_code", "acquire_token_by_auth_code_flow")
-        extra, rest = split_options(options)
+        warn_deprecated("acquire_token_by_authorization_code", "acquire_token_by_auth_code_flow")
+        client, rest = self._for_one_call(options)
         flow = auth_code.redeem_code(
-            self._client_with(extra),
+            client,
             code,
             scopes,
             redirect_uri=redirect_uri,
@@ -365,9 +339,9 @@ class ClientApplication(Application):
             refused, or cannot be understood.
         """
         refuse_auth_scheme(auth_scheme)
-        extra, rest = split_options(options)
+        client, rest = self._for_one_call(options)
         flow = password_flow.acquire(
-            self._client_with(extra),
+            client,
             username,
             password,
             scopes,
@@ -379,14 +353,11 @@ class ClientApplication(Application):
         transport = for_one_call(self._transport, options) if options else self._transport
         return run(flow, transport, flights=self._flights)
 
-    def _result(
-        self, flow: Flow[dict[str, Any] | None], options: Mapping[str, Any]
-    ) -> TokenResult | None:
+    def _answered(self, asked: Asked) -> TokenResult | None:
+        hit, flow, options = asked
+        if flow is None:
+            return hit
         return cast("TokenResult | None", self._run(flow, options))
 
     def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
         return cast("TokenResult", self._run(flow, options))
-
-
-def _deprecated(name: str, instead: str) -> None:
-    warnings.warn(f"{name} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)

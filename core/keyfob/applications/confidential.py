@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from typing import Any, cast
 
-from keyfob.applications.arguments import split_options
 from keyfob.applications.client_application import ClientApplication
-from keyfob.errors import ConfigurationError
-from keyfob.flows import client_credentials, federated_identity, need, on_behalf_of
+from keyfob.applications.kinds import ConfidentialApplication
+from keyfob.flows import federated_identity, on_behalf_of
 from keyfob.protocol.results import TokenResult
 
 
-class ConfidentialClientApplication(ClientApplication):
+class ConfidentialClientApplication(ConfidentialApplication, ClientApplication):
     """A client application that proves itself to the provider, with its credential."""
 
     def acquire_token_for_client(
@@ -33,31 +31,10 @@ class ConfidentialClientApplication(ClientApplication):
             tokens are kept apart.
         :returns: a dict with `access_token`, from the cache where it holds one; or with `error`.
         """
-        if options.pop("force_refresh", None):
-            raise ConfigurationError(
-                "acquire_token_for_client has no force_refresh: it renews by itself; "
-                "remove_tokens_for_client forgets what it holds"
-            )
-        wanted = client_credentials.need(
-            scopes,
-            claims_challenge=claims_challenge,
-            fmi_path=fmi_path,
-            forwarded_claims=forwarded_client_claims,
+        asked = self._own_token(
+            scopes, claims_challenge, fmi_path, forwarded_client_claims, options
         )
-        if self.authority.serves_many_tenants:
-            warnings.warn(
-                f"The authority {self.authority.url} names no tenant: whose token this is, the "
-                "provider decides. Name the tenant",
-                DeprecationWarning,
-                stacklevel=2,
-            )
-        extra, rest = split_options(options)
-        found = self._result(need.fulfil(self._client_with(extra), wanted), rest)
-        return cast("TokenResult", found)
-
-    def remove_tokens_for_client(self) -> None:
-        """Forget all tokens in the application's own name. Those of people stay."""
-        self._client.cache.remove_client_tokens(self._client.environments, self.client_id)
+        return cast("TokenResult", self._answered(asked))
 
     def acquire_token_on_behalf_of(
         self,
@@ -84,9 +61,7 @@ class ConfidentialClientApplication(ClientApplication):
             claims_challenge=claims_challenge,
             forwarded_claims=forwarded_client_claims,
         )
-        extra, rest = split_options(options)
-        found = self._result(need.fulfil(self._client_with(extra), wanted), rest)
-        return cast("TokenResult", found)
+        return cast("TokenResult", self._answered(self._asked(wanted, options)))
 
     def acquire_token_by_user_federated_identity_credential(
         self,
@@ -105,9 +80,9 @@ class ConfidentialClientApplication(ClientApplication):
         :param user_object_id: their object id, a GUID. One of the two.
         :returns: a dict with `access_token`, or one with `error`.
         """
-        extra, rest = split_options(options)
+        client, rest = self._for_one_call(options)
         flow = federated_identity.acquire(
-            self._client_with(extra),
+            client,
             scopes,
             assertion,
             username=username,

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from keyfob.applications import key_sources
 from keyfob.applications.key_sources import Part
@@ -153,7 +153,9 @@ def _assertion(made: _Made, part: Part, shape: str) -> Credential:
     del made
     value = part.members[shape]
     if callable(value):
-        return CalledAssertion(value, _wants_context(value), part.name_of(shape))
+        # What it returns is judged when it is called.
+        function = cast("Callable[..., str | bytes]", value)
+        return CalledAssertion(function, _wants_context(function), part.name_of(shape))
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if not isinstance(value, str) or not value or not value.isascii():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, MutableMapping
-from typing import Any, TypeVar
+from typing import Any
 
 from keyfob.cache import TokenCache
 from keyfob.errors import ConfigurationError
@@ -12,16 +12,60 @@ from keyfob.flows import Flow, managed_identity
 from keyfob.protocol.managed_identity import identity_of
 from keyfob.transport import (
     DEFAULT_TIMEOUT,
+    Flights,
     HttpClientTransport,
     RequestsTransport,
     Transport,
     run,
 )
 
-T = TypeVar("T")
+
+class MachineApplication:
+    """The arguments of `ManagedIdentityClient`, judged, and what its verb runs."""
+
+    def __init__(
+        self,
+        managed_identity: Mapping[str, Any],
+        *,
+        http_client: Any = None,
+        token_cache: TokenCache | None = None,
+        http_cache: MutableMapping[str, Any] | None = None,
+        client_capabilities: Collection[str] | None = None,
+        timeout: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._identity = identity_of(managed_identity)
+        self._capabilities = _capabilities(client_capabilities)
+        self._cache = TokenCache() if token_cache is None else token_cache
+        self._clock = clock
+        self._http_cache = http_cache
+        self._open(http_client, timeout)
+
+    def _open(self, http_client: Any, timeout: float | None) -> None:
+        """Make the transport. Nothing is connected yet."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._identity.id or self._identity.kind}>"
+
+    @property
+    def token_cache(self) -> TokenCache:
+        return self._cache
+
+    def _token(self, resource: str, claims_challenge: str | None) -> Flow[dict[str, Any]]:
+        if claims_challenge is not None and not isinstance(claims_challenge, str):
+            raise ConfigurationError("A claims challenge is a JSON object, as text")
+        return managed_identity.acquire(
+            self._identity,
+            resource,
+            cache=self._cache,
+            claims_challenge=claims_challenge,
+            client_capabilities=self._capabilities,
+            clock=self._clock,
+        )
 
 
-class ManagedIdentityClient:
+class ManagedIdentityClient(MachineApplication):
     """Gets tokens in the name of an identity that Azure gave to this machine. Safe to share
     between threads.
 
@@ -42,35 +86,15 @@ class ManagedIdentityClient:
     :raises ConfigurationError: (a ValueError) for what else cannot be.
     """
 
-    def __init__(
-        self,
-        managed_identity: Mapping[str, Any],
-        *,
-        http_client: Any = None,
-        token_cache: TokenCache | None = None,
-        http_cache: MutableMapping[str, Any] | None = None,
-        client_capabilities: Collection[str] | None = None,
-        timeout: float | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._identity = identity_of(managed_identity)
-        self._capabilities = _capabilities(client_capabilities)
-        self._cache = TokenCache() if token_cache is None else token_cache
-        self._clock = clock
-        self._http_cache = http_cache
-        self._transport: Transport
+    _transport: Transport
+
+    def _open(self, http_client: Any, timeout: float | None) -> None:
         if http_client is not None:
             self._transport = HttpClientTransport(http_client)
         else:
             seconds = DEFAULT_TIMEOUT if timeout is None else timeout
             self._transport = RequestsTransport(timeout=seconds)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._identity.id or self._identity.kind}>"
-
-    @property
-    def token_cache(self) -> TokenCache:
-        return self._cache
+        self._flights = Flights()
 
     def acquire_token_for_client(
         self, *, resource: str, claims_challenge: str | None = None
@@ -87,25 +111,12 @@ class ManagedIdentityClient:
         :raises TokenResponseError: (a ValueError) what answered makes no sense.
         :raises TransportError: (an OSError) nothing answered, or not now.
         """
-        if claims_challenge is not None and not isinstance(claims_challenge, str):
-            raise ConfigurationError("A claims challenge is a JSON object, as text")
-        return self._run(
-            managed_identity.acquire(
-                self._identity,
-                resource,
-                cache=self._cache,
-                claims_challenge=claims_challenge,
-                client_capabilities=self._capabilities,
-                clock=self._clock,
-            )
-        )
+        flow = self._token(resource, claims_challenge)
+        return run(flow, self._transport, flights=self._flights)
 
     def close(self) -> None:
         """Close the connections. The client may be used again."""
         self._transport.close()
-
-    def _run(self, flow: Flow[T]) -> T:
-        return run(flow, self._transport)
 
 
 def _capabilities(given: Collection[str] | None) -> tuple[str, ...]:

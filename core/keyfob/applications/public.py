@@ -4,58 +4,26 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from typing import Any, cast
 
-from keyfob.applications.arguments import refuse_brokers, split_options
+from keyfob.applications.arguments import warn_of_password
 from keyfob.applications.client_application import ClientApplication
 from keyfob.applications.interaction import interaction, page_options
-from keyfob.errors import ConfigurationError
+from keyfob.applications.kinds import PublicApplication
 from keyfob.flows import device_code
 from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.results import DeviceFlow, TokenResult
-from keyfob.transport import PUBLIC_PAUSE
 
 
-class PublicClientApplication(ClientApplication):
+class PublicClientApplication(PublicApplication, ClientApplication):
     """A client application without a secret. Its arguments are `ClientApplication`'s.
 
     :param enable_broker_on_windows: Keyfob has no broker; anything true is refused. Likewise
         `enable_broker_on_mac`, `enable_broker_on_linux` and `enable_broker_on_wsl`.
     :raises ConfigurationError: (a ValueError) it was given a credential.
     """
-
-    _has_own_tokens = False
-    _pause = PUBLIC_PAUSE
-
-    def __init__(
-        self,
-        client_id: str,
-        client_credential: None = None,
-        *,
-        enable_broker_on_windows: bool | None = None,
-        enable_broker_on_mac: bool | None = None,
-        enable_broker_on_linux: bool | None = None,
-        enable_broker_on_wsl: bool | None = None,
-        **options: Any,
-    ) -> None:
-        if client_credential is not None:
-            raise ConfigurationError(
-                "A public client has no credential; where there is one to keep, use "
-                "ConfidentialClientApplication",
-                setting="CLIENT_CREDENTIAL",
-            )
-        refuse_brokers(
-            {
-                "enable_broker_on_windows": enable_broker_on_windows,
-                "enable_broker_on_mac": enable_broker_on_mac,
-                "enable_broker_on_linux": enable_broker_on_linux,
-                "enable_broker_on_wsl": enable_broker_on_wsl,
-            }
-        )
-        super().__init__(client_id, **options)
 
     def acquire_token_by_username_password(
         self,
@@ -68,12 +36,7 @@ class PublicClientApplication(ClientApplication):
     ) -> TokenResult:
         """As with every application, and deprecated in a public one, as with MSAL: use
         `acquire_token_interactive`, or `initiate_device_flow` where there is no browser."""
-        warnings.warn(
-            "Passwords in a public client are deprecated: use acquire_token_interactive or "
-            "initiate_device_flow",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        warn_of_password()
         return super().acquire_token_by_username_password(
             username, password, scopes, claims_challenge, auth_scheme, **options
         )
@@ -110,9 +73,9 @@ class PublicClientApplication(ClientApplication):
             wait ended before the person did.
         :raises MissingKeyError: (a KeyError and ValueError) the flow has no `device_code`.
         """
-        extra, rest = split_options(options)
+        client, rest = self._for_one_call(options)
         polled = device_code.poll(
-            self._client_with(extra),
+            client,
             flow,
             claims_challenge=claims_challenge,
             exit_condition=exit_condition,
@@ -172,8 +135,7 @@ class PublicClientApplication(ClientApplication):
             max_age=max_age,
         )
         pages, receiver = page_options(options), options.pop("auth_code_receiver", None)
-        extra, rest = split_options(options)
-        client = self._client_with(extra)
+        client, rest = self._for_one_call(options)
         if prompt == "none" and is_cloud_shell(os.environ):
             return self._token(self._cloud_shell(client, scopes or []), rest)
         from keyfob.transport.loopback import AuthCodeReceiver, receive

@@ -229,4 +229,6 @@ def scope_set(scopes: Iterable[str] | None) -> frozenset[str]:
 
     Nothing is left out: a lookup for fewer scopes than were asked for finds the wrong token.
     """
+    if isinstance(scopes, frozenset):
+        return scopes
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes or ())

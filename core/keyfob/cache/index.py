@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from keyfob.cache.access_token import AccessToken, read_access_token
 from keyfob.cache.entries import CredentialType, Entry
 
 _AT = CredentialType.ACCESS_TOKEN
@@ -32,6 +33,8 @@ class Document:
     def __init__(self, sections: dict[str, Any] | None = None) -> None:
         self.sections: dict[str, Any] = {} if sections is None else sections
         self._buckets: dict[_Place, dict[str, Entry]] = {}
+        #: Access tokens that were looked up, read, by their keys.
+        self._read: dict[str, AccessToken | None] = {}
         for section in self.sections:
             for key, entry in self.entries(section).items():
                 self._enter(section, key, entry)
@@ -98,6 +101,17 @@ class Document:
             ("token", home_account_id, environment, client_id, realm, ext_cache_key), _NOTHING
         )
 
+    def read(self, key: str, entry: Entry) -> AccessToken | None:
+        """The access token `entry`, which is filed at `key`, read; None for one that cannot serve.
+
+        It is read at the first look, and again only after it was changed.
+        """
+        try:
+            return self._read[key]
+        except KeyError:
+            token = self._read[key] = read_access_token(entry)
+            return token
+
     def access_tokens_of_anybody(
         self,
         environment: str | None,
@@ -127,6 +141,8 @@ class Document:
     def _leave(
         self, section: str, key: str, entry: Entry, stays_in: Collection[_Place] = ()
     ) -> None:
+        if section == _AT:
+            self._read.pop(key, None)
         for place in _places(section, entry):
             if place not in stays_in:
                 bucket = self._buckets[place]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
+from keyfob.cache.access_token import cleaned, has_secret, targets_of
 from keyfob.cache.derive import unverified_claims
 from keyfob.cache.entries import (
     AccessTokenEntry,
@@ -25,7 +26,6 @@ _AT = CredentialType.ACCESS_TOKEN
 _RT = CredentialType.REFRESH_TOKEN
 _TOKEN_FIELDS = ("home_account_id", "environment", "client_id", "realm")
 _OWNER_FIELDS = _TOKEN_FIELDS[:2]
-_TIMES = ("cached_at", "expires_on", "extended_expires_on", "refresh_on")
 #: What MSAL shows of an account, in its order.
 _SHOWN = (
     "home_account_id",
@@ -59,7 +59,7 @@ def matches(section: str, entry: Entry, query: Mapping[str, Any], scopes: frozen
             return False
     if section == _AT and "ext_cache_key" in entry and "ext_cache_key" not in query:
         return False  # a token for special parameters never serves a request without them
-    return scopes <= _targets(entry)
+    return scopes <= targets_of(entry)
 
 
 def is_expired(entry: Entry, now: float) -> bool:
@@ -69,7 +69,8 @@ def is_expired(entry: Entry, now: float) -> bool:
 
 
 def best_access_token(
-    tokens: Collection[Entry],
+    document: Document,
+    found: Mapping[str, Entry],
     scopes: frozenset[str],
     now: float,
     *,
@@ -78,30 +79,29 @@ def best_access_token(
     ignore_case: bool,
     expired: bool = False,
 ) -> AccessTokenEntry | None:
-    """Of the tokens that have all `scopes` and still live, the one that lives longest.
+    """Of the access tokens that have all `scopes` and still live, the one that lives longest.
 
     One that spells the scopes as they were asked for goes before one that differs in case.
 
     :param expired: whether one that has expired is better than none.
     """
     kind = token_type.lower()
-    best: Entry | None = None
+    best: AccessTokenEntry | None = None
     best_rank = (False, False, 0)
-    for entry in tokens:
-        expires_on = epoch(entry.get("expires_on"))
-        if expires_on is None or not _usable(entry):
+    for key, entry in found.items():
+        token = document.read(key, entry)
+        if token is None:
             continue
+        expires_on, targets, its_key_id, its_kind, clean = token
         lives = expires_on > now
-        if not lives and not expired:
+        if its_key_id != key_id or its_kind != kind or not (lives or expired):
             continue
-        if entry.get("key_id") != key_id or _kind(entry) != kind:
-            continue
-        exact = scopes <= _targets(entry)
-        if not exact and not (ignore_case and _has_in_any_case(entry, scopes)):
+        exact = scopes <= targets
+        if not exact and not (ignore_case and _has_in_any_case(targets, scopes)):
             continue
         if best is None or (lives, exact, expires_on) > best_rank:
-            best, best_rank = entry, (lives, exact, expires_on)
-    return None if best is None else _access_token(best)
+            best, best_rank = clean, (lives, exact, expires_on)
+    return None if best is None else best.copy()
 
 
 def refresh_tokens(
@@ -118,12 +118,12 @@ def refresh_tokens(
     found = [
         entry
         for entry in document.owned(_RT, home_account_id, environment).values()
-        if _usable(entry) and _serves(entry, client_id, family_id)
+        if has_secret(entry) and _serves(entry, client_id, family_id)
     ]
     found.reverse()
     found.sort(key=lambda entry: epoch(entry.get("last_modification_time")) or 0, reverse=True)
     fields = RefreshTokenEntry.__annotations__
-    return [cast("RefreshTokenEntry", _cleaned(entry, fields)) for entry in found]
+    return [cast("RefreshTokenEntry", cleaned(entry, fields)) for entry in found]
 
 
 def siblings(document: Document, refresh_token: Entry) -> list[Entry]:
@@ -152,7 +152,7 @@ def id_token(
     found: list[str] = [
         entry["secret"]
         for entry in document.owned(CredentialType.ID_TOKEN, home_account_id, environment).values()
-        if _usable(entry)
+        if has_secret(entry)
         and entry.get("client_id") == client_id
         and (realm is None or entry.get("realm") == realm)
     ]
@@ -167,7 +167,7 @@ def account(
     """The account as the realm knows it that was filed last."""
     found = document.owned(CredentialType.ACCOUNT, home_account_id, environment)
     for entry in reversed(list(found.values())):
-        return cast("AccountEntry", _cleaned(entry, AccountEntry.__annotations__))
+        return cast("AccountEntry", cleaned(entry, AccountEntry.__annotations__))
     return None
 
 
@@ -232,45 +232,9 @@ def _serves(entry: Entry, client_id: str, family_id: str | None) -> bool:
     return entry.get("client_id") == client_id or (bool(family_id) and family == family_id)
 
 
-def _usable(entry: Entry) -> bool:
-    secret = entry.get("secret")
-    return isinstance(secret, str) and secret != ""
-
-
-def _kind(entry: Entry) -> str:
-    token_type = entry.get("token_type")
-    return token_type.lower() if isinstance(token_type, str) and token_type else "bearer"
-
-
-def _targets(entry: Entry) -> frozenset[str]:
-    target = entry.get("target")
-    return frozenset(target.split()) if isinstance(target, str) else frozenset()
-
-
-def _has_in_any_case(entry: Entry, scopes: frozenset[str]) -> bool:
-    has = {scope.lower() for scope in _targets(entry)}
+def _has_in_any_case(targets: frozenset[str], scopes: frozenset[str]) -> bool:
+    has = {scope.lower() for scope in targets}
     return all(scope.lower() in has for scope in scopes)
-
-
-def _access_token(entry: Entry) -> AccessTokenEntry:
-    clean = _cleaned(entry, AccessTokenEntry.__annotations__)
-    clean.setdefault("target", "")
-    for name in _TIMES:
-        time = epoch(entry.get(name))
-        if time is None:
-            clean.pop(name, None)
-        else:
-            clean[name] = str(time)
-    return cast("AccessTokenEntry", clean)
-
-
-def _cleaned(entry: Entry, fields: Collection[str]) -> Entry:
-    """A copy without those known fields that are of a wrong type; unknown ones stay."""
-    return {
-        name: value
-        for name, value in entry.items()
-        if isinstance(value, str) or value is None or name not in fields
-    }
 
 
 def _issued_at(jwt: str) -> int:

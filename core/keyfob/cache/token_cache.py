@@ -225,16 +225,17 @@ class TokenCache:
         :param expired: whether, where none lives, one that has expired is found, for the last time.
         """
         wanted = scope_set(scopes)
+        host, key = environment.lower(), ext_cache_key or None
         with self._lock:
-            place = (environment.lower(), client_id, realm, ext_cache_key or None)
             if whoever:
-                found = self._document.access_tokens_of_anybody(*place)
+                found = self._document.access_tokens_of_anybody(host, client_id, realm, key)
             else:
-                found = self._document.access_tokens(home_account_id, *place)
+                found = self._document.access_tokens(home_account_id, host, client_id, realm, key)
             if not found:
                 return None
             best = lookup.best_access_token(
-                found.values(),
+                self._document,
+                found,
                 wanted,
                 now,
                 key_id=key_id,
@@ -242,7 +243,8 @@ class TokenCache:
                 ignore_case=ignore_case,
                 expired=expired,
             )
-            self._drop_expired(found, now)
+            if best is None or len(found) > 1 or float(best["expires_on"]) < now:
+                self._drop_expired(found, now)
         return best
 
     def find_refresh_tokens(

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from keyfob.cache import AccessTokenEntry, TokenCache, compute_ext_cache_key
 from keyfob.flows import Flow
@@ -35,7 +36,7 @@ class Extra:
     data: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def token_type(self) -> str:
         return self.data.get("token_type") or BEARER
 
@@ -44,7 +45,7 @@ class Extra:
         """What two equal ones have in common, and can be looked up by."""
         return (*sorted(self.data.items()), None, *sorted(self.params.items()))
 
-    @property
+    @cached_property
     def key_id(self) -> str | None:
         return self.data.get("key_id")
 
@@ -81,7 +82,7 @@ class Client:
     def environment(self) -> str:
         return self.provider.authority.environment
 
-    @property
+    @cached_property
     def is_microsoft(self) -> bool:
         return self.provider.authority.is_microsoft
 
@@ -104,6 +105,9 @@ class Client:
 
         :param whoever: whosever it is: the fields alone tell it from others.
         """
+        extra, ext_cache_key = self.extra, None
+        if fields or extra.data:
+            ext_cache_key = compute_ext_cache_key({**extra.data, **fields}) or None
         for environment in self.environments:
             found = self.cache.find_access_token(
                 home_account_id=home_account_id,
@@ -112,9 +116,9 @@ class Client:
                 realm=metadata.realm,
                 scopes=scopes,
                 now=now,
-                ext_cache_key=compute_ext_cache_key({**self.extra.data, **fields}) or None,
-                key_id=self.extra.key_id,
-                token_type=self.extra.token_type,
+                ext_cache_key=ext_cache_key,
+                key_id=extra.key_id,
+                token_type=extra.token_type,
                 # Elsewhere scopes are case-sensitive (RFC 6749 §3.3).
                 ignore_case=self.is_microsoft,
                 whoever=whoever,

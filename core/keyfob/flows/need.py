@@ -63,17 +63,18 @@ def at_hand(client: Client, need: Need) -> dict[str, Any] | None:
     :returns: a dict with `access_token`; None where nothing is known of the provider yet, or the
         cache has no such token, or one that is about to expire or to be renewed.
     """
-    held, now = _seen(client, need), client.clock()
-    if held is None or not is_fresh(held, now) or is_aging(held, now):
-        return None
-    return _served(client, held, now)
+    return look(client, need)[0]
 
 
-def _seen(client: Client, need: Need) -> AccessTokenEntry | None:
-    metadata = client.provider.last_metadata
+def look(client: Client, need: Need) -> tuple[dict[str, Any] | None, AccessTokenEntry | None]:
+    """`at_hand`, and what the cache had, for `obtain`: an expired token is seen once."""
+    metadata, now = client.provider.last_metadata, client.clock()
     if metadata is None or need.is_for_a_new_token:
-        return None
-    return need.held(client, metadata, client.clock())
+        return None, None
+    seen = need.held(client, metadata, now)
+    if seen is None or not is_fresh(seen, now) or is_aging(seen, now):
+        return None, seen
+    return _served(client, seen, now), seen
 
 
 def fulfil(client: Client, need: Need) -> Flow[dict[str, Any] | None]:
@@ -83,9 +84,17 @@ def fulfil(client: Client, need: Need) -> Flow[dict[str, Any] | None]:
         nothing can give such a token.
     :raises SubjectChangedError: the provider named somebody else.
     """
-    seen, now = _seen(client, need), client.clock()
-    if seen is not None and is_fresh(seen, now) and not is_aging(seen, now):
-        return _served(client, seen, now)
+    hit, seen = look(client, need)
+    return hit if hit is not None else (yield from obtain(client, need, seen))
+
+
+def obtain(
+    client: Client, need: Need, seen: AccessTokenEntry | None
+) -> Flow[dict[str, Any] | None]:
+    """As `fulfil`, where `look` found no token to serve.
+
+    :param seen: what it found.
+    """
     whose = (id(client.cache), id(client.provider), client.client_id, client.extra.key)
     return (yield from once((whose, need), lambda: _from_cache_or_anew(client, need, seen)))
 
@@ -117,6 +126,8 @@ def _from_cache_or_anew(
 def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
     """Whether the token lives long enough for a call."""
     expires = float(entry["expires_on"])
+    if expires - now >= EXPIRY_MARGIN:
+        return True
     margin = float(EXPIRY_MARGIN)
     if entry.get("cached_at"):
         life = max(0.0, expires - float(entry["cached_at"]))
@@ -127,7 +138,7 @@ def is_fresh(entry: AccessTokenEntry, now: float) -> bool:
 def is_aging(entry: AccessTokenEntry, now: float) -> bool:
     """Whether the provider would have it renewed by now."""
     refresh_on = entry.get("refresh_on")
-    return bool(refresh_on) and float(refresh_on or 0) < now
+    return refresh_on is not None and refresh_on != "" and float(refresh_on) < now
 
 
 def _why(need: Need, held: AccessTokenEntry | None) -> Reason:

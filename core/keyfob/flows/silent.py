@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from keyfob.cache import AccessTokenEntry, RefreshTokenEntry
 from keyfob.errors import MissingKeyError, SubjectChangedError
@@ -36,8 +35,7 @@ _UNCLASSIFIED = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """What is wanted, of whom.
 
     :param force_refresh: no access token from the cache will do.
@@ -83,22 +81,19 @@ def need(
 
     :raises ConfigurationError: (a ValueError) the account is none, or a text is no JSON object.
     """
-    claims_object(claims_challenge)
-    claims_object(forwarded_claims, "forwarded_client_claims")
+    if claims_challenge is not None or forwarded_claims is not None:
+        claims_object(claims_challenge)
+        claims_object(forwarded_claims, "forwarded_client_claims")
+    home = account.get("home_account_id")
+    if not isinstance(home, str) or not home:
+        raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
     return Need(
-        _home_account_id(account),
+        home,
         checked_scopes(scopes),
         force_refresh,
         claims_challenge or None,
         forwarded_claims or None,
     )
-
-
-def _home_account_id(account: Mapping[str, Any]) -> str:
-    home = account.get("home_account_id")
-    if not isinstance(home, str) or not home:
-        raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
-    return home
 
 
 def _renew(

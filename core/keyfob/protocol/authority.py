@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -27,7 +28,7 @@ PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 DEFAULT_HOST = AZURE_PUBLIC
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
+_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 # Azure AD B2C's user flows and custom policies.
 _POLICY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _WELL_KNOWN = "/.well-known/openid-configuration"
@@ -46,12 +47,12 @@ class Authority:
     tenant: str
     policy: str = ""
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """The host, without port: what the token cache calls `environment`."""
         return urlsplit(self.url).hostname or ""
 
-    @property
+    @cached_property
     def aliases(self) -> tuple[str, ...]:
         """The environments whose tokens are this authority's too; its own is the first."""
         return aliases_of(self.environment) if self.kind == "entra" else (self.environment,)
@@ -127,7 +128,11 @@ def microsoft_authority(authority: str | AuthorityBuilder) -> Authority:
 
     :raises ConfigurationError: it is none of these.
     """
-    url = str(authority) if isinstance(authority, AuthorityBuilder) else authority
+    url: object = str(authority) if isinstance(authority, AuthorityBuilder) else authority
+    return _remembered(url) if isinstance(url, str) else _judged(url)
+
+
+def _judged(url: object) -> Authority:
     try:
         parts = parse_secure_url(url)
         if parts.fragment:
@@ -135,6 +140,10 @@ def microsoft_authority(authority: str | AuthorityBuilder) -> Authority:
         return _of_microsoft(parts)
     except ValueError as error:
         raise ConfigurationError(f"AUTHORITY {_shown(url)} {error}", setting="AUTHORITY") from None
+
+
+#: Some sites build an application for each request, at the same few authorities.
+_remembered = lru_cache(maxsize=128)(_judged)
 
 
 def _shown(url: object) -> str:

@@ -44,6 +44,8 @@ def discovery_endpoint(instance_discovery: object) -> str | None:
     """
     if instance_discovery is None or instance_discovery is True:
         return PUBLIC_ENDPOINT
+    if instance_discovery == PUBLIC_ENDPOINT:
+        return PUBLIC_ENDPOINT  # it was judged when it was written down
     if instance_discovery is False:
         return None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,7 +59,7 @@ class ProviderMetadata:
         before, _, after = self.issuer.partition(TENANT_PLACEHOLDER)
         return text == self.issuer_for(text.removeprefix(before).removesuffix(after))
 
-    @property
+    @cached_property
     def realm(self) -> str:
         """The first segment of the token endpoint's path: MSAL's `realm` in the token cache."""
         return urlsplit(self.token_endpoint).path.strip("/").split("/", 1)[0]

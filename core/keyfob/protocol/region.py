@@ -44,10 +44,11 @@ def region_choice(
     :raises ConfigurationError: it is no region's name, or the authority has no regions.
     """
     if azure_region is None:
-        forced = environ.get(FORCE_REGION) if _has_regions(authority) else None
-        if forced:
-            _judge_name(forced, FORCE_REGION)
-        return RegionChoice(forced or None)
+        forced = environ.get(FORCE_REGION)
+        if not forced or not _has_regions(authority):
+            return RegionChoice()
+        _judge_name(forced, FORCE_REGION)
+        return RegionChoice(forced)
     if isinstance(azure_region, bool):
         return RegionChoice(detect=azure_region and _has_regions(authority))
     _judge_name(azure_region, "azure_region")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from keyfob.errors import ScopesError
 from keyfob.protocol.metadata import ProviderMetadata
 
 OPENID_SCOPES = frozenset({"openid", "profile", "offline_access"})
 
+_NO_SCOPE = "A scope is a text without spaces"
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
@@ -19,8 +21,8 @@ def checked_scopes(scopes: object) -> frozenset[str]:
     :raises ScopesError: (a ValueError) otherwise.
     """
     named = scope_names(scopes)
-    reserved = OPENID_SCOPES & named
-    if reserved:
+    if not OPENID_SCOPES.isdisjoint(named):
+        reserved = OPENID_SCOPES & named
         raise ScopesError(
             f"{', '.join(sorted(reserved))} need not be named: they are always asked for"
         )
@@ -34,10 +36,19 @@ def scope_names(scopes: object) -> frozenset[str]:
     """
     if not isinstance(scopes, (list, tuple, set, frozenset)):
         raise ScopesError(f"Scopes are a list of texts, not a {type(scopes).__name__}")
-    for scope in scopes:
-        if not isinstance(scope, str) or not is_scope(scope):
-            raise ScopesError("A scope is a text without spaces")
-    return frozenset(scopes)
+    try:
+        return _judged(tuple(scopes))
+    except TypeError:  # one that cannot even be looked up
+        raise ScopesError(_NO_SCOPE) from None
+
+
+@lru_cache(maxsize=256)
+def _judged(scopes: tuple[object, ...]) -> frozenset[str]:
+    # An application names the same few scopes again and again.
+    names = frozenset(scope for scope in scopes if isinstance(scope, str) and is_scope(scope))
+    if len(names) != len(frozenset(scopes)):
+        raise ScopesError(_NO_SCOPE)
+    return names
 
 
 def sign_in_scopes(

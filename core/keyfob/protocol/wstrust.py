@@ -10,8 +10,8 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from html import escape
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from keyfob.errors import FederationError
 from keyfob.protocol.http import HttpRequest, HttpResponse, refuse_unusable_status
@@ -236,18 +236,20 @@ def _envelope(
         f"<a:MessageID>urn:uuid:{message_id}</a:MessageID>"
         "<a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address>"
         "</a:ReplyTo>"
-        f'<a:To s:mustUnderstand="1">{escape(endpoint.url)}</a:To>'
+        f'<a:To s:mustUnderstand="1">{escape(endpoint.url, quote=False)}</a:To>'
         '<o:Security s:mustUnderstand="1" xmlns:o="http://docs.oasis-open.org/wss/2004/01/'
         'oasis-200401-wss-wssecurity-secext-1.0.xsd">'
         f'<u:Timestamp u:Id="_0"><u:Created>{_time(created)}</u:Created>'
         f"<u:Expires>{_time(expires)}</u:Expires></u:Timestamp>"
         '<o:UsernameToken u:Id="username">'
-        f"<o:Username>{escape(username)}</o:Username><o:Password>{escape(password)}</o:Password>"
+        f"<o:Username>{escape(username, quote=False)}</o:Username>"
+        f"<o:Password>{escape(password, quote=False)}</o:Password>"
         "</o:UsernameToken></o:Security></s:Header>"
         "<s:Body>"
         f'<t:RequestSecurityToken xmlns:t="{version.namespace}">'
         f'<p:AppliesTo xmlns:p="{_POLICY[1:-1]}"><a:EndpointReference>'
-        f"<a:Address>{escape(audience)}</a:Address></a:EndpointReference></p:AppliesTo>"
+        f"<a:Address>{escape(audience, quote=False)}</a:Address>"
+        "</a:EndpointReference></p:AppliesTo>"
         f"<t:KeyType>{version.key_type}</t:KeyType>"
         f"<t:RequestType>{version.namespace}/Issue</t:RequestType>"
         "</t:RequestSecurityToken></s:Body></s:Envelope>"

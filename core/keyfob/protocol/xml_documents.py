@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from xml.parsers import expat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # few applications ever read XML
+    from xml.etree.ElementTree import Element
+    from xml.parsers.expat import XMLParserType
 
 
-def parse_xml(document: bytes) -> ET.Element:
+def parse_xml(document: bytes) -> Element:
     """The root of a document.
 
     A DTD is refused: entities that expand to gigabytes, or name files, need one.
 
     :raises ValueError: it is not well-formed, or has a DTD. The reason quotes nothing.
     """
+    import xml.etree.ElementTree as ET
+
     _refuse_dtd(document)
     try:
         return ET.fromstring(document)  # noqa: S314 - it has no DTD
@@ -29,6 +34,8 @@ def element_bytes(document: bytes, parent: str, index: int = 0) -> bytes:
     :param index: which of several parents.
     :raises ValueError: there is none, or the document is not well-formed.
     """
+    from xml.parsers import expat
+
     finder = _Finder(parent.removeprefix("{").replace("}", " "), index)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartDoctypeDeclHandler = _no_dtd
@@ -69,6 +76,8 @@ class _Finder:
 
 
 def _refuse_dtd(document: bytes) -> None:
+    from xml.parsers import expat
+
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = _no_dtd
     _parse(parser, document)
@@ -82,7 +91,9 @@ def _no_dtd(*_: object) -> None:
     raise _DtdFound("it has a DTD")
 
 
-def _parse(parser: expat.XMLParserType, document: bytes) -> None:
+def _parse(parser: XMLParserType, document: bytes) -> None:
+    from xml.parsers import expat
+
     try:
         # Places are counted in bytes: with two bytes a character, a tag might end in half of one.
         document.decode("utf-8")

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keyfob.errors import AnswerRefused, ProviderUnreachable
+from keyfob.errors import AnswerRefused, ConfigurationError, ProviderUnreachable
 from keyfob.protocol.http import HttpRequest, HttpResponse
 from keyfob.transport.async_driver import AsyncTransport
 from keyfob.transport.http_client import answer_of, call_of, posted, unreachable
@@ -21,6 +21,8 @@ class AsyncHttpClientTransport:
     Timeouts, proxies and certificates are then the object's own affair, and it must belong to the
     event loop it is used in. It must not follow redirects; an httpx client is told so.
 
+    A request with a `fingerprint` needs connections that hold to a certificate, and is refused.
+
     :param options: further arguments for `post`, as MSAL gives them.
     """
 
@@ -32,6 +34,13 @@ class AsyncHttpClientTransport:
         return f"<AsyncHttpClientTransport {type(self._http_client).__name__}>"
 
     async def send(self, request: HttpRequest) -> HttpResponse:
+        if request.fingerprint is not None:
+            raise ConfigurationError(
+                "async_http_client cannot hold a connection to one certificate: leave it out, or "
+                "give an httpx.AsyncClient",
+                setting="async_http_client",
+                code="cannot_pin",
+            )
         # What is raised is raised out here, so that the client's own error, which holds the whole
         # request, is no context of it.
         outcome = await self._exchange(request)
@@ -49,14 +58,17 @@ class AsyncHttpClientTransport:
 
     async def _exchange(
         self, request: HttpRequest
-    ) -> HttpResponse | ProviderUnreachable | AnswerRefused:
+    ) -> HttpResponse | ProviderUnreachable | AnswerRefused | ConfigurationError:
         url, arguments = call_of(self._http_client, request, self._options)
+        client = self._http_client
         try:
-            if request.method == "POST":
-                answer = await self._http_client.post(url, **arguments)
-            else:
-                answer = await self._http_client.get(url, **arguments)
-            return answer_of(answer, request)
+            coming = (client.post if request.method == "POST" else client.get)(url, **arguments)
+            if not inspect.isawaitable(coming):
+                return ConfigurationError(
+                    "async_http_client is synchronous: give it as http_client",
+                    setting="async_http_client",
+                )
+            return answer_of(await coming, request)
         except AnswerRefused as refused:
             return refused.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - every library has errors of its own

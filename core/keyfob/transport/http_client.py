@@ -57,7 +57,7 @@ class HttpClientTransport:
         self._http_client.close()
 
     def _send_pinned(self, request: HttpRequest) -> HttpResponse:
-        if not _is_a("requests", "Session", self._http_client):
+        if not is_a("requests", "Session", self._http_client):
             raise ConfigurationError(
                 "http_client cannot hold a connection to one certificate: leave it out, or give a "
                 "requests.Session",
@@ -94,14 +94,14 @@ def call_of(
     if request.method == "POST":
         arguments |= {"data": posted(request)["data"], **options}
     url = request.url
-    if _is_a("requests", "Session", http_client):
+    if is_a("requests", "Session", http_client):
         del arguments["headers"]
         arguments |= {"auth": RequestHeaders(request.headers), "allow_redirects": False}
         if request.direct:
             arguments["proxies"] = dict(NO_PROXIES)
         if request.timeout is not None:
             arguments["timeout"] = request.timeout
-    elif _is_a("httpx", "Client", http_client) or _is_a("httpx", "AsyncClient", http_client):
+    elif is_a("httpx", "Client", http_client) or is_a("httpx", "AsyncClient", http_client):
         # Its params= would take the place of the address's own query, even if they are empty; and
         # its data= is for forms.
         del arguments["params"]
@@ -173,6 +173,6 @@ def _headers(answer: Any) -> dict[str, str]:
     return {str(name).lower(): str(value) for name, value in headers.items()}
 
 
-def _is_a(library: str, name: str, http_client: object) -> bool:
+def is_a(library: str, name: str, http_client: object) -> bool:
     module = sys.modules.get(library)
     return module is not None and isinstance(http_client, getattr(module, name))

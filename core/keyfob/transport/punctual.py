@@ -64,11 +64,12 @@ class _PunctualTlsConnection(HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _PunctualConnection
+    # urllib3 states a protocol that its own connections do not keep to.
+    ConnectionCls = _PunctualConnection  # pyright: ignore[reportAssignmentType]
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _PunctualTlsConnection
+    ConnectionCls = _PunctualTlsConnection  # pyright: ignore[reportAssignmentType]
 
 
 _POOLS = {"http": _Pool, "https": _TlsPool}

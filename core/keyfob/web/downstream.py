@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 
 from keyfob.errors import ApiUnreachable, DownstreamError
 from keyfob.protocol.urls import origin, parse_http_url
@@ -44,7 +45,7 @@ class ApiTimeout(ApiConnectionError, requests.exceptions.Timeout):
     """The API did not answer in time."""
 
 
-class TokenAuth(requests.auth.AuthBase):
+class TokenAuth(AuthBase):
     """Attaches a token, to one origin only. requests drops it on a redirect to another host.
 
     An API that refuses a token knows that it was ended early: once, a new one is tried.

@@ -29,6 +29,23 @@ class ManagedIdentity(dict[str, Any]):
     def __init__(self, identifier: str | None = None, id_type: str | None = None) -> None:
         super().__init__({self.ID_TYPE: id_type, self.ID: identifier})
 
+    @classmethod
+    def is_managed_identity(cls, unknown: object) -> bool:
+        """Whether it is of either kind, or a dict of that shape."""
+        return cls.is_system_assigned(unknown) or cls.is_user_assigned(unknown)
+
+    @classmethod
+    def is_system_assigned(cls, unknown: object) -> bool:
+        """Whether it is the machine's own identity."""
+        return isinstance(unknown, Mapping) and unknown.get(cls.ID_TYPE) == cls.SYSTEM_ASSIGNED
+
+    @classmethod
+    def is_user_assigned(cls, unknown: object) -> bool:
+        """Whether it is an identity that was given to the machine."""
+        if not isinstance(unknown, Mapping) or not unknown.get(cls.ID):
+            return False
+        return unknown.get(cls.ID_TYPE) in (cls.CLIENT_ID, cls.RESOURCE_ID, cls.OBJECT_ID)
+
 
 class SystemAssignedManagedIdentity(ManagedIdentity):
     """The machine's own identity: `{"ManagedIdentityIdType": "SystemAssigned", "Id": None}`."""

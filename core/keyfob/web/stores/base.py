@@ -33,12 +33,15 @@ class TokenStore(Protocol):
 
     def load(self, key: str) -> Record | None:
         """The live record of `key`, or None."""
+        ...
 
     def version(self, key: str) -> int | None:
         """The live record's version, or None; cheaper than `load`, for the value stays there."""
+        ...
 
     def create(self, key: str, value: bytes, expires_at: float) -> bool:
         """Put a record where none is. Atomic: of several callers at once one gets True."""
+        ...
 
     def replace(self, key: str, value: bytes, version: int, expires_at: float) -> bool:
         """Put `value` in the place of that `version`, in one atomic step; its version is one more.
@@ -46,20 +49,25 @@ class TokenStore(Protocol):
         False, and nothing done, when the record is gone or has meanwhile another version: the
         caller read something that is no longer true, and should load again.
         """
+        ...
 
     def extend(self, key: str, expires_at: float) -> bool:
         """Let the record live until then, whatever its version, which stays. False where there is
         no live one. A record that lives longer already keeps its end."""
+        ...
 
     def delete(self, key: str, version: int | None = None) -> bool:
         """Remove the record, in one atomic step: whatever its version or, where one is named, only
         while it has that one. False where there was nothing to remove."""
+        ...
 
     def clear_expired(self) -> int:
         """Remove what has expired, and say how many records that were."""
+        ...
 
     def close(self) -> None:
         """Let go of files and connections. May be called twice; the next use opens them again."""
+        ...
 
 
 def first_version() -> int:
