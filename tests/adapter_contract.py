@@ -21,13 +21,14 @@ import pytest
 from support.contract_apis import ApiContract
 from support.contract_base import GRACE, RunningSite, Site, once, who
 from support.contract_callbacks import CallbackContract
+from support.contract_logouts import LogoutContract
 from support.form_browser import FormBrowser
 from support.provider import Person, Provider, claims_of
 
 __all__ = ["AdapterContract", "RunningSite"]
 
 
-class AdapterContract(CallbackContract, ApiContract):
+class AdapterContract(CallbackContract, ApiContract, LogoutContract):
     """The behaviours: signing in and out and the session, and those of the parts."""
 
     # In and out

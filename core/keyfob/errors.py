@@ -27,6 +27,7 @@
     ├── IdTokenError (RuntimeError)            an ID token that proves nothing
     │   ├── NonceMismatchError (ValueError)    one of another sign-in attempt, in MSAL's older verb
     │   └── SubjectChangedError                a refreshed one that names somebody else
+    ├── LogoutTokenError (ValueError)          a logout token that ends no session
     ├── ManagedIdentityError (ValueError)      the machine's own identity cannot be used
     │   ├── ArcPlatformNotSupportedError       Azure Arc has no key files on this system
     │   └── ArcKeyFileNotFoundError (FileNotFoundError)
@@ -70,6 +71,7 @@ __all__ = [
     "InteractionRequired",
     "KeySetError",
     "KeyfobError",
+    "LogoutTokenError",
     "LoopbackUnavailable",
     "ManagedIdentityError",
     "MetadataError",
@@ -344,6 +346,13 @@ class SubjectChangedError(IdTokenError):
     """A refreshed ID token names another subject or issuer (OpenID Connect Core §12.2)."""
 
     code = "subject_changed"
+
+
+class LogoutTokenError(KeyfobError, ValueError):
+    """A logout token failed a check (OpenID Connect Back-Channel Logout 1.0 §2.6). ``code`` names
+    the check."""
+
+    code = "logout_token"
 
 
 class ManagedIdentityError(KeyfobError, ValueError):

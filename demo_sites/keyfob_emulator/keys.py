@@ -75,9 +75,9 @@ class SigningKey:
             {"kid": self.kid},
         )
 
-    def sign(self, claims: dict[str, Any]) -> str:
+    def sign(self, claims: dict[str, Any], typ: str = "JWT") -> str:
         """A signed JWT (RFC 7519) with the header Entra writes."""
-        header = {"typ": "JWT", "alg": ALGORITHM, "x5t": self.kid, "kid": self.kid}
+        header = {"typ": typ, "alg": ALGORITHM, "x5t": self.kid, "kid": self.kid}
         return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
 
     def public(self) -> dict[str, Any]:
@@ -131,10 +131,10 @@ class KeyRings:
         """The key of a ring that signs now."""
         return self._ring(ring)[-1]
 
-    def sign(self, claims: dict[str, Any], tenant_id: str) -> str:
+    def sign(self, claims: dict[str, Any], tenant_id: str, typ: str = "JWT") -> str:
         """Sign claims with the current key of the tenant's ring."""
         ring = CONSUMERS if tenant_id == CONSUMERS_TENANT else ORGANISATIONS
-        return self.current(ring).sign(claims)
+        return self.current(ring).sign(claims, typ)
 
     def rotate(self, *, keep_old: bool = True) -> None:
         """Make new signing keys. ``keep_old=False`` also withdraws the published old ones."""

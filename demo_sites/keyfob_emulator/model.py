@@ -197,6 +197,8 @@ class Application:
     ``federated_credentials`` tokens of other issuers. ``public_flows`` allows device code and
     password to a client without credentials (``isFallbackPublicClient``). ``family`` is the id of
     the family of client ids it belongs to: its refresh tokens serve the others of the family too.
+    ``front_channel_logout_uri`` and ``back_channel_logout_uri`` are told when somebody signs out;
+    a loopback address without a port stands for wherever the application is running.
     """
 
     client_id: str
@@ -207,6 +209,7 @@ class Application:
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     front_channel_logout_uri: str | None = None
+    back_channel_logout_uri: str | None = None
     audience: Audience = Audience.SINGLE_TENANT
     identifier_uris: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = ()

@@ -47,6 +47,9 @@ WAREHOUSE_GROUP: Final = "6a0e0000-0002-46a0-9c02-000000000002"
 _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 _SITE_REDIRECTS: Final = tuple(f"{host}/auth/callback" for host in _LOOPBACK)
 _SITE_LOGOUTS: Final = tuple(f"{host}/auth/logged-out" for host in _LOOPBACK)
+# Wherever they run: see logout_notices.address_for.
+_SITE_FRONT_CHANNEL: Final = "http://localhost/auth/frontchannel-logout"
+_SITE_BACK_CHANNEL: Final = "http://localhost/auth/backchannel-logout"
 _SITE_PERMISSIONS: Final = (f"{GRAPH_URL}/User.Read", "api://orders/Orders.Read")
 
 
@@ -193,6 +196,8 @@ def _sites() -> tuple[Application, ...]:
             (FLASK_SITE_SECRET,),
             redirect_uris=_SITE_REDIRECTS,
             post_logout_redirect_uris=_SITE_LOGOUTS,
+            front_channel_logout_uri=_SITE_FRONT_CHANNEL,
+            back_channel_logout_uri=_SITE_BACK_CHANNEL,
             audience=Audience.EVERYBODY,
             permissions=_SITE_PERMISSIONS,
             group_claims=True,
@@ -206,6 +211,8 @@ def _sites() -> tuple[Application, ...]:
             (DJANGO_SITE_SECRET,),
             redirect_uris=_SITE_REDIRECTS,
             post_logout_redirect_uris=_SITE_LOGOUTS,
+            front_channel_logout_uri=_SITE_FRONT_CHANNEL,
+            back_channel_logout_uri=_SITE_BACK_CHANNEL,
             audience=Audience.EVERYBODY,
             permissions=_SITE_PERMISSIONS,
             group_claims=True,
@@ -219,6 +226,8 @@ def _sites() -> tuple[Application, ...]:
             (CONTOSO_PORTAL_SECRET,),
             redirect_uris=_SITE_REDIRECTS,
             post_logout_redirect_uris=_SITE_LOGOUTS,
+            front_channel_logout_uri=_SITE_FRONT_CHANNEL,
+            back_channel_logout_uri=_SITE_BACK_CHANNEL,
             permissions=_SITE_PERMISSIONS,
             group_claims=True,
             app_roles=("Admin", "Reader"),

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 _MAXIMUM = 5_000
 
 
+@dataclass(frozen=True)
+class Use:
+    """An application that a sign-in led into: as whom it knows the person, and where it is."""
+
+    client_id: str
+    tenant_id: str
+    issuer: str
+    subject: str
+    origin: str = ""
+    """Of the redirect URI; empty for a device, which has none."""
+
+
 @dataclass
 class SignIn:
     """One signed-in account of one browser."""
@@ -22,7 +34,7 @@ class SignIn:
     home_object_id: str
     auth_time: int
     sid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    client_ids: set[str] = field(default_factory=set)
+    uses: set[Use] = field(default_factory=set)
 
 
 @dataclass
@@ -109,11 +121,17 @@ class SessionStore:
         with self._lock:
             return session.sign_ins.pop(home_object_id, None)
 
-    def sign_out_everywhere(self, home_object_id: str) -> None:
-        """Sign one account out of every browser."""
+    def sign_out_everywhere(self, home_object_id: str) -> list[SignIn]:
+        """Sign one account out of every browser; what ended."""
         with self._lock:
-            for session in self._sessions.values():
-                session.sign_ins.pop(home_object_id, None)
+            sessions = list(self._sessions.values())
+            ended = [session.sign_ins.pop(home_object_id, None) for session in sessions]
+        return [sign_in for sign_in in ended if sign_in is not None]
+
+    def signed_in_anywhere(self) -> set[str]:
+        """The home object ids of everybody who is signed in, in whatever browser."""
+        with self._lock:
+            return {each for session in self._sessions.values() for each in session.sign_ins}
 
     def open_interaction(
         self, request: AuthorizationRequest, session: BrowserSession, lifetime: float

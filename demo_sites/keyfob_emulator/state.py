@@ -16,6 +16,7 @@ from keyfob_emulator.device_code import DeviceCodes, DeviceRequest
 from keyfob_emulator.grants import GrantStore
 from keyfob_emulator.interaction import RequiredInteractions
 from keyfob_emulator.keys import KeyRings
+from keyfob_emulator.logout_notices import LogoutNotice, LogoutNotices
 from keyfob_emulator.managed_identity import Machine
 from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Tenant
 from keyfob_emulator.sample import sample_directory
@@ -96,6 +97,7 @@ class Emulator:
         self.grants = GrantStore(self.now)
         self.grants.revoke_reused = revoke_reused_refresh_tokens
         self.sessions = SessionStore(self.now)
+        self.logouts = LogoutNotices(self.directory, self.keys, self.now)
         self.client_authentication = ClientAuthentication(self.directory, self.keys)
         self.machine = Machine(self.now)
         self._home_tenant: str | None = None
@@ -170,9 +172,14 @@ class Emulator:
         """
         self.grants.revoke_for(self.account(username).object_id, client_id)
 
-    def sign_out_everywhere(self, username: str) -> None:
-        """End the person's sessions at the provider in all browsers."""
-        self.sessions.sign_out_everywhere(self.account(username).object_id)
+    def sign_out_everywhere(self, username: str) -> list[LogoutNotice]:
+        """End the person's sessions at the provider in all browsers, and tell the applications.
+
+        Returns what each application with a ``back_channel_logout_uri`` answered.
+        """
+        account = self.account(username)
+        ended = self.sessions.sign_out_everywhere(account.object_id)
+        return self.logouts.directly(ended, account.username, everywhere=True)
 
     # Consent
 

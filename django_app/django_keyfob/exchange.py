@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import resolve_url
 from django.template import Context, Engine, TemplateDoesNotExist, loader
 from django.urls import NoReverseMatch, get_script_prefix, reverse
@@ -25,6 +27,8 @@ PAGE_TEMPLATE = "django_keyfob/page.html"
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAX_PARAMETERS = 100
+#: Bytes of a form that is read by `posted_pairs`.
+_MAX_FORM = 65_536
 _ANSWER_MARK = "_keyfob_answer"
 
 
@@ -110,12 +114,24 @@ def pairs(values: QueryDict) -> Pairs:
     return [(name, value) for name, found in values.lists() for value in found]
 
 
+def posted_pairs(request: HttpRequest) -> Pairs:
+    """The form of who needs no page about what is wrong with it: none where it cannot be read, or
+    is larger than any of ours."""
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        return pairs(request.POST) if length <= _MAX_FORM else ()
+    except (ValueError, SuspiciousOperation, MultiPartParserError, UnreadablePostError):
+        return ()
+
+
 def to_response(request: HttpRequest, answer: Answer) -> HttpResponse:
     """What Django is to send for an answer of the web layer."""
     if answer.page is not None:
         response = _page_response(request, answer.page)
     elif answer.problem is not None:
         response = JsonResponse(dict(answer.problem), content_type="application/problem+json")
+    elif answer.json is not None:
+        response = JsonResponse(dict(answer.json))
     else:
         response = HttpResponse()
         if answer.location:

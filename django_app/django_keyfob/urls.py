@@ -13,4 +13,6 @@ urlpatterns = [
     path("callback", views.callback, name="callback"),
     path("logout", views.logout, name="logout"),
     path("logged-out", views.logged_out, name="logged_out"),
+    path("frontchannel-logout", views.frontchannel_logout, name="frontchannel_logout"),
+    path("backchannel-logout", views.backchannel_logout, name="backchannel_logout"),
 ]

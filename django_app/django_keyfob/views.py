@@ -1,4 +1,4 @@
-"""The four views. Each asks the web layer, and gives its answer."""
+"""The six views. Each asks the web layer, and gives its answer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,26 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import resolve_url
 from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import (
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from django_keyfob.backends import is_keyfob_backend
 from django_keyfob.conf import current_site
 from django_keyfob.database_errors import database_errors
-from django_keyfob.exchange import default_next, pairs, query_pairs, to_response, web_request
+from django_keyfob.exchange import (
+    default_next,
+    pairs,
+    posted_pairs,
+    query_pairs,
+    to_response,
+    web_request,
+)
 from keyfob.errors import ConfigurationError, SignInRefused
 from keyfob.web import Identity
 from keyfob.web.exchange import Pairs
@@ -73,13 +86,7 @@ def logout(request: HttpRequest) -> HttpResponse:
         status, page = FORGED_FORM
         return to_response(request, page_answer(status, page, home_url=asked.home, detail=reason))
 
-    def end() -> None:
-        if auth.SESSION_KEY in request.session:
-            auth.logout(request)
-        else:
-            request.session.flush()
-
-    return to_response(request, current_site().logout(asked, end))
+    return to_response(request, current_site().logout(asked, lambda: _end_session(request)))
 
 
 @login_not_required
@@ -92,6 +99,36 @@ def logged_out(request: HttpRequest) -> HttpResponse:
     target = settings.LOGOUT_REDIRECT_URL
     next_url = resolve_url(target) if target else None
     return to_response(request, current_site().logged_out(web_request(request), next_url))
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@xframe_options_exempt  # the answer has a policy of its own: the provider's pages may frame it
+@require_safe
+@database_errors()
+def frontchannel_logout(request: HttpRequest) -> HttpResponse:
+    """The provider signs a person out, in a frame of its own page."""
+    answer = current_site().frontchannel_logout(web_request(request), lambda: _end_session(request))
+    return to_response(request, answer)
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@csrf_exempt  # the provider posts, and its signature proves more than a form's token
+@require_POST
+def backchannel_logout(request: HttpRequest) -> HttpResponse:
+    """The provider signs a person out, by a POST of its own. No browser is there."""
+    posted = web_request(request, form=posted_pairs(request))
+    return to_response(request, current_site().backchannel_logout(posted))
+
+
+def _end_session(request: HttpRequest) -> None:
+    if auth.SESSION_KEY in request.session:
+        auth.logout(request)
+    else:
+        request.session.flush()
 
 
 class _FormCheck(CsrfViewMiddleware):

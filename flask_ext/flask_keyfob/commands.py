@@ -25,4 +25,15 @@ def make_commands() -> AppGroup:
             raise click.ClickException(str(error)) from error
         click.echo(counted(removed))
 
+    @group.command("sign-out-everywhere")
+    @click.argument("key")
+    def sign_out_everywhere_command(key: str) -> None:
+        """End all sessions of the person whose current_user.key is KEY."""
+        site: WebApplication = current_app.extensions["keyfob"]
+        try:
+            ended = site.sign_out_everywhere(key)
+        except KeyfobError as error:
+            raise click.ClickException(str(error)) from error
+        click.echo(f"{ended} session{'' if ended == 1 else 's'} ended")
+
     return group

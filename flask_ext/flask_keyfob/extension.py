@@ -15,7 +15,7 @@ from flask_keyfob.proxies import current_site, current_user, renew_web_session
 from flask_keyfob.translate import response_for, web_request
 from flask_keyfob.views import make_blueprint
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import WebApplication, load_settings
+from keyfob.web import Identity, User, WebApplication, load_settings
 from keyfob.web.processes import warn_of_private_store, worker_count
 from keyfob.web.stores import open_store, parse_store_url
 
@@ -64,6 +64,23 @@ class Keyfob:
         app.context_processor(_template_names)
         app.register_error_handler(KeyfobError, _handle)
         _exempt_from_flask_wtf(app)
+
+    @staticmethod
+    def sign_out_everywhere(account: str | User | Identity) -> int:
+        """End all sessions of a person at the current app, in every browser and on every machine.
+
+        Their sessions at the provider stay: whoever is still signed in there may sign in here
+        again. Needs an application context, and no request.
+
+        :param account: `current_user.key`, as it was kept; or the user, or the identity.
+        :returns: how many sessions were ended.
+        :raises ValueError: the user is nobody.
+        :raises StoreUnavailable: the token store cannot be reached; some may not have ended.
+        """
+        key = account if isinstance(account, str) else account.key
+        if not key:
+            raise ValueError("sign_out_everywhere needs a person; nobody is signed in")
+        return current_site().sign_out_everywhere(key)
 
 
 def _web_application(app: Flask) -> tuple[WebApplication, bool]:

@@ -85,6 +85,8 @@ def response_for(answer: Answer) -> Response:
     elif answer.problem is not None:
         body = json.dumps(answer.problem)
         response = Response(body, mimetype="application/problem+json")
+    elif answer.json is not None:
+        response = Response(json.dumps(answer.json), mimetype="application/json")
     else:
         response = Response(mimetype="text/html")
     response.status_code = answer.status

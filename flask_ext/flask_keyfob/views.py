@@ -28,6 +28,12 @@ def make_blueprint(url_prefix: str) -> Blueprint:
     blueprint.add_url_rule("/callback", "callback", _as_view(callback), methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", "logout", _as_view(logout), methods=["POST"])
     blueprint.add_url_rule("/logged-out", "logged_out", _as_view(logged_out), methods=["GET"])
+    blueprint.add_url_rule(
+        "/frontchannel-logout", "frontchannel_logout", _as_view(frontchannel_logout)
+    )
+    blueprint.add_url_rule(
+        "/backchannel-logout", "backchannel_logout", backchannel_logout, methods=["POST"]
+    )
     return blueprint
 
 
@@ -81,6 +87,31 @@ def logout(request: WebRequest) -> Answer:
 def logged_out(request: WebRequest) -> Answer:
     """Where the provider sends the browser after a sign-out."""
     return current_site().logged_out(request)
+
+
+def frontchannel_logout(request: WebRequest) -> Answer:
+    """The provider signs a person out, in a frame of its own page."""
+    # A frame that names a session needs nothing of this browser's, which is not even read then.
+    is_own = first(request.query, "sid") is None
+    leaving = current_user._get_current_object() if is_own else None  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def end() -> None:
+        app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        session.clear()
+        user_logged_out.send(app, user=leaving)
+
+    answer = current_site().frontchannel_logout(request, end)
+    renew_web_session()
+    return answer
+
+
+def backchannel_logout() -> Response:
+    """The provider signs a person out, by a POST of its own. No browser is there."""
+    try:
+        request = web_request(with_form=True)
+    except AuthorizationResponseError:  # no form that can be read has no logout token
+        request = web_request()
+    return response_for(current_site().backchannel_logout(request))
 
 
 def _make_session_new(identity: Identity) -> None:

@@ -65,6 +65,7 @@ def test_every_error_has_a_code_and_says_what_happened(kind: type[KeyfobError]) 
         (errors.FederationError, RuntimeError),
         (errors.FederationError, ValueError),
         (errors.IdTokenError, RuntimeError),
+        (errors.LogoutTokenError, ValueError),
         (errors.NonceMismatchError, ValueError),
         (errors.SubjectChangedError, errors.IdTokenError),
         (errors.ManagedIdentityError, ValueError),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +20,7 @@ from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.metrics import (
     DOCUMENT_READS,
     DOCUMENT_SIZE,
+    LOGOUT_REFUSALS,
     REFRESH_DURATION,
     REFRESH_WAIT,
     SIGN_IN_ATTEMPTS,
@@ -29,6 +31,7 @@ from keyfob.web.metrics import (
 from keyfob.web.stores import MemoryStore, RedisStore
 from support.bare_site import BareSite, with_apis
 from support.failing_store import FailingStore
+from support.logout_tokens import order_by
 from support.measurements import Measurements, measured
 from support.provider import Provider, claims_of
 from support.store_contract import at_once
@@ -122,6 +125,52 @@ def test_a_refresh_that_names_somebody_else_ends_the_session(
     assert seen.told(REFRESH_DURATION) == [
         {"purpose": "token", "outcome": "failed", "type": "subject_changed"}
     ]
+
+
+@pytest.fixture
+def signed_in() -> Iterator[BareSite]:
+    with (
+        Provider(extra_claims={"sid": "session-1"}) as provider,
+        BareSite(with_apis(provider), Remote()) as site,
+    ):
+        site.sign_in()
+        yield site
+
+
+def test_the_front_channel_counts_the_sessions_it_ended(
+    signed_in: BareSite, seen: Measurements
+) -> None:
+    issuer = signed_in.app.client.metadata().issuer
+    signed_in.front_channel(urlencode({"iss": issuer, "sid": "session-1"}))
+    assert [one.value for one in seen.of(SIGN_OUTS, channel="frontchannel")] == [1]
+
+
+def test_the_back_channel_counts_the_sessions_it_ended_and_the_tokens_it_refused(
+    seen: Measurements,
+) -> None:
+    with (
+        Provider(extra_claims={"sid": "session-1"}) as provider,
+        BareSite(with_apis(provider), Remote()) as site,
+    ):
+        site.sign_in()
+        order = order_by(provider, sid="session-1")
+        assert site.back_channel(order).status == 200
+        assert site.back_channel(order).status == 400
+        assert site.back_channel("forged").status == 400
+        assert site.back_channel().status == 400
+    assert [one.value for one in seen.of(SIGN_OUTS, channel="backchannel")] == [1]
+    refused = [one["type"] for one in seen.told(LOGOUT_REFUSALS)]
+    assert refused == ["replayed", "malformed", "missing"]
+
+
+def test_a_sign_out_everywhere_counts_every_session(provider: Provider, seen: Measurements) -> None:
+    with BareSite(with_apis(provider)) as site:
+        site.sign_in()
+        other = site.another_browser()
+        other.sign_in()
+        assert site.app.sign_out_everywhere(site.keyfob.user.key or "") == 2
+        other.http.close()
+    assert [one.value for one in seen.of(SIGN_OUTS, channel="everywhere")] == [2]
 
 
 # Reads and sizes

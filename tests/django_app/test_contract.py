@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "adapter_contract", "support.contract_apis", "support.contract_callbacks"
+    "adapter_contract",
+    "support.contract_apis",
+    "support.contract_callbacks",
+    "support.contract_logouts",
 )
 
 from adapter_contract import AdapterContract, RunningSite  # noqa: E402

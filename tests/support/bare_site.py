@@ -160,6 +160,23 @@ class BareSite:
     def logged_out(self, url: str = "") -> Answer:
         return self.app.logged_out(self.request(url or self.routes.logged_out))
 
+    def front_channel(self, query: str = "", **headers: str) -> Answer:
+        """The provider's frame in this browser; its cookies come along."""
+        request = self.request(f"/auth/frontchannel-logout?{query}")
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = replace(request, headers={**self.headers, **named})
+        return self.app.frontchannel_logout(request, self.session.clear)
+
+    def back_channel(self, *tokens: str) -> Answer:
+        """The provider's own post, which no browser sends."""
+        request = replace(
+            self.request("/auth/backchannel-logout", "POST"),
+            session={},
+            cookies={},
+            form=[("logout_token", token) for token in tokens],
+        )
+        return self.app.backchannel_logout(request)
+
     def get(
         self, url: str = "/private", *apis: str, method: str = "GET", **headers: str
     ) -> Answer | None:

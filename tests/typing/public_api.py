@@ -174,7 +174,7 @@ async def in_a_loop(token_cache: keyfob.TokenCache) -> None:
         begun = await app.initiate_auth_code_flow(["a"], redirect_uri="http://localhost")
         assert_type(begun["state"], str)
         result = await app.acquire_token_by_auth_code_flow(begun, {"code": "c"})
-        assert_type(result["access_token"], str)
+        assert_type(result.get("access_token"), str | None)
     public = keyfob.aio.PublicClientApplication("client", async_http_client=object())
     device_flow = await public.initiate_device_flow()
     assert_type(device_flow, DeviceFlow)
@@ -182,7 +182,7 @@ async def in_a_loop(token_cache: keyfob.TokenCache) -> None:
     assert_type(await public.acquire_token_interactive(["a"], timeout=60), TokenResult)
     async with keyfob.aio.ManagedIdentityClient({"ManagedIdentityIdType": "x"}) as machine:
         assert_type(await machine.acquire_token_for_client(resource="a"), dict[str, Any])
-    await app.acquire_token_for_client(scopes=7)  # type: ignore[arg-type]
+    await app.acquire_token_for_client(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 site = Flask(__name__)

@@ -307,9 +307,10 @@ class ClientApplication(Application):
         return await run_async(flow, transport, flights=self._flights)
 
     async def _answered(self, asked: Asked) -> TokenResult | None:
-        if asked.flow is None:
-            return asked.hit
-        return cast("TokenResult | None", await self._run(asked.flow, asked.options))
+        hit, flow, options = asked
+        if flow is None:
+            return hit
+        return cast("TokenResult | None", await self._run(flow, options))
 
     async def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
         return cast("TokenResult", await self._run(flow, options))

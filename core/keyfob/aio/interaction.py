@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 async def awaited(result: T | Awaitable[T]) -> T:
     """What a function returned that may be a coroutine function."""
-    found: T = await result if inspect.isawaitable(result) else result
+    outcome: Any = result
+    if inspect.isawaitable(result):
+        outcome = await result
+    found: T = outcome
     return found
 
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from keyfob.applications import arguments
 from keyfob.applications.authorities import resolve_provider
@@ -27,20 +27,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Asked(NamedTuple):
-    """What a verb that looks into the cache comes to.
+#: What a verb that looks into the cache comes to: a hit, which it returns; or else the flow that is
+#: to be run, with the transport's options. A plain tuple: a hit is had in microseconds.
+Asked: TypeAlias = "tuple[TokenResult | None, Flow[dict[str, Any] | None] | None, dict[str, Any]]"
 
-    :param hit: what it returns, where `flow` is None.
-    :param flow: what is to be run.
-    :param options: the transport's, for that.
-    """
-
-    hit: TokenResult | None
-    flow: Flow[dict[str, Any] | None] | None
-    options: dict[str, Any]
-
-
-NOTHING_ASKED = Asked(None, None, {})
+NOTHING_ASKED: Asked = (None, None, {})
 
 
 class Application:
@@ -233,16 +224,19 @@ class Application:
         )
         if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
             client, rest = self._for_one_call(options)
-            return Asked(None, self._cloud_shell(client, scopes), rest)
+            return None, self._cloud_shell(client, scopes), rest
         return self._asked(wanted, options)
 
     def _asked(self, wanted: need.Need, options: dict[str, Any]) -> Asked:
         """What a need comes to, with a verb's further arguments: a hit costs no flow."""
-        client, rest = self._for_one_call(options)
+        client = self._client
+        if options:
+            client, options = self._for_one_call(options)
+        hit: Any
         hit, seen = need.look(client, wanted)
         if hit is not None:
-            return Asked(cast("TokenResult", hit), None, rest)
-        return Asked(None, need.obtain(client, wanted, seen), rest)
+            return hit, None, options
+        return None, need.obtain(client, wanted, seen), options
 
     @staticmethod
     def _cloud_shell(client: Client, scopes: Collection[str]) -> Flow[dict[str, Any]]:
@@ -262,8 +256,6 @@ class Application:
 
     def _for_one_call(self, options: dict[str, Any]) -> tuple[Client, dict[str, Any]]:
         """What a verb's further arguments make of the client; and those for the transport."""
-        if not options:
-            return self._client, options
         extra, rest = arguments.split_options(options)
         arguments.judge_ssh_request(extra)
         if not extra.data and not extra.params:

@@ -9,6 +9,8 @@ from keyfob.applications.arguments import refuse_auth_scheme, warn_deprecated
 from keyfob.applications.base import Application, Asked
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
+from keyfob.flows.logout import back_channel_logout
+from keyfob.protocol.logout_token import LogoutOrder
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.results import TokenResult
 from keyfob.transport import (
@@ -98,6 +100,16 @@ class ClientApplication(Application):
         :raises TransportError: the provider cannot be reached.
         """
         return self._run(self._client.metadata())
+
+    def judge_logout_token(self, logout_token: object) -> LogoutOrder:
+        """Whose sessions a logout token ends (OpenID Connect Back-Channel Logout 1.0 §2.6). Whoever
+        calls it remembers which tokens came before.
+
+        :param logout_token: what was posted to the back-channel logout address.
+        :raises LogoutTokenError: it ends nobody's.
+        :raises TransportError: the provider's keys cannot be fetched.
+        """
+        return self._run(back_channel_logout(self._client, logout_token))
 
     def close(self) -> None:
         """Close the connections to the provider. The application may be used again."""
@@ -342,9 +354,10 @@ class ClientApplication(Application):
         return run(flow, transport, flights=self._flights)
 
     def _answered(self, asked: Asked) -> TokenResult | None:
-        if asked.flow is None:
-            return asked.hit
-        return cast("TokenResult | None", self._run(asked.flow, asked.options))
+        hit, flow, options = asked
+        if flow is None:
+            return hit
+        return cast("TokenResult | None", self._run(flow, options))
 
     def _token(self, flow: Flow[dict[str, Any]], options: Mapping[str, Any]) -> TokenResult:
         return cast("TokenResult", self._run(flow, options))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from keyfob.errors import IdTokenError, TransportError
+from keyfob.errors import IdTokenError, LogoutTokenError, TransportError
 from keyfob.flows import Flow, once, send
 from keyfob.flows.region import Region, regional_metadata
+from keyfob.protocol import logout_token
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import (
     Expectations,
-    SignedIdToken,
-    UnverifiedIdToken,
     judge_claims,
     read_id_token,
     verify_signature,
@@ -26,6 +26,7 @@ from keyfob.protocol.instance_discovery import (
     parse_instance,
 )
 from keyfob.protocol.keys import KeySet, build_key_set_request, parse_key_set
+from keyfob.protocol.logout_token import LogoutExpectations, LogoutOrder
 from keyfob.protocol.metadata import ProviderMetadata, build_metadata_request, parse_metadata
 from keyfob.protocol.region import RegionChoice
 
@@ -41,6 +42,8 @@ KEYS_MAX_AGE = 24 * 3600
 REFETCH_BURST = 5
 #: ... and one more each so many seconds. It bounds what forged tokens make us ask.
 REFETCH_INTERVAL = 10.0
+
+_Signed = TypeVar("_Signed")
 
 _MAY_BE_CURED_BY_NEW_KEYS = frozenset({"unknown_key", "signature"})
 
@@ -183,24 +186,42 @@ class Provider:
 
         :raises IdTokenError: it proves nothing.
         """
-        unverified = read_id_token(token)
-        keys = yield from self._signing_keys(expected.metadata, expected.now)
-        signed = yield from self._signed(unverified, keys, expected)
+        unverified, about = read_id_token(token), expected.metadata
+        signed = yield from self._signed(
+            lambda keys: verify_signature(unverified, keys, about.signing_algorithms),
+            about,
+            expected.now,
+        )
         return judge_claims(signed, expected)
 
+    def verified_logout(self, token: object, expected: LogoutExpectations) -> Flow[LogoutOrder]:
+        """Judge a logout token completely (OpenID Connect Back-Channel Logout 1.0 §2.6), but for
+        whether it came before.
+
+        Anybody may send one. The keys are fetched again for one that no key fits as for an ID
+        token, and no more often.
+
+        :raises LogoutTokenError: it ends no session.
+        """
+        unverified, about = logout_token.read_logout_token(token), expected.metadata
+        signed = yield from self._signed(
+            lambda keys: logout_token.verify_signature(unverified, keys, about.signing_algorithms),
+            about,
+            expected.now,
+        )
+        return logout_token.judge_logout(signed, expected)
+
     def _signed(
-        self, token: UnverifiedIdToken, keys: KeySet, expected: Expectations
-    ) -> Flow[SignedIdToken]:
-        algorithms = expected.metadata.signing_algorithms
+        self, verify: Callable[[KeySet], _Signed], metadata: ProviderMetadata, now: float
+    ) -> Flow[_Signed]:
+        keys = yield from self._signing_keys(metadata, now)
         try:
-            return verify_signature(token, keys, algorithms)
-        except IdTokenError as error:
-            if error.code not in _MAY_BE_CURED_BY_NEW_KEYS:
+            return verify(keys)
+        except (IdTokenError, LogoutTokenError) as error:
+            if error.code not in _MAY_BE_CURED_BY_NEW_KEYS or not self._may_refetch(now):
                 raise
-            if not self._may_refetch(expected.now):
-                raise
-        newer = yield from self._fetch_keys(expected.metadata, expected.now)
-        return verify_signature(token, newer, algorithms)
+        newer = yield from self._fetch_keys(metadata, now)
+        return verify(newer)
 
     def _signing_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
         held = self._keys

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import challenge, sign_in, sign_out
+from keyfob.web import challenge, logout_channels, sign_in, sign_out
+from keyfob.web.allowance import Allowance
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, WebRequest
 from keyfob.web.identity import Identity
 from keyfob.web.leases import Leases
 from keyfob.web.locks import KeyedLocks
-from keyfob.web.metrics import REFRESH_WAIT
+from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import SESSION_KEY, WebSession
+from keyfob.web.session_index import SessionIndex
 from keyfob.web.settings import DownstreamApi, Settings
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
 
@@ -74,8 +76,20 @@ class WebApplication:
         self.cookie_site = hashlib.sha256(name.encode()).hexdigest()[:6]
         self.tag = _tag(name, settings)
         self._session_lifetime = session_lifetime
+        self.index = SessionIndex(
+            self.store,
+            KeyRing.derive(keys, f"session index {name}"),
+            is_microsoft=settings.authority.is_microsoft,
+            clock=clock,
+        )
         self.documents = Documents(
-            self.store, seconds=settings.token_store_l1_seconds, observer=observer
+            self.store,
+            seconds=settings.token_store_l1_seconds,
+            index=self.index,
+            observer=observer,
+        )
+        self.logout_refusals = Allowance(
+            logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
         self._locks = KeyedLocks()
         self._leases = Leases(self.store, clock=clock, observer=observer)
@@ -113,6 +127,31 @@ class WebApplication:
     def logged_out(self, request: WebRequest, next_url: str | None = None) -> Answer:
         """What the provider sends the browser back to after it signed out."""
         return sign_out.finish(self, request, next_url)
+
+    def frontchannel_logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
+        """The provider signs a person out, in a frame (Front-Channel Logout 1.0).
+
+        :param end: lets the framework empty this browser's session.
+        """
+        return logout_channels.front(self, request, end)
+
+    def backchannel_logout(self, request: WebRequest) -> Answer:
+        """The provider signs a person out, by a POST of its own (Back-Channel Logout 1.0)."""
+        return logout_channels.back(self, request)
+
+    def sign_out_everywhere(self, account_key: str) -> int:
+        """End all sessions of a person at this site, in every browser and on every machine.
+
+        Their sessions at the provider, and at other sites, stay: whoever is still signed in there
+        may sign in here again.
+
+        :param account_key: `User.key`, or `Identity.key`.
+        :returns: how many sessions were ended.
+        :raises StoreUnavailable: the token store cannot be reached; some may not have ended.
+        """
+        ended = self.index.end(account=account_key)
+        self.observer.record(SIGN_OUTS, ended, channel="everywhere")
+        return ended
 
     def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
         """What to answer where an error ended a view."""

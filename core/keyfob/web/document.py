@@ -12,7 +12,7 @@ from keyfob.cache import SerializableTokenCache
 from keyfob.cache.entries import epoch
 from keyfob.errors import TokenCacheError
 from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
-from keyfob.web.stores import SealedStore
+from keyfob.web.stores import SealedStore, hashed_key
 
 _FORMAT = 1
 
@@ -143,6 +143,11 @@ def replace_document(store: SealedStore, document: Document, expires_at: float) 
 
 def delete_document(store: SealedStore, key: str) -> None:
     store.delete(_record_key(key))
+
+
+def hashed_record_key(key: str) -> str:
+    """What the session's record is called in the store, and in lists of sessions."""
+    return hashed_key(_record_key(key))
 
 
 def _record_key(key: str) -> str:

@@ -7,24 +7,30 @@ the version each time, which costs next to nothing; any other once in so many se
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from keyfob.errors import SignInRefused, StoreError
 from keyfob.web.document import (
     Document,
     create_document,
     delete_document,
     document_version,
     extend_document,
+    hashed_record_key,
     load_document,
     replace_document,
 )
 from keyfob.web.metrics import DOCUMENT_READS, DOCUMENT_SIZE
 from keyfob.web.observe import Observer
+from keyfob.web.session_index import SessionIndex
 from keyfob.web.stores import SealedStore
+
+logger = logging.getLogger(__name__)
 
 #: Seconds in which what another machine did is seen, at the latest.
 DEFAULT_MEMORY = 30.0
@@ -47,6 +53,7 @@ class Documents:
         asking costs network; 0 remembers none, for any store.
     :param clock: seconds, of any origin, that only ever go on.
     :param observer: is told what each read cost, and how large documents are.
+    :param index: where each session is filed while it lasts, for sign-outs from elsewhere.
     """
 
     def __init__(
@@ -56,12 +63,17 @@ class Documents:
         seconds: float = DEFAULT_MEMORY,
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
+        index: SessionIndex | None = None,
     ) -> None:
         self._store = store
+        self._index = index
+        if index is not None:
+            index.overlook = self.overlook_hashed
         self._seconds = seconds
         self._clock = clock
         self._observer = observer or Observer()
         self._lock = threading.Lock()
+        #: By hashed key: whoever ends another browser's session knows no other.
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         self._bytes = 0
 
@@ -111,10 +123,23 @@ class Documents:
         return self.read(key) is not None
 
     def create(self, document: Document, expires_at: float) -> bool:
-        """Save a new session's document; False where its key is taken."""
-        is_new = create_document(self._store, document, expires_at)
+        """Save a new session's document, and file it; False where its key is taken.
+
+        :raises SignInRefused: a sign-out from elsewhere ended it already.
+        :raises StoreUnavailable: the session could not be filed, and does not begin: no sign-out
+            would reach it.
+        """
+        hashed = hashed_record_key(document.key)
+        # Filed first: a record that nothing lists would outlive a process that ends in between.
+        if self._index is not None:
+            self._index.add(hashed, document.claims, expires_at)
+        if not create_document(self._store, document, expires_at):
+            return False
         self._observer.record(DOCUMENT_SIZE, document.size, operation="create")
-        return is_new
+        if self._index is not None and not self._index.lists(hashed, document.claims):
+            delete_document(self._store, document.key)
+            raise SignInRefused("You were signed out while you were signing in. Sign in again.")
+        return True
 
     def replace(self, document: Document, expires_at: float) -> bool:
         """Save what a request changed; from then on the document is shared, and must not be changed
@@ -129,23 +154,40 @@ class Documents:
 
     def extend(self, key: str, expires_at: float) -> bool:
         """Let the record live on with a browser's session that slides along."""
-        return extend_document(self._store, key, expires_at)
+        extended = extend_document(self._store, key, expires_at)
+        document = self.read(key) if extended and self._index is not None else None
+        if document is not None and self._index is not None:
+            self._index.add(hashed_record_key(key), document.claims, expires_at)
+        return extended
 
     def delete(self, key: str) -> None:
         """Remove a session's record, here and in the store."""
-        self.overlook(key)
+        try:
+            document = self.read(key) if self._index is not None else None
+        finally:
+            self.overlook(key)
         delete_document(self._store, key)
+        if document is not None and self._index is not None:
+            try:
+                self._index.remove(hashed_record_key(key), document.claims)
+            except StoreError as error:
+                logger.info("A session that has ended is listed until its time: %s", error)
 
     def overlook(self, key: str) -> None:
         """Remember this session no longer; the store keeps it."""
+        self.overlook_hashed(hashed_record_key(key))
+
+    def overlook_hashed(self, hashed: str) -> None:
+        """As `overlook`, by the record's hashed key."""
         with self._lock:
-            self._drop(key)
+            self._drop(hashed)
 
     def _recall(self, key: str) -> _Remembered | None:
+        hashed = hashed_record_key(key)
         with self._lock:
-            remembered = self._remembered.get(key)
+            remembered = self._remembered.get(hashed)
             if remembered is not None:
-                self._remembered.move_to_end(key)
+                self._remembered.move_to_end(hashed)
             return remembered
 
     def _is_due(self, remembered: _Remembered) -> bool:
@@ -156,14 +198,15 @@ class Documents:
     def _remember(self, document: Document) -> None:
         if self._seconds <= 0:
             return
+        hashed = hashed_record_key(document.key)
         with self._lock:
-            self._drop(document.key)
-            self._remembered[document.key] = _Remembered(document, self._clock())
+            self._drop(hashed)
+            self._remembered[hashed] = _Remembered(document, self._clock())
             self._bytes += document.size
             while len(self._remembered) > MAX_DOCUMENTS or self._bytes > MAX_BYTES:
                 self._drop(next(iter(self._remembered)))
 
-    def _drop(self, key: str) -> None:
-        found = self._remembered.pop(key, None)
+    def _drop(self, hashed: str) -> None:
+        found = self._remembered.pop(hashed, None)
         if found is not None:
             self._bytes -= found.document.size

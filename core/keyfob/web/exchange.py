@@ -90,12 +90,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the framework is to answer: a redirect, a page, or a problem for a script (RFC 9457)."""
+    """What the framework is to answer: a redirect, a page, a problem for a script (RFC 9457), or
+    another object for a program; an empty page where it is none of them."""
 
     status: int
     location: str = field(default="", repr=False)
     page: Page | None = None
     problem: Mapping[str, Any] | None = None
+    json: Mapping[str, Any] | None = None
     cookies: tuple[Cookie, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 

@@ -34,6 +34,13 @@ ATTRIBUTES: Mapping[str, str] = MappingProxyType(
 _FINER = (
     *("lease_timeout", "record_too_large", "throttled", "tokens_lost", "tenant_not_allowed"),
     *("foreign_issuer", "iss_mismatch", "iss_missing", "too_large", "timeout"),
+    "index_contention",
+)
+#: The checks of ID tokens and logout tokens, most of them called as the claim that failed.
+_CHECKS = (
+    *("algorithm", "aud", "auth_time", "azp", "events", "exp", "iat", "iss", "jti", "key_issuer"),
+    *("malformed", "missing", "nbf", "nonce", "oid", "replayed", "signature", "sub", "tid"),
+    *("unknown_key", "unsupported_header", "wrong_type"),
 )
 #: RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6.
 _OAUTH = (
@@ -43,7 +50,7 @@ _OAUTH = (
     *("account_selection_required", "consent_required"),
 )
 ERROR_TYPES: frozenset[str] = frozenset(
-    {getattr(errors, name).code for name in errors.__all__} | {*_FINER, *_OAUTH}
+    {getattr(errors, name).code for name in errors.__all__} | {*_FINER, *_CHECKS, *_OAUTH}
 )
 
 STORES = frozenset({"memory", "sqlite", "redis", "django-db", "django-cache"})
@@ -187,6 +194,14 @@ SIGN_OUTS = Metric(
     _of(channel=("site", "frontchannel", "backchannel", "everywhere", "renewal")),
 )
 
+LOGOUT_REFUSALS = Metric(
+    "keyfob.sign_out.refused_tokens",
+    "counter",
+    "{token}",
+    "Logout tokens of the back channel that were not believed.",
+    _of(error=ERROR_TYPES),
+)
+
 METRICS: tuple[Metric, ...] = (
     DOCUMENT_READS,
     DOCUMENT_SIZE,
@@ -199,6 +214,7 @@ METRICS: tuple[Metric, ...] = (
     SIGN_IN_ATTEMPTS,
     SIGN_INS,
     SIGN_OUTS,
+    LOGOUT_REFUSALS,
 )
 
 

@@ -88,6 +88,10 @@ class KeyRing:
         """The keys that `hint` may stand for, the newest first. As a rule one, or none."""
         return [key for known, key in reversed(self._pairs()) if known == hint]
 
+    def newest_first(self) -> list[bytes]:
+        """All keys of the ring."""
+        return [key for _, key in reversed(self._pairs())]
+
     def _pairs(self) -> tuple[tuple[bytes, bytes], ...]:
         # Two threads may both derive them. They get the same, so no lock is needed.
         if not self._derived:

@@ -27,7 +27,8 @@ _CLAIMS = (
 
 
 def metadata(realm: Realm, graph: str) -> dict[str, Any]:
-    """The metadata of a realm, with the members Entra publishes and in Entra's order.
+    """The metadata of a realm, with the members Entra publishes and in Entra's order; and those of
+    back-channel logout, which Entra does not have.
 
     As at Entra ``code_challenge_methods_supported`` is absent although S256 works: a client that
     insists on it would fail there, so it must fail here. ``response_types_supported`` and the
@@ -54,6 +55,9 @@ def metadata(realm: Realm, graph: str) -> dict[str, Any]:
         "device_authorization_endpoint": authority.endpoint("devicecode", tenant),
         "http_logout_supported": True,
         "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "end_session_endpoint": authority.endpoint("logout", tenant),
         "claims_supported": _CLAIMS,
         "tenant_region_scope": realm.tenant.region if realm.tenant else None,

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request, url_for
 
 from keyfob_emulator import web
+from keyfob_emulator.authorities import Kind
 from keyfob_emulator.authorize import (
     AuthorizationRequest,
     DeviceReply,
@@ -22,12 +24,13 @@ from keyfob_emulator.authorize import (
     read_request,
 )
 from keyfob_emulator.claim_shapes import shaped_client_info
+from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
 from keyfob_emulator.password import proves
 from keyfob_emulator.redirects import csp_source
-from keyfob_emulator.sessions import Interaction
+from keyfob_emulator.sessions import Interaction, Use
 from keyfob_emulator.steps import Standing, Step, choices, silent, standing
-from keyfob_emulator.tokens import encode_client_info
+from keyfob_emulator.tokens import encode_client_info, pairwise_subject
 from keyfob_emulator.views import device
 from keyfob_emulator.views.reply import send, send_error
 
@@ -89,7 +92,7 @@ def _again(interaction: Interaction) -> Response:
 def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
     """Give out the code, or let the waiting device have its answer."""
     identity, sign_in = done.person, done.proof
-    sign_in.client_ids.add(asked.client.client_id)
+    sign_in.uses.add(_use(asked, identity))
     grant = asked.grant(identity, sign_in.auth_time, sign_in.sid)
     if isinstance(asked.reply, DeviceReply):
         return device.decide(asked.reply, grant)
@@ -102,6 +105,19 @@ def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
         if info is not None:
             answer["client_info"] = info
     return send(asked.reply, answer)
+
+
+def _use(asked: AuthorizationRequest, identity: Identity) -> Use:
+    """What the provider has to know to tell the application of a sign-out."""
+    tenant, authority = identity.tenant.tenant_id, asked.realm.authority
+    client_id, subject = asked.client.client_id, identity.object_id
+    if authority.kind is not Kind.B2C:
+        subject = pairwise_subject(client_id, subject)
+    origin = ""
+    if not isinstance(asked.reply, DeviceReply):
+        parts = urlsplit(asked.reply.redirect_uri)
+        origin = f"{parts.scheme}://{parts.netloc}"
+    return Use(client_id, tenant, authority.issuer(tenant), subject, origin)
 
 
 # The pages

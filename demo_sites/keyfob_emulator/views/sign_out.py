@@ -1,16 +1,20 @@
-"""The end-session endpoint.
+"""The end-session endpoint, and the page that shows what came of it.
 
-OpenID Connect RP-Initiated Logout 1.0 and Front-Channel Logout 1.0, with Entra's ``logout_hint``.
+OpenID Connect RP-Initiated Logout 1.0, Front-Channel Logout 1.0 and Back-Channel Logout 1.0, with
+Entra's ``logout_hint``.
 """
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 
 from keyfob_emulator import web
 from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.logout_notices import LogoutNotice
 from keyfob_emulator.model import Account, Application
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.redirects import csp_source, is_registered, with_query
@@ -129,24 +133,57 @@ def _finish(asked: _Request, account: Account | None, ended: SignIn | None) -> R
     if asked.return_uri is not None:
         state = {"state": asked.state} if asked.state is not None else {}
         target = with_query(asked.return_uri, state)
-    frames = _frames(account, ended) if account and ended else []
+    told = _tell(asked, account, ended) if account and ended else []
+    frames = [notice.url for notice in told if notice.channel == "front"]
     if target is not None and not frames:
         return web.go_to(target)
     return web.page(
         "signed_out.html",
         frames=tuple(dict.fromkeys(csp_source(url) for url in frames)),
         account=account,
-        frame_urls=frames,
+        told=told,
         target=target,
         ignored_uri=asked.ignored_uri,
         client=asked.client,
     )
 
 
-def _frames(account: Account, ended: SignIn) -> list[str]:
-    """Front-Channel Logout section 3: each application learns issuer and session."""
-    about = {"iss": web.authority().issuer(account.tenant_id), "sid": ended.sid}
-    directory = web.emulator().directory
-    used = (directory.application(client_id) for client_id in sorted(ended.client_ids))
-    uris = (application.front_channel_logout_uri for application in used if application)
-    return [with_query(uri, about) for uri in uris if uri]
+def _tell(asked: _Request, account: Account, ended: SignIn) -> list[LogoutNotice]:
+    """Tell the applications, first without the browser: a frame may be too late for a person who
+    closes the window."""
+    logouts = web.emulator().logouts
+    directly = logouts.directly([ended], account.username)
+    return [*directly, *logouts.in_frames(ended, account.username, _asker(asked))]
+
+
+def _asker(asked: _Request) -> str | None:
+    """Who asked for the sign-out, and goes on from here."""
+    if asked.client is None or asked.return_uri is None:
+        return None
+    parts = urlsplit(asked.return_uri)
+    return f"{asked.client.client_id} {parts.scheme}://{parts.netloc}"
+
+
+@blueprint.get("/sign-outs")
+def told() -> Response:
+    """Which applications were told of sign-outs, and what they answered."""
+    state, session = web.emulator(), web.ensure_session()
+    known = map(state.directory.account_by_id, sorted(state.sessions.signed_in_anywhere()))
+    return web.page(
+        "sign_outs.html",
+        told=state.logouts.recent,
+        accounts=[account for account in known if account is not None],
+        csrf_token=session.csrf_token,
+    )
+
+
+@blueprint.post("/sign-outs")
+def everywhere() -> Response:
+    """Sign somebody out of every browser, and tell the applications."""
+    session, state = web.session(), web.emulator()
+    given = request.form.get("csrf_token", "").encode("utf-8", "surrogatepass")
+    if session is not None and hmac.compare_digest(given, session.csrf_token.encode()):
+        account = state.directory.account(request.form.get("username", ""))
+        if account is not None:
+            state.sign_out_everywhere(account.username)
+    return web.go_to(url_for("sign_out.told"))

@@ -13,7 +13,7 @@ from keyfob.web.stores.circuit import CircuitStore
 from keyfob.web.stores.memory import MemoryStore
 from keyfob.web.stores.observed import ObservedStore
 from keyfob.web.stores.redis_store import RedisStore
-from keyfob.web.stores.sealed import MAX_VALUE_SIZE, SealedStore
+from keyfob.web.stores.sealed import MAX_VALUE_SIZE, SealedStore, hashed_key
 from keyfob.web.stores.sqlite import SQLiteStore
 from keyfob.web.stores.urls import StoreName, parse_store_url
 
@@ -29,6 +29,7 @@ __all__ = [
     "StoreName",
     "TokenStore",
     "first_version",
+    "hashed_key",
     "open_store",
     "parse_store_url",
 ]

@@ -53,7 +53,7 @@ class SealedStore:
         return self._store.is_local
 
     def load(self, key: str) -> Record | None:
-        hashed = _hashed(key)
+        hashed = hashed_key(key)
         record = self._store.load(hashed)
         if record is None:
             return None
@@ -65,23 +65,28 @@ class SealedStore:
 
     def version(self, key: str) -> int | None:
         """As every store's; the record may yet prove unreadable."""
-        return self._store.version(_hashed(key))
+        return self._store.version(hashed_key(key))
 
     def create(self, key: str, value: bytes, expires_at: float) -> bool:
         """As every store's; raises `StoreError` for a value of more than 1 MiB."""
-        hashed = _hashed(key)
+        hashed = hashed_key(key)
         return self._store.create(hashed, self._sealed(hashed, value), expires_at)
 
     def replace(self, key: str, value: bytes, version: int, expires_at: float) -> bool:
         """As every store's; raises `StoreError` for a value of more than 1 MiB."""
-        hashed = _hashed(key)
+        hashed = hashed_key(key)
         return self._store.replace(hashed, self._sealed(hashed, value), version, expires_at)
 
     def extend(self, key: str, expires_at: float) -> bool:
-        return self._store.extend(_hashed(key), expires_at)
+        return self._store.extend(hashed_key(key), expires_at)
 
     def delete(self, key: str, version: int | None = None) -> bool:
-        return self._store.delete(_hashed(key), version)
+        return self._store.delete(hashed_key(key), version)
+
+    def delete_hashed(self, hashed: str) -> bool:
+        """As `delete`, for whoever knows of a record's key only the hash (see `hashed_key`): it is
+        enough to end a record, and not to use it."""
+        return self._store.delete(hashed)
 
     def clear_expired(self) -> int:
         return self._store.clear_expired()
@@ -115,7 +120,8 @@ class SealedStore:
             self._store.replace(hashed, b"", record.version, 0.0)
 
 
-def _hashed(key: str) -> str:
+def hashed_key(key: str) -> str:
+    """What a record's key is in the store: nobody gets back from there."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 

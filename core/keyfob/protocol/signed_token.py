@@ -1,0 +1,222 @@
+"""What every signed token of a provider's has to pass, ID token or logout token.
+
+A compact JWS (RFC 7515 §7.1) is taken apart, its signature checked with the provider's own keys,
+and the claims that all kinds have are judged. What a kind has beside that is in its own module:
+`id_token` and `logout_token`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+from keyfob.errors import IdTokenError, LogoutTokenError
+from keyfob.protocol.http import strict_json
+from keyfob.protocol.issuer import TENANT_PLACEHOLDER, tenant_of_issuer
+from keyfob.protocol.keys import KeySet, SigningKey
+from keyfob.protocol.metadata import ProviderMetadata
+from keyfob.protocol.unverified import json_object_in
+
+MAX_SUBJECT_LENGTH = 255
+CLOCK_HINT = (
+    ". If that is nearly now, the clocks of this machine and the provider differ: synchronise "
+    "them, or raise LEEWAY"
+)
+
+#: base64url without padding, thrice (RFC 7515 §2, §7.1): nothing that a decoder might overlook.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class TokenKind:
+    """How a kind of token is called, how long one may be, and what its refusal raises."""
+
+    name: str
+    max_length: int
+    error: type[IdTokenError | LogoutTokenError]
+
+    def refusal(self, code: str, message: str) -> IdTokenError | LogoutTokenError:
+        return self.error(message, code=code)
+
+
+@dataclass(frozen=True)
+class UnverifiedToken:
+    """A token taken apart. Nothing in it is to be believed yet."""
+
+    text: str = field(repr=False)
+    algorithm: str
+    kid: str | None
+
+
+@dataclass(frozen=True)
+class SignedToken:
+    """A token that the provider's key signed. Whether it is meant for us is still open."""
+
+    claims: Mapping[str, Any] = field(repr=False)
+    algorithm: str
+    key_issuer: str | None
+
+
+def read_token(token: object, kind: TokenKind) -> tuple[UnverifiedToken, str]:
+    """Take a compact JWS apart, and refuse what can be no token of a provider's.
+
+    :returns: the token, and its media type (`typ`): in lower case, without `application/`, "" where
+        it names none (RFC 7515 §4.1.9).
+    :raises IdTokenError: or LogoutTokenError, with code `malformed` or `unsupported_header`.
+    """
+    name = kind.name
+    if not isinstance(token, str) or not token or len(token) > kind.max_length:
+        raise kind.refusal("malformed", f"The provider's {name} is not a signed token")
+    if not _COMPACT.fullmatch(token):
+        raise kind.refusal("malformed", f"The provider's {name} is not three parts of base64url")
+    header = json_object_in(token.split(".", 1)[0])
+    if header is None:
+        raise kind.refusal("malformed", f"The {name}'s header is not a JSON object")
+    if "crit" in header or "b64" in header:
+        raise kind.refusal(
+            "unsupported_header", f"The provider's {name} asks for an extension of JWS"
+        )
+    token_type, algorithm, kid = header.get("typ"), header.get("alg"), header.get("kid")
+    if not (token_type is None or isinstance(token_type, str)):
+        raise kind.refusal("malformed", f"The {name}'s type is not a text")
+    if not isinstance(algorithm, str) or not (kid is None or isinstance(kid, str)):
+        raise kind.refusal("malformed", f"The {name}'s header has no algorithm, or an odd key id")
+    media_type = (token_type or "").lower().removeprefix("application/")
+    return UnverifiedToken(token, algorithm, kid), media_type
+
+
+def verified_token(
+    token: UnverifiedToken, keys: KeySet, algorithms: Collection[str], kind: TokenKind
+) -> SignedToken:
+    """Check that one of the provider's keys signed the token, with an algorithm it announces.
+
+    :raises IdTokenError: or LogoutTokenError, with code `algorithm` where the algorithm is not one
+        of `algorithms`, `unknown_key` where no key fits, `signature` where none of those that fit
+        signed it. The last two may be cured by fetching the keys again.
+    """
+    name = kind.name
+    if token.algorithm not in algorithms:
+        raise kind.refusal(
+            "algorithm",
+            f"The {name} is signed with {token.algorithm[:20]!r}; the provider's metadata "
+            f"announces {', '.join(sorted(algorithms))}",
+        )
+    candidates = keys.candidates(token.algorithm, token.kid)
+    if not candidates:
+        raise kind.refusal("unknown_key", f"None of the provider's keys fits the {name}")
+    for key in candidates:
+        payload = _payload_signed_by(key, token)
+        if payload is not None:
+            return SignedToken(_claims(payload, kind), token.algorithm, key.issuer)
+    raise kind.refusal("signature", f"The {name}'s signature is not by any of the provider's keys")
+
+
+def judge_issuer(
+    token: SignedToken, metadata: ProviderMetadata, tenant: str | None, kind: TokenKind
+) -> None:
+    """Refuse a token of another issuer, or of a key that is another issuer's.
+
+    :param tenant: whose the token is, where the provider's issuer is a template.
+    :raises IdTokenError: or LogoutTokenError, with code `iss`, `tid` or `key_issuer`.
+    """
+    issuer, name = token.claims.get("iss"), kind.name
+    if not isinstance(issuer, str) or issuer != metadata.issuer_for(tenant):
+        raise kind.refusal("iss", f"The {name} is not by the expected issuer")
+    named = tenant_of_issuer(issuer) if metadata.is_microsoft else None
+    if named is not None and tenant is not None and tenant.lower() != named.lower():
+        raise kind.refusal("tid", f"The {name}'s tenant is not that of its issuer")
+    if token.key_issuer is not None:
+        signer = token.key_issuer.replace(TENANT_PLACEHOLDER, tenant or "")
+        if signer != issuer:
+            raise kind.refusal(
+                "key_issuer", f"The key that signed the {name} belongs to another issuer"
+            )
+
+
+def judge_audience(claims: Mapping[str, Any], client_id: str, kind: TokenKind) -> list[str]:
+    """Refuse a token that is not for this client. Returns all that it is for.
+
+    :raises IdTokenError: or LogoutTokenError, with code `aud`.
+    """
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if (
+        not isinstance(audiences, list)
+        or not all(isinstance(item, str) for item in audiences)
+        or client_id not in audiences
+    ):
+        raise kind.refusal("aud", f"The {kind.name} is for another application")
+    return audiences
+
+
+def judge_lifetime(
+    claims: Mapping[str, Any], now: float, leeway: int, kind: TokenKind
+) -> tuple[float, float]:
+    """Refuse a token that has expired, or was issued in the future. Returns `iat` and `exp`.
+
+    :raises IdTokenError: or LogoutTokenError, with code `iat` or `exp`.
+    """
+    expires, issued = time_in(claims, "exp", kind), time_in(claims, "iat", kind)
+    if now >= expires + leeway:
+        raise kind.refusal(
+            "exp", f"The {kind.name} expired {in_seconds(now - expires)} ago{CLOCK_HINT}"
+        )
+    if issued > now + leeway:
+        raise kind.refusal(
+            "iat",
+            f"The {kind.name} was issued {in_seconds(issued - now)} in the future{CLOCK_HINT}",
+        )
+    return issued, expires
+
+
+def time_in(claims: Mapping[str, Any], name: str, kind: TokenKind) -> float:
+    """A claim that is a time, in seconds since 1970 (RFC 7519 §2, NumericDate)."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise kind.refusal(name, f"The {kind.name}'s {name} is missing, or is not a number")
+    # A whole number may be too large for a float, and NaN is in no range.
+    if not 0 <= value < 1e12:
+        raise kind.refusal(name, f"The {kind.name}'s {name} is not a time")
+    return float(value)
+
+
+def in_seconds(seconds: float) -> str:
+    return f"{seconds:.0f} seconds"
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether this may be a subject's name, or a session's (OpenID Connect Core §2)."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT_LENGTH
+
+
+def _payload_signed_by(key: SigningKey, token: UnverifiedToken) -> bytes | None:
+    from joserfc.errors import JoseError
+    from joserfc.jws import JWSRegistry, deserialize_compact
+
+    # Unknown header members (x5t, rh, ...) are to be ignored: RFC 7515 §4.
+    registry = JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
+    # Its own limits refuse a header with a certificate in it (x5c), 200 KB of groups, and what a
+    # long key signs. All of the token was measured before.
+    length = len(token.text)
+    registry.max_header_length = length
+    registry.max_payload_length = length
+    registry.max_signature_length = length
+    try:
+        # The algorithm was compared with the provider's list before; the key fits it.
+        return deserialize_compact(token.text, key.public, registry=registry).payload
+    except (JoseError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _claims(payload: bytes, kind: TokenKind) -> dict[str, Any]:
+    try:
+        claims = strict_json(payload)
+    except ValueError as reason:
+        raise kind.refusal(
+            "malformed", f"The {kind.name}'s content is not JSON: {reason}"
+        ) from None
+    if not isinstance(claims, dict):
+        raise kind.refusal("malformed", f"The {kind.name}'s content is not a JSON object")
+    return claims
