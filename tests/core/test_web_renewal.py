@@ -77,6 +77,29 @@ def test_where_the_provider_would_show_a_page_the_session_is_over(
     assert sent.status == 302
 
 
+@pytest.mark.parametrize("error", ["consent_required", "interaction_required"])
+def test_whom_the_provider_knows_but_must_ask_is_asked(site: BareSite, error: str) -> None:
+    lose_tokens(site)
+    answer = site.get("/orders", "api")
+    assert answer is not None
+    _, asked = trip(site, answer)
+    back = site.callback(f"/auth/callback?error={error}&state={asked['state']}")
+    assert (back.status, back.location) == (302, "/auth/login?next=%2Forders&api=api")
+    assert site.is_signed_in
+    assert "prompt" not in trip(site, back)[1]
+
+
+def test_a_missing_consent_is_asked_for_with_a_page_at_once(
+    site: BareSite, provider: Provider
+) -> None:
+    refusal = {"error": "invalid_grant", "suberror": "consent_required"}
+    provider.raw["token"] = lambda _: Provider.json(refusal, 400)
+    site.clock_offset = 3500
+    answer = site.get("/orders", "api")
+    assert answer is not None
+    assert answer.location == "/auth/login?next=%2Forders&api=api"
+
+
 def test_an_outage_of_the_provider_ends_no_session(site: BareSite) -> None:
     lose_tokens(site)
     answer = site.get("/orders", "api")
@@ -111,7 +134,7 @@ def test_a_form_is_told_that_it_did_not_arrive(site: BareSite) -> None:
     assert answer is not None
     assert answer.status == 401
     assert answer.page is not None
-    assert "Nothing that you sent just now was taken" in answer.page.text
+    assert answer.page.title == "Nothing was sent"
     assert answer.headers["WWW-Authenticate"] == 'Keyfob error="login_required"'
     assert site.is_signed_in
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import inspect
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ import requests
 from support.loopback import PATIENCE
 from support.provider import HOME_TENANT, Provider
 from support.provider_http import Request
+from support.provider_jose import dumps
 from support.sign_in import REDIRECT_URI, come_back, query_of
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true}}}'
@@ -211,9 +213,27 @@ def visit(uri: str) -> None:
     requests.post(target.replace("localhost", "127.0.0.1"), answer, timeout=PATIENCE)
 
 
+async def logout_token(stage: Stage) -> Any:
+    provider, now = stage.provider, int(time.time())
+    claims = {
+        "iss": provider.tenant_issuer(HOME_TENANT),
+        "aud": provider.client_id,
+        "tid": HOME_TENANT,
+        "iat": now,
+        "exp": now + 60,
+        "jti": "the-token-of-this-test",
+        "sid": "the-session-of-this-test",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+    }
+    header = {"alg": "RS256", "typ": "logout+jwt", "kid": provider.key.kid}
+    order = await stage.do("judge_logout_token", provider.sign(header, dumps(claims)))
+    return order.sid
+
+
 Scenario = Callable[[Stage], Awaitable[Any]]
 COMMON: tuple[Scenario, ...] = (
     metadata, auth_code_flow, older_sign_in, silent, refresh_token, password,
+    logout_token,
 )  # fmt: skip
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "ConfidentialClientApplication": (*COMMON, own_token, on_behalf_of, federated_identity),

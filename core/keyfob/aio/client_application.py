@@ -14,7 +14,9 @@ from keyfob.applications.base import Application, Asked
 from keyfob.cache import TokenCache
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
+from keyfob.flows.logout import back_channel_logout
 from keyfob.protocol.id_token import TenantRule
+from keyfob.protocol.logout_token import LogoutOrder
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import TokenResult
@@ -126,6 +128,10 @@ class ClientApplication(Application):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    async def judge_logout_token(self, logout_token: object) -> LogoutOrder:
+        """As `keyfob.ClientApplication.judge_logout_token`."""
+        return await self._run(back_channel_logout(self._client, logout_token))
 
     async def aclose(self) -> None:
         """Close this event loop's connections. The application may be used again."""

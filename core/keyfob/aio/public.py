@@ -39,11 +39,15 @@ class PublicClientApplication(PublicApplication, ClientApplication):
         )
 
     async def initiate_device_flow(
-        self, scopes: Collection[str] | None = None, *, claims_challenge: str | None = None
+        self,
+        scopes: Collection[str] | None = None,
+        *,
+        claims_challenge: str | None = None,
+        **options: Any,
     ) -> DeviceFlow:
         """As `keyfob.PublicClientApplication.initiate_device_flow`."""
         flow = device_code.initiate(self._client, scopes, claims_challenge=claims_challenge)
-        return cast("DeviceFlow", await self._run(flow))
+        return cast("DeviceFlow", await self._run(flow, options))
 
     async def acquire_token_by_device_flow(
         self,

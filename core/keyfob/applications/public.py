@@ -42,7 +42,11 @@ class PublicClientApplication(PublicApplication, ClientApplication):
         )
 
     def initiate_device_flow(
-        self, scopes: Collection[str] | None = None, *, claims_challenge: str | None = None
+        self,
+        scopes: Collection[str] | None = None,
+        *,
+        claims_challenge: str | None = None,
+        **options: Any,
     ) -> DeviceFlow:
         """Begin a sign-in on another device (RFC 8628 §3.1).
 
@@ -53,7 +57,7 @@ class PublicClientApplication(PublicApplication, ClientApplication):
         :raises ConfigurationError: (a ValueError) the provider offers no such sign-in.
         """
         flow = device_code.initiate(self._client, scopes, claims_challenge=claims_challenge)
-        return cast("DeviceFlow", self._run(flow))
+        return cast("DeviceFlow", self._run(flow, options))
 
     def acquire_token_by_device_flow(
         self,

@@ -10,7 +10,7 @@ from keyfob.web import rounds
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
 from keyfob.web.next_url import local_path, same_site_path
-from keyfob.web.problems import SIGN_IN_RUN_OUT, page_answer, page_for
+from keyfob.web.problems import FORM_NOT_TAKEN, page_answer, page_for
 from keyfob.web.sign_in import login_url, seal_asked
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _REASONS = {
 }
 #: What the provider may cure without showing a page: it still knows the person, most likely.
 _RENEWABLE = frozenset({"tokens_lost", "account_check"})
+#: Microsoft's reasons for an `invalid_grant` that concern the token alone.
+_TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
@@ -59,12 +61,13 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
 def _is_renewable(error: InteractionRequired) -> bool:
     """Whether the sign-in itself is in doubt, and not what the person agreed to: the tokens are
     gone, or the provider ended them (RFC 6749 §5.2) without asking for anything."""
-    return error.code in _RENEWABLE or (error.error == "invalid_grant" and not error.claims)
+    ended = error.error == "invalid_grant" and error.suberror in _TOKEN_ENDED and not error.claims
+    return error.code in _RENEWABLE or ended
 
 
 def _not_submitted(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
     """What was posted cannot be sent through a sign-in, and must not be thought to have arrived."""
-    status, page = SIGN_IN_RUN_OUT
+    status, page = FORM_NOT_TAKEN
     answer = page_answer(
         status,
         page,

@@ -111,14 +111,24 @@ SESSION_NOT_KEPT = (
     ),
 )
 
-#: A sign-in that the site, or the provider, does not go on with.
-SIGN_IN_RUN_OUT = (
+#: A sign-in that the provider does not confirm any more.
+SIGN_IN_ENDED = (
     401,
     Page(
         "Your sign-in has ended",
-        "You were signed in, and the sign-in service has to confirm that before this goes on. "
-        "Nothing that you sent just now was taken.",
-        "Sign in again, and you come back to where you were.",
+        "You were signed in to this site, and the sign-in service no longer confirms it.",
+        "Sign in again, and you go on to the page that you wanted.",
+        retry_label="Sign in again",
+        code="login_required",
+    ),
+)
+#: A form that was sent while the sign-in needs to be renewed.
+FORM_NOT_TAKEN = (
+    401,
+    Page(
+        "Nothing was sent",
+        "Your sign-in has to be renewed first, so nothing of what you sent was taken.",
+        "Sign in again, go back to the form, and send it once more.",
         retry_label="Sign in again",
         code="login_required",
     ),

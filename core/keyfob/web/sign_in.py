@@ -31,7 +31,7 @@ from keyfob.web.problems import (
     NO_ATTEMPT,
     PASSING_ERRORS,
     SESSION_NOT_KEPT,
-    SIGN_IN_RUN_OUT,
+    SIGN_IN_ENDED,
     one_line,
     page_answer,
     page_for,
@@ -50,6 +50,10 @@ _MAX_HINT = 320
 _MAX_RESPONSE = 6000
 #: Seconds between the provider's post and our own redirect coming in.
 _BOUNCE_LIFETIME = 60
+#: What the provider says, where no page may be shown, of a person whom it knows.
+_NEEDS_A_PAGE = frozenset(
+    {"consent_required", "interaction_required", "account_selection_required"}
+)
 _BOUNCE = "posted authorization response"
 _ASKED = "asked scopes"
 
@@ -291,6 +295,8 @@ def _finish_attempt(
         )
         if "error" in result:
             _count(site, attempt, "refused", error=result["error"])
+            if attempt.renews and result["error"] in _NEEDS_A_PAGE:
+                return redirect(retry)
             if attempt.renews and result["error"] not in PASSING_ERRORS:
                 return _run_out(site, request, attempt, result, retry)
             return _refused(result, retry, request.home)
@@ -324,7 +330,7 @@ def _run_out(
     if session.mark == attempt.renews:
         session.forget()
         site.observer.count(SIGN_OUTS, channel="renewal")
-    status, page = SIGN_IN_RUN_OUT
+    status, page = SIGN_IN_ENDED
     return page_answer(status, page, retry_url=retry, home_url=request.home, detail=result["error"])
 
 
