@@ -88,11 +88,13 @@ class Documents:
         remembered = self._recall(key)
         if remembered is not None:
             if not self._is_due(remembered):
-                self._observer.count(DOCUMENT_READS, outcome="hit")
+                if self._observer.listens:
+                    self._observer.count(DOCUMENT_READS, outcome="hit")
                 return remembered.document
             if document_version(self._store, key) == remembered.document.version:
                 remembered.checked_at = self._clock()
-                self._observer.count(DOCUMENT_READS, outcome="revalidated")
+                if self._observer.listens:
+                    self._observer.count(DOCUMENT_READS, outcome="revalidated")
                 return remembered.document
         self._observer.count(DOCUMENT_READS, outcome="stale" if remembered else "miss")
         document = self.fresh(key)

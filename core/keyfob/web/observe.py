@@ -27,6 +27,7 @@ LOOK_EVERY = 1.0
 LOGGER = "keyfob.metrics"
 
 _logger = logging.getLogger(LOGGER)
+_is_logged = _logger.isEnabledFor
 _Put = Callable[[float, Mapping[str, str]], None]
 
 
@@ -60,10 +61,10 @@ class Observer:
     @property
     def listens(self) -> bool:
         """Whether anybody does. A caller for whom the measurement itself costs something asks."""
-        # Asked several times in each request: what is cheapest comes first.
+        # Asked in each request: cheap.
         return (
             self._instruments is not None
-            or _logger.isEnabledFor(logging.DEBUG)
+            or _is_logged(logging.DEBUG)
             or (self.clock() >= self._look_at and self._has_provider())
         )
 
@@ -73,8 +74,7 @@ class Observer:
         :param attributes: by their short names. `error` may be an exception: what is shown is its
             kind.
         """
-        if self.listens:
-            self.record(metric, 1, **attributes)
+        self.record(metric, 1, **attributes)
 
     def record(self, metric: Metric, value: float, **attributes: str | BaseException) -> None:
         """Hand over one measurement, in the metric's unit; attributes as in `count`."""
@@ -88,7 +88,7 @@ class Observer:
         }
         if self._has_provider() and self._instruments is not None:
             self._instruments[metric.name](value, shown)
-        if _logger.isEnabledFor(logging.DEBUG):
+        if _is_logged(logging.DEBUG):
             _log(metric, value, shown)
 
     @contextmanager
