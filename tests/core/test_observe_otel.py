@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,9 @@ from keyfob._version import __version__
 from keyfob.web.metrics import DOCUMENT_READS, METRICS, REFRESH_DURATION, SIGN_OUTS
 from keyfob.web.observe import Observer
 from support.store_contract import at_once
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
 
 
 class Reader:
@@ -145,3 +150,19 @@ provider.shutdown()
         [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
     ).stdout
     assert printed == "False\nFalse\nTrue\n1 {'keyfob.channel': 'site'}\n"
+
+
+def test_the_pages_example_prints_what_keyfob_counted() -> None:
+    [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    code = f"""
+from keyfob.web.observe import Observer
+from keyfob.web.metrics import SIGN_OUTS
+{example}
+Observer().count(SIGN_OUTS, channel="site")
+"""
+    # The SDK prints the rest when the program ends.
+    printed = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert '"name": "keyfob.sign_outs"' in printed
+    assert '"keyfob.channel": "site"' in printed

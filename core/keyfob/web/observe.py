@@ -154,7 +154,7 @@ def _instrument(meter: Meter, metric: Metric) -> _Put:
         histogram = meter.create_histogram(
             name, unit, description, explicit_bucket_boundaries_advisory=metric.buckets
         )
-    except TypeError:  # before 1.31 the API takes no advice on buckets
+    except TypeError:  # before 1.30 the API takes no advice on buckets
         histogram = meter.create_histogram(name, unit, description)
     return histogram.record
 

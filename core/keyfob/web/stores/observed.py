@@ -64,5 +64,9 @@ class ObservedStore:
             STORE_DURATION, store=self._kind, operation=operation
         ) as attributes:
             answer = ask(*args, **kwargs)
-            attributes["outcome"] = nothing if answer is None or answer is False else something
+            attributes["outcome"] = nothing if _is_nothing(answer) else something
         return answer
+
+
+def _is_nothing(answer: object) -> bool:
+    return answer is None or answer is False
