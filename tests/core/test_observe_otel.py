@@ -23,7 +23,6 @@ from keyfob.web.metrics import DOCUMENT_READS, METRICS, REFRESH_DURATION, SIGN_O
 from keyfob.web.observe import Observer
 from support.store_contract import at_once
 
-
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
 
 
