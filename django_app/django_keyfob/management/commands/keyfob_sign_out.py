@@ -47,7 +47,7 @@ class Command(BaseCommand):
         users = []
         for name in names:
             try:
-                users.append(model._default_manager.get_by_natural_key(name))  # noqa: SLF001
+                users.append(model._default_manager.get(**{str(model.USERNAME_FIELD): name}))  # noqa: SLF001
             except model.DoesNotExist:
                 raise CommandError(f"There is no user {name!r}") from None
         return list(KeyfobAccount.objects.filter(user__in=users))
