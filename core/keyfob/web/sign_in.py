@@ -38,6 +38,7 @@ from keyfob.web.problems import (
     refusal_page,
 )
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
+from keyfob.web.session import SESSION_KEY
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -87,7 +88,8 @@ def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
     return (
         rounds.is_sent(request.headers)
         and rounds.has_just_arrived(request.cookies, site.cookie_site)
-        and not site.session(request.session).is_signed_in
+        # One that was kept, and is over by now, is another matter: ended elsewhere, or too old.
+        and SESSION_KEY not in list(request.session)
     )
 
 

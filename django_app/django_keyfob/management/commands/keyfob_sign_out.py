@@ -44,10 +44,11 @@ class Command(BaseCommand):
     def _of_users(names: list[str]) -> list[KeyfobAccount]:
         """Of all of them, or of none: a misspelt name ends nobody's sessions."""
         model = get_user_model()
+        manager: Any = model._default_manager  # noqa: SLF001 - of any class; it finds by user name
         users = []
         for name in names:
             try:
-                users.append(model._default_manager.get_by_natural_key(name))  # noqa: SLF001
+                users.append(manager.get_by_natural_key(name))
             except model.DoesNotExist:
                 raise CommandError(f"There is no user {name!r}") from None
         return list(KeyfobAccount.objects.filter(user__in=users))
