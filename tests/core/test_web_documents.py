@@ -209,3 +209,17 @@ def test_nothing_of_it_prints(one: Machine) -> None:
     one.sign_in("k-secret", name="Ada")
     one.claims("k-secret")
     assert "k-secret" not in repr(one.documents)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no json", b"[]", b"{}", b'{"v": 99}', b'{"v": 1, "cache": "["}']
+)
+def test_a_record_that_makes_no_sense_is_a_miss_removed_and_counted(
+    store: Remote, clock: Clock, content: bytes
+) -> None:
+    machine = Machine(store, clock)
+    sealed = machine.documents._store
+    sealed.create("session k", content, FAR)
+    assert machine.documents.read("k") is None
+    assert sealed.version("session k") is None
+    assert sealed.unreadable_records == 1

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from keyfob.web import Answer
-from keyfob.web.sign_in import seal_asked
+from keyfob.web.asked import seal_asked
 from support.bare_site import BareSite, with_apis
 from support.provider import Provider
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import InteractionRequired, KeyfobError
 from keyfob.web import rounds
+from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
 from keyfob.web.next_url import local_path, same_site_path
 from keyfob.web.problems import FORM_NOT_TAKEN, page_answer, page_for
-from keyfob.web.sign_in import login_url, seal_asked
+from keyfob.web.sign_in import login_url
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication

@@ -115,13 +115,14 @@ def load_document(store: SealedStore, key: str) -> Document | None:
         return None
     try:
         content = json.loads(record.value)
-        if content["v"] != _FORMAT:
-            return None
-        cache = SerializableTokenCache()
-        cache.deserialize(content["cache"])
-        return Document(key, content["claims"], cache, record.version, len(record.value))
+        if content["v"] == _FORMAT:
+            cache = SerializableTokenCache()
+            cache.deserialize(content["cache"])
+            return Document(key, content["claims"], cache, record.version, len(record.value))
     except (ValueError, KeyError, TypeError, TokenCacheError):
-        return None
+        pass  # another version of Keyfob's, or a key that served for something else before
+    store.discard(_record_key(key), record)
+    return None
 
 
 def create_document(store: SealedStore, document: Document, expires_at: float) -> bool:

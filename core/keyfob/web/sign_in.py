@@ -6,9 +6,9 @@ import json
 import logging
 import posixpath
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from keyfob.cache import SerializableTokenCache
@@ -19,8 +19,9 @@ from keyfob.errors import (
 )
 from keyfob.protocol.authorization import AuthorizationRefusal
 from keyfob.protocol.results import TokenResult
-from keyfob.protocol.scopes import OPENID_SCOPES, is_scope, scopes_of_one_resource
+from keyfob.protocol.scopes import scopes_of_one_resource
 from keyfob.web import rounds
+from keyfob.web.asked import asked_for
 from keyfob.web.attempts import Attempt, Attempts, use_once
 from keyfob.web.document import Document, new_key
 from keyfob.web.exchange import Answer, Cookie, Pairs, WebRequest, first, redirect
@@ -56,7 +57,6 @@ _NEEDS_A_PAGE = frozenset(
     {"consent_required", "interaction_required", "account_selection_required"}
 )
 _BOUNCE = "posted authorization response"
-_ASKED = "asked scopes"
 
 
 def start(site: WebApplication, request: WebRequest) -> Answer:
@@ -113,26 +113,6 @@ def login_url(login: str, next_path: str, **more: str) -> str:
     return f"{login}?{urlencode(query)}"
 
 
-class Asked(NamedTuple):
-    """What a trip to the provider is to bring."""
-
-    scopes: list[str]
-    claims: str | None = None
-    #: The mark of the session that is to be renewed without a page; "" for none.
-    renews: str = ""
-
-
-def seal_asked(
-    site: WebApplication, scopes: Sequence[str], claims: str, *, renews: str = ""
-) -> str:
-    """What to ask for, sealed so that a link cannot ask for anything else, nor end a session.
-
-    :param renews: the mark of the session that is to be renewed without a page.
-    """
-    asked = json.dumps({"s": list(scopes), "c": claims, "r": renews}).encode()
-    return site.sealer.seal_text(asked, context=_ASKED, now=site.clock())
-
-
 def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs) -> str:
     """Where a sign-in that a third party starts is to end (OpenID Connect Core §4).
 
@@ -154,7 +134,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     if api not in settings.downstream_apis:
         # Anybody can write a link. Where it is the site's mistake, the view that needs it says so.
         api = ""
-    asked = _asked(site, request, given, api)
+    asked = asked_for(site, request, given, api)
     redirect_uri = public_url(request, request.routes.callback, settings.base_url)
     prompt = "none" if asked.renews else first(given, "prompt")
     flow = site.client.initiate_auth_code_flow(
@@ -176,40 +156,6 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     )
     site.observer.count(SIGN_IN_ATTEMPTS, purpose=attempt.purpose)
     return redirect(flow["auth_uri"], cookies=cookies)
-
-
-def _asked(site: WebApplication, request: WebRequest, given: Pairs, api: str) -> Asked:
-    """The scopes of the settings, of the API that is asked for, and those that were sealed.
-
-    Outside Microsoft's, a refresh token reaches what its own sign-in was granted and no more: what
-    this session had is asked for again, or two APIs would take each other's tokens in turn.
-    """
-    scopes = dict.fromkeys(site.settings.scopes)
-    if api:
-        scopes.update(dict.fromkeys(site.api_settings(api).scopes))
-    if not site.settings.authority.is_microsoft:
-        scopes.update(dict.fromkeys(_granted_before(site, request)))
-    sealed = first(given, "ask")
-    content = (
-        site.sealer.unseal_text(sealed, context=_ASKED, max_age=3600, now=site.clock())
-        if sealed
-        else None
-    )
-    if content is None:
-        return Asked(list(scopes))
-    asked = json.loads(content)
-    scopes.update(dict.fromkeys(asked["s"]))
-    renews = asked.get("r", "")
-    # A link that was made for another session, or another sign-in of this one, renews nothing.
-    still = renews if renews == site.session(request.session).mark else ""
-    return Asked(list(scopes), asked["c"] or None, still)
-
-
-def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:
-    document = site.session(request.session).document()
-    granted = document.granted_scopes() if document is not None else frozenset()
-    # A provider may name its grants as it likes; only what a request can say is asked for.
-    return sorted(s for s in granted - OPENID_SCOPES if is_scope(s))
 
 
 def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:

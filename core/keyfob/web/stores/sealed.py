@@ -103,6 +103,10 @@ class SealedStore:
             )
         return self._sealer.seal(value, context=_context(hashed))
 
+    def discard(self, key: str, record: Record) -> None:
+        """Remove a record that was unsealed, and that its reader can make nothing of."""
+        self._discard(hashed_key(key), record)
+
     def _discard(self, hashed: str, record: Record) -> None:
         with self._counting:
             self.unreadable_records += 1
