@@ -99,6 +99,8 @@ class AuthorityBuilder:
     """
 
     def __init__(self, instance: str, tenant: str) -> None:
+        if not isinstance(instance, str) or not isinstance(tenant, str):
+            raise ConfigurationError("AuthorityBuilder takes a host and a tenant, both as texts")
         self._instance = instance.strip("/")
         self._tenant = tenant.strip("/")
 
