@@ -60,8 +60,8 @@ class TestNames:
         self, one: type, twin: type
     ) -> None:
         plain = {
-            "get_accounts", "is_pop_supported", "remove_account", "remove_tokens_for_client", "with_cache",
-            "token_at_hand",
+            "get_accounts", "is_pop_supported", "remove_account", "remove_tokens_for_client",
+            "token_at_hand", "with_cache",
         }  # fmt: skip
         for name, function in methods(twin).items():
             assert inspect.iscoroutinefunction(function) == (name not in plain), name

@@ -188,9 +188,11 @@ class Application:
         :param account: one of `get_accounts()`.
         :raises MissingKeyError: (a ValueError and a KeyError) it is none.
         """
-        self._client.cache.remove_account_everywhere(
-            silent.home_account_id_of(account), self._client.environments, self.client_id
-        )
+        home = silent.home_account_id_of(account)
+        if not silent.is_elsewhere(self._client, account):
+            self._client.cache.remove_account_everywhere(
+                home, self._client.environments, self.client_id
+            )
 
     def token_at_hand(
         self, scopes: Collection[str], account: Mapping[str, Any] | None
@@ -204,7 +206,10 @@ class Application:
         """
         if account is None:
             return None
-        found = need.at_hand(self._client, silent.need(account, scopes))
+        wanted = silent.need(account, scopes)
+        if silent.is_elsewhere(self._client, account):
+            return None
+        found = need.at_hand(self._client, wanted)
         return cast("TokenResult | None", found)
 
     def _silent(
@@ -231,6 +236,8 @@ class Application:
             claims_challenge=claims_challenge,
             forwarded_claims=forwarded_client_claims,
         )
+        if silent.is_elsewhere(self._client, account):
+            return NOTHING_ASKED
         if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
             client, rest = self._for_one_call(options)
             return Asked(None, self._cloud_shell(client, scopes), rest)

@@ -104,6 +104,21 @@ def home_account_id_of(account: object) -> str:
     return home
 
 
+#: Authorities that know people by a subject, which means somebody else at the next one.
+_BY_SUBJECT = ("oidc", "adfs", "dsts")
+
+
+def is_elsewhere(client: Client, account: Mapping[str, Any]) -> bool:
+    """Whether an account is another provider's, where the same id may be another person.
+
+    Microsoft's clouds and tenants name people by ids that no two share, and have many names.
+    """
+    environment = account.get("environment")
+    if client.provider.authority.kind not in _BY_SUBJECT or not isinstance(environment, str):
+        return False
+    return bool(environment) and environment.lower() not in client.environments
+
+
 def _renew(
     client: Client, metadata: ProviderMetadata, wanted: Need, reason: Reason
 ) -> Flow[dict[str, Any] | None]:
@@ -240,7 +255,7 @@ def _judge_account(
     """
     named = home_account_id_in(tokens.get("client_info")) if client.is_microsoft else None
     # AD FS and dSTS name people as other providers do, by the subject.
-    by_subject = client.provider.authority.kind in ("oidc", "adfs", "dsts")
+    by_subject = client.provider.authority.kind in _BY_SUBJECT
     if named is not None or not by_subject:
         same = named is None or named.lower() == home_account_id.lower()
     else:

@@ -60,7 +60,7 @@ class _PunctualResponse(http.client.HTTPResponse):
         # may repeat what was sent. The fields before it count all the same.
         self.msg.defects = []
         if not self.msg.is_multipart():
-            self.msg.set_payload(None)
+            self.msg.set_payload("")
 
 
 class _PunctualConnection(HTTPConnection):
