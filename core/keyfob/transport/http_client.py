@@ -92,12 +92,15 @@ class HttpClientTransport:
 
 
 def judge_http_client(http_client: object, setting: str) -> None:
-    for name in ("get", "post"):
-        if not callable(getattr(http_client, name, None)):
-            raise ConfigurationError(
-                f"{setting} has no {name}(): give an object like requests.Session, or leave it out",
-                setting=setting,
-            )
+    """
+    :raises ConfigurationError: (a ValueError) it can send nothing. Some only ever need one of two.
+    """
+    if not any(callable(getattr(http_client, name, None)) for name in ("get", "post")):
+        raise ConfigurationError(
+            f"{setting} has no get() and no post(): give an object like requests.Session, or leave "
+            "it out",
+            setting=setting,
+        )
 
 
 def call_of(
