@@ -18,6 +18,7 @@ from keyfob.flows.silent import _judge_account
 from keyfob.protocol.authority import microsoft_authority
 from keyfob.protocol.http import HttpRequest, HttpResponse, strict_json
 from keyfob.protocol.wstrust import _V13, TrustEndpoint, parse_trust_response
+from keyfob.transport import HttpCache
 from keyfob.transport.throttle_keys import quotes_a_secret
 from support import verbs
 from support.federated_server import SAML11, WST13
@@ -133,3 +134,28 @@ def test_an_account_of_another_provider_is_nobody_here() -> None:
         # MSAL's callers may keep the id alone.
         assert app.acquire_token_silent(["email"], {"home_account_id": account["home_account_id"]})
         app.close()
+
+
+class Hostile:
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ("keyfob.http", 10**400, 200, (), b"", "u"),
+        (Hostile(),) * 6,
+        ("keyfob.http", Hostile(), 200, (), b"", "u"),
+        ("keyfob.http", 1e9 + 5, 200, ((1, 2, 3),), b"", "u"),
+    ],
+    ids=["no float", "hostile", "hostile time", "odd headers"],
+)
+def test_what_somebody_else_left_in_an_http_cache_is_passed_over(value: Any) -> None:
+    mapping: dict[str, Any] = {"keyfob:1:theirs": value}
+    cache = HttpCache(mapping, clock=lambda: 1e9)
+    assert cache.get("keyfob:1:theirs", 1e10) is None
+    cache.put("keyfob:1:ours", HttpResponse(200, {}, b"x"), 5)
+    assert cache.get("keyfob:1:ours", 10) is not None
