@@ -36,6 +36,9 @@ class Clock:
         return self.now
 
 
+ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
 class Inner:
     """A transport that answers as it is told, and counts."""
 
@@ -203,13 +206,13 @@ def unavailable(response: HttpResponse) -> ProviderUnavailable:
 
 class TestWhatIsAnsweredFromMemory:
     def test_the_same_error_that_counts_down(self, place: Place) -> None:
-        place.answers(503, retry_after="30", x_ms_request_id="id")
+        place.answers(503, retry_after="30", x_ms_request_id=ID)
         first = unavailable(place.transport.send(ADA))
         assert (first.code, first.retry_after) == ("provider_unavailable", 30)
         place.clock.now += 12.5
         again = unavailable(place.transport.send(ADA))
         assert (again.code, again.status, again.retry_after) == ("throttled", 503, 18)
-        assert again.correlation_id == "id"
+        assert again.correlation_id == ID
         assert "18 seconds" in str(again)
 
     def test_a_refusal_with_its_body(self, place: Place) -> None:

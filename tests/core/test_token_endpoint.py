@@ -111,11 +111,12 @@ class TestErrors:
 
     @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 599])
     def test_an_outage_is_worth_another_try(self, status: int) -> None:
+        guid = "0f8fad5b-d9cb-469f-a165-70867728950e"
         with pytest.raises(ProviderUnavailable) as caught:
             parse_token_response(
-                answer(GOOD, status, {"x-ms-request-id": "id", "retry-after": "3"})
+                answer(GOOD, status, {"x-ms-request-id": guid, "retry-after": "3"})
             )
-        assert (caught.value.correlation_id, caught.value.retry_after) == ("id", 3)
+        assert (caught.value.correlation_id, caught.value.retry_after) == (guid, 3)
 
     @pytest.mark.parametrize("body", [b"", b"access_token=at", b"[]", b"null", b"\xff", b'"at"'])
     def test_what_is_no_json_object_is_refused_without_quoting_it(self, body: bytes) -> None:

@@ -37,6 +37,8 @@ SECRETS = ["s3cret", "c0de", "t0ken", "Basic"]
 HEADERS = {"Authorization": "Basic s3cret"}
 FORM = {"code": "c0de", "client_secret": "s3cret"}
 
+GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
 
 class Server:
     """Answers as it is told, and keeps what it was asked."""
@@ -97,10 +99,10 @@ def unreachable(send: Callable[..., HttpResponse], **options: Any) -> ProviderUn
 
 
 def test_what_is_asked_arrives_and_what_is_answered_comes_back(server: Server, send: Any) -> None:
-    server.reply = Reply(401, {"X-Ms-Request-Id": "id"}, b'{"error":"x"}')
+    server.reply = Reply(401, {"X-Ms-Request-Id": GUID}, b'{"error":"x"}')
     found = send()
     assert (found.status, found.body) == (401, b'{"error":"x"}')
-    assert found.correlation_id == "id"
+    assert found.correlation_id == GUID
     [request] = server.requests
     assert (request.method, request.form, request.query) == ("POST", FORM, {"x": "t0ken"})
     assert request.headers["authorization"] == "Basic s3cret"

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from keyfob.cache import TokenCache
 from keyfob.errors import BrokerNotSupported, ConfigurationError
 from keyfob.flows.client import NOTHING_EXTRA, Extra
 from keyfob.protocol.scopes import OPENID_SCOPES
@@ -23,6 +24,30 @@ def checked_client_id(client_id: object) -> str:
     if not isinstance(client_id, str) or not client_id:
         raise ConfigurationError("client_id is missing, or not a text", setting="CLIENT_ID")
     return client_id
+
+
+def checked_cache(token_cache: object) -> TokenCache:
+    """
+    :raises ConfigurationError: (a ValueError) it is none of Keyfob's, such as MSAL's.
+    """
+    if not isinstance(token_cache, TokenCache):
+        raise ConfigurationError(
+            "token_cache is a keyfob.TokenCache or keyfob.SerializableTokenCache. What MSAL "
+            "serialised, SerializableTokenCache().deserialize(...) reads"
+        )
+    return token_cache
+
+
+def checked_leeway(leeway: object) -> int:
+    if isinstance(leeway, bool) or not isinstance(leeway, int) or leeway < 0:
+        raise ConfigurationError("leeway is a whole number of seconds, 0 or more", setting="LEEWAY")
+    return leeway
+
+
+def refuse_no_functions(**functions: object) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            raise ConfigurationError(f"{name} is a function")
 
 
 def header_text(text: Any, name: str) -> str | None:

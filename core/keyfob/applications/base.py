@@ -13,7 +13,7 @@ from keyfob.applications import arguments
 from keyfob.applications.authorities import resolve_provider
 from keyfob.applications.credentials import credentials_of
 from keyfob.cache import AuthorityType, TokenCache
-from keyfob.errors import ConfigurationError, MissingKeyError
+from keyfob.errors import ConfigurationError
 from keyfob.flows import Flow, cloud_shell, need, silent
 from keyfob.flows.client import Client
 from keyfob.protocol.authority import Authority
@@ -21,6 +21,7 @@ from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import Account, TokenResult
+from keyfob.protocol.token_endpoint import optional_texts
 from keyfob.transport import CONFIDENTIAL_PAUSE
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Application:
                 "allowed_tenants is a list of tenants", setting="ALLOWED_TENANTS"
             )
         checked = arguments.checked_client_id(client_id)
+        arguments.refuse_no_functions(clock=clock, random_bytes=random_bytes)
         self._client = Client(
             client_id=checked,
             provider=resolve_provider(
@@ -92,7 +94,7 @@ class Application:
                 azure_region=azure_region,
                 may_be_regional=self._has_own_tokens,
             ),
-            cache=TokenCache() if token_cache is None else token_cache,
+            cache=TokenCache() if token_cache is None else arguments.checked_cache(token_cache),
             credentials=credentials_of(
                 checked,
                 client_credential,
@@ -101,7 +103,7 @@ class Application:
                 clock=clock,
             ),
             capabilities=arguments.names(client_capabilities, "client_capabilities"),
-            leeway=leeway,
+            leeway=arguments.checked_leeway(leeway),
             allowed_tenants=allowed_tenants,
             excluded_scopes=arguments.excluded_scopes(exclude_scopes),
             app_name=arguments.header_text(app_name, "app_name"),
@@ -140,7 +142,7 @@ class Application:
     @token_cache.setter
     def token_cache(self, token_cache: TokenCache) -> None:
         """MSAL's attribute can be set. To serve several people, use `with_cache`."""
-        self._client = dataclasses.replace(self._client, cache=token_cache)
+        self._client = dataclasses.replace(self._client, cache=arguments.checked_cache(token_cache))
 
     def with_cache(self, token_cache: TokenCache) -> Self:
         """The same application with another cache, such as one person's.
@@ -150,7 +152,7 @@ class Application:
         """
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._client = dataclasses.replace(self._client, cache=token_cache)
+        twin._client = dataclasses.replace(self._client, cache=arguments.checked_cache(token_cache))
         return twin
 
     def is_pop_supported(self) -> bool:
@@ -162,6 +164,7 @@ class Application:
 
         :param username: only those with this user name, in any case of letters.
         """
+        optional_texts(username=username)
         types = [AuthorityType.ADFS, AuthorityType.MSSTS]
         if is_cloud_shell(os.environ):
             types.append(cloud_shell.AUTHORITY_TYPE)
@@ -176,12 +179,11 @@ class Application:
         :param account: one of `get_accounts()`.
         :raises MissingKeyError: (a ValueError and a KeyError) it is none.
         """
-        home = account.get("home_account_id")
-        if not isinstance(home, str):
-            raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
-        self._client.cache.remove_account_everywhere(
-            home, self._client.environments, self.client_id
-        )
+        home = silent.home_account_id_of(account)
+        if not silent.is_elsewhere(self._client, account):
+            self._client.cache.remove_account_everywhere(
+                home, self._client.environments, self.client_id
+            )
 
     def token_at_hand(
         self, scopes: Collection[str], account: Mapping[str, Any] | None
@@ -195,7 +197,10 @@ class Application:
         """
         if account is None:
             return None
-        found = need.at_hand(self._client, silent.need(account, scopes))
+        wanted = silent.need(account, scopes)
+        if silent.is_elsewhere(self._client, account):
+            return None
+        found = need.at_hand(self._client, wanted)
         return cast("TokenResult | None", found)
 
     def _silent(
@@ -222,6 +227,8 @@ class Application:
             claims_challenge=claims_challenge,
             forwarded_claims=forwarded_client_claims,
         )
+        if silent.is_elsewhere(self._client, account):
+            return NOTHING_ASKED
         if account.get("authority_type") == cloud_shell.AUTHORITY_TYPE:
             client, rest = self._for_one_call(options)
             return None, self._cloud_shell(client, scopes), rest

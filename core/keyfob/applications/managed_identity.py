@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
+from keyfob.applications.arguments import checked_cache, refuse_no_functions
 from keyfob.cache import TokenCache
 from keyfob.errors import ConfigurationError
 from keyfob.flows import Flow, managed_identity
@@ -36,7 +37,8 @@ class MachineApplication:
     ) -> None:
         self._identity = identity_of(managed_identity)
         self._capabilities = _capabilities(client_capabilities)
-        self._cache = TokenCache() if token_cache is None else token_cache
+        self._cache = TokenCache() if token_cache is None else checked_cache(token_cache)
+        refuse_no_functions(clock=clock)
         self._clock = clock
         self._http_cache = http_cache
         self._open(http_client, timeout)

@@ -21,6 +21,9 @@ class AccessToken(NamedTuple):
     kind: str
     entry: AccessTokenEntry
 
+    def __repr__(self) -> str:
+        return f"<AccessToken until {self.expires_on}>"
+
 
 def read_access_token(entry: Entry) -> AccessToken | None:
     """The entry, read; None for one that cannot serve: without a token, or a time of its end."""

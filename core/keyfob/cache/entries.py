@@ -211,6 +211,10 @@ _KEY_MAKERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
+#: What is later is no time, and might not even be a float.
+_END_OF_TIME = 10**15
+
+
 def epoch(value: object) -> int | None:
     """`value` as whole seconds since 1970, or None where it says no time.
 
@@ -219,9 +223,10 @@ def epoch(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
-        return int(value)
+        number = int(value)
     except (ValueError, OverflowError):
         return None
+    return number if abs(number) < _END_OF_TIME else None
 
 
 def scope_set(scopes: Iterable[str] | None) -> frozenset[str]:

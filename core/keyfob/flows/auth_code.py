@@ -33,7 +33,7 @@ from keyfob.protocol.pkce import (
     new_state,
 )
 from keyfob.protocol.scopes import OPENID_SCOPES, checked_scopes, scope_names, scope_text
-from keyfob.protocol.token_endpoint import needed_text
+from keyfob.protocol.token_endpoint import needed_text, optional_texts
 
 _GRANT = "authorization_code"
 
@@ -69,6 +69,14 @@ def initiate(
 ) -> Flow[AuthCodeFlow]:
     """Begin an attempt: its secrets, and the address the browser is sent to."""
     asked = checked_scopes(scopes)
+    optional_texts(
+        redirect_uri=redirect_uri,
+        state=state,
+        prompt=prompt,
+        login_hint=login_hint,
+        domain_hint=domain_hint,
+        response_mode=response_mode,
+    )
     if max_age is not None and (type(max_age) is not int or max_age < 0):
         raise ConfigurationError("max_age is a whole number of seconds, 0 or more")
     metadata = yield from client.metadata()
@@ -124,6 +132,12 @@ def redeem(
 
     :returns: the token response with `id_token_claims`, or a dict with `error`.
     """
+    for name, given in (("auth_code_flow", flow), ("auth_response", response)):
+        if not isinstance(given, Mapping):
+            raise MissingKeyError(
+                f"{name} is a dict: the attempt is what initiate_auth_code_flow returned, the "
+                "response is what came back to the redirect URI"
+            )
     state = flow.get("state")
     if not isinstance(state, str) or not state:
         raise StateMismatchError("state missing from auth_code_flow: there is no such attempt")
@@ -132,11 +146,12 @@ def redeem(
     if isinstance(answer, AuthorizationRefusal):
         return _refusal(answer)
     for name in ("scope", "code_verifier", "nonce"):
-        if not flow.get(name):
+        wanted = (list, tuple, set, frozenset) if name == "scope" else str
+        if not flow.get(name) or not isinstance(flow[name], wanted):
             raise MissingKeyError(
                 f"{name} missing from auth_code_flow: keep all that was returned at the beginning"
             )
-    begun = frozenset(flow["scope"])
+    begun = scope_names(flow["scope"])
     # Without openid among them, Microsoft's answer would name nobody.
     asked = scope_names(scopes) | (OPENID_SCOPES & begun) if scopes else begun
     if not asked <= begun:
@@ -192,6 +207,7 @@ def authorization_url(
 ) -> Flow[str]:
     """MSAL's older way to begin: only the address. Whoever calls it keeps `state` and `nonce`."""
     asked = checked_scopes(scopes)
+    optional_texts(response_type=response_type, nonce=nonce, **parameters)
     metadata = yield from client.metadata()
     return build_authorization_url(
         metadata,
@@ -222,6 +238,7 @@ def redeem_code(
     """
     asked = checked_scopes(scopes)
     needed_text(code, "code")
+    optional_texts(redirect_uri=redirect_uri, nonce=nonce)
     metadata = yield from client.metadata()
     scope = client.sign_in_scopes(asked, metadata)
     tokens = yield from ask(

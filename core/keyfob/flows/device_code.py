@@ -22,7 +22,7 @@ from keyfob.protocol.device_code import (
     parse_device_authorization,
 )
 from keyfob.protocol.metadata import ProviderMetadata
-from keyfob.protocol.scopes import checked_scopes
+from keyfob.protocol.scopes import checked_scopes, scope_names
 
 #: Seconds by which each `slow_down` lengthens the interval, for good (RFC 8628 §3.5).
 SLOW_DOWN = 5
@@ -109,7 +109,7 @@ def poll(
         return tokens
     # There is no nonce: the code itself ties the answer to this request.
     tokens["id_token_claims"] = yield from proven_profile(client, metadata, tokens)
-    scopes = flow.get("_scope") or ()
+    scopes = scope_names(flow.get("_scope") or ())
     return remember(client, metadata, tokens, scopes, grant_type=DEVICE_CODE_GRANT)
 
 
@@ -121,11 +121,12 @@ def _tokens(
 ) -> Flow[dict[str, Any]]:
     # Microsoft's older endpoints know the code by the shorter name.
     code = flow["device_code"] if client.is_microsoft else None
+    correlation_id = flow.get("_correlation_id")
     request = TokenRequest(
         {"grant_type": DEVICE_CODE_GRANT, "device_code": flow["device_code"], "code": code},
         api=Api.DEVICE_CODE,
         claims_challenge=claims_challenge,
-        correlation_id=flow.get("_correlation_id"),
+        correlation_id=correlation_id if isinstance(correlation_id, str) else None,
     )
     return (yield from ask(client, metadata, request))
 

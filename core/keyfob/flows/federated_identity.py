@@ -12,7 +12,7 @@ from keyfob.flows.remember import prove_and_remember
 from keyfob.flows.telemetry import Api
 from keyfob.flows.token_request import FORWARDED_CLAIMS, TokenRequest, ask
 from keyfob.protocol.scopes import checked_scopes, scope_text
-from keyfob.protocol.token_endpoint import needed_text
+from keyfob.protocol.token_endpoint import needed_text, optional_texts
 
 _GRANT = "user_fic"
 
@@ -37,6 +37,7 @@ def acquire(
         raise ConfigurationError(
             "Name the person by username or by user_object_id, and not by both"
         )
+    optional_texts(username=username, user_object_id=user_object_id)
     metadata = yield from client.metadata()
     scope = client.sign_in_scopes(asked, metadata)
     if username is not None:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,11 +75,11 @@ class _Asked:
     identity: Identity
     resource: str
     machine: Machine
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     clock: Callable[[], float]
     #: Whether whoever asks can wait: nobody waits for a token while they hold a valid one.
     patient: bool
-    token_to_replace: str | None
+    token_to_replace: str | None = field(repr=False)
     client_capabilities: Collection[str]
 
 

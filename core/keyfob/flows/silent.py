@@ -84,16 +84,39 @@ def need(
     if claims_challenge is not None or forwarded_claims is not None:
         claims_object(claims_challenge)
         claims_object(forwarded_claims, "forwarded_client_claims")
-    home = account.get("home_account_id")
-    if not isinstance(home, str) or not home:
-        raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
     return Need(
-        home,
+        home_account_id_of(account),
         checked_scopes(scopes),
-        force_refresh,
+        bool(force_refresh),
         claims_challenge or None,
         forwarded_claims or None,
     )
+
+
+def home_account_id_of(account: object) -> str:
+    """Whose tokens are meant.
+
+    :raises MissingKeyError: (a ValueError and a KeyError) it is no account.
+    """
+    home = account.get("home_account_id") if isinstance(account, Mapping) else None
+    if not isinstance(home, str) or not home:
+        raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
+    return home
+
+
+#: Authorities that know people by a subject, which means somebody else at the next one.
+_BY_SUBJECT = ("oidc", "adfs", "dsts")
+
+
+def is_elsewhere(client: Client, account: Mapping[str, Any]) -> bool:
+    """Whether an account is another provider's, where the same id may be another person.
+
+    Microsoft's clouds and tenants name people by ids that no two share, and have many names.
+    """
+    environment = account.get("environment")
+    if client.provider.authority.kind not in _BY_SUBJECT or not isinstance(environment, str):
+        return False
+    return bool(environment) and environment.lower() not in client.environments
 
 
 def _renew(
@@ -230,8 +253,10 @@ def _judge_account(
 
     :raises SubjectChangedError: it is.
     """
-    if client.is_microsoft:
-        named = home_account_id_in(tokens.get("client_info"))
+    named = home_account_id_in(tokens.get("client_info")) if client.is_microsoft else None
+    # AD FS and dSTS name people as other providers do, by the subject.
+    by_subject = client.provider.authority.kind in _BY_SUBJECT
+    if named is not None or not by_subject:
         same = named is None or named.lower() == home_account_id.lower()
     else:
         # Where an earlier ID token was at hand, this one was compared with it.

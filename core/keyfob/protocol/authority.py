@@ -29,6 +29,9 @@ DEFAULT_HOST = AZURE_PUBLIC
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+# The same in an address, where MSAL's guides write "Enter_the_Tenant_Name_Here": whether there is
+# such a tenant, the provider says.
+_TENANT_SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
 # Azure AD B2C's user flows and custom policies.
 _POLICY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _WELL_KNOWN = "/.well-known/openid-configuration"
@@ -99,6 +102,9 @@ class AuthorityBuilder:
     """
 
     def __init__(self, instance: str, tenant: str) -> None:
+        parts: tuple[object, ...] = (instance, tenant)
+        if not all(isinstance(part, str) for part in parts):
+            raise ConfigurationError("AuthorityBuilder takes a host and a tenant, both as texts")
         self._instance = instance.strip("/")
         self._tenant = tenant.strip("/")
 
@@ -171,7 +177,7 @@ def _of_microsoft(parts: SplitResult) -> Authority:
         return _b2c(base, segments)
     if first == "adfs" and len(segments) == 1:
         return Authority(f"{base}/{segments[0]}", "adfs", segments[0])
-    if len(segments) != 1 or not _TENANT.fullmatch(segments[0]):
+    if len(segments) != 1 or not _TENANT_SEGMENT.fullmatch(segments[0]):
         raise ValueError(
             f"should end in one tenant, as https://{DEFAULT_HOST}/<tenant> does; "
             "for another OpenID Connect provider use OIDC_AUTHORITY"

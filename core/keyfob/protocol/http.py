@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from keyfob.protocol.urls import without_query
 
 #: No answer of a provider is sensibly larger. Key sets of large providers are about 30 KB.
 MAX_ANSWER_BYTES = 1_000_000
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -68,8 +70,12 @@ class HttpResponse:
 
     @property
     def correlation_id(self) -> str:
-        """What the provider calls this exchange, for its own support."""
-        return self.headers.get("client-request-id") or self.headers.get("x-ms-request-id") or ""
+        """What the provider calls this exchange, for its own support; "" where that is no GUID,
+        for it goes into errors and logs, and might repeat anything."""
+        for name in ("client-request-id", "x-ms-request-id"):
+            if _GUID.fullmatch(self.headers.get(name, "")):
+                return self.headers[name]
+        return ""
 
 
 def refuse_unusable_status(response: HttpResponse, what: str) -> None:
@@ -159,6 +165,15 @@ def json_object(
 
 def strict_json(body: bytes) -> Any:
     """Parse JSON as RFC 8259 has it. Raises ValueError, with a reason that quotes nothing."""
+    document, fault = _parsed(body)
+    if fault:
+        # Raised out here: the parser's own errors hold the whole body, and would be its context.
+        raise ValueError(fault)
+    return document
+
+
+def _parsed(body: bytes) -> tuple[Any, str]:
+    """The document, and what is wrong with it."""
 
     def refuse_constant(name: str) -> Any:
         raise ValueError(f"it has the number {name}")
@@ -168,12 +183,14 @@ def strict_json(body: bytes) -> Any:
         if b"\\u" in body:
             # Half a surrogate pair is no character: whatever shows it or hashes it would fail.
             json.dumps(document, ensure_ascii=False).encode("utf-8")
-        return document
+        return document, ""
     except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8") from None
+        return None, "it is not UTF-8"
     except UnicodeEncodeError:
-        raise ValueError("it has half a character in it") from None
+        return None, "it has half a character in it"
     except json.JSONDecodeError as error:
-        raise ValueError(f"it breaks off or is malformed at character {error.pos}") from None
+        return None, f"it breaks off or is malformed at character {error.pos}"
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        return None, "it is nested too deeply"
+    except ValueError as error:  # of `refuse_constant`, and of numbers with thousands of digits
+        return None, str(error)

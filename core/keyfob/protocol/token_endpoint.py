@@ -54,6 +54,16 @@ def needed_text(value: object, name: str) -> None:
         raise ConfigurationError(f"{name} is missing, or is not a text")
 
 
+def optional_texts(**values: object) -> None:
+    """Refuse what is neither a text nor left out (None); anything else would be sent as its repr.
+
+    :raises ConfigurationError: (a ValueError) one of them is.
+    """
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{name} is a text, or None")
+
+
 def parse_token_response(
     response: HttpResponse, token_type: str = BEARER, *, may_lack_access_token: bool = False
 ) -> dict[str, Any]:

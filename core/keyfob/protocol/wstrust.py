@@ -159,7 +159,7 @@ def parse_trust_response(response: HttpResponse, endpoint: TrustEndpoint) -> Ass
     for answer in root.iter(f"{namespace}RequestSecurityTokenResponse"):
         kind = (answer.findtext(f"{namespace}TokenType") or "").strip()
         token = answer.find(f"{namespace}RequestedSecurityToken")
-        if kind in _ASSERTION_TYPES and token is not None and len(token):
+        if kind in _ASSERTION_TYPES and token is not None and len(token) and len(token[0]):
             number = next(i for i, found in enumerate(tokens) if found is token)
             raw = element_bytes(response.body, f"{namespace}RequestedSecurityToken", number)
             encoded = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -9,7 +9,7 @@ from typing import Any
 from keyfob.errors import AnswerRefused, ConfigurationError, ProviderUnreachable
 from keyfob.protocol.http import HttpRequest, HttpResponse
 from keyfob.transport.async_driver import AsyncTransport
-from keyfob.transport.http_client import answer_of, call_of, posted, unreachable
+from keyfob.transport.http_client import answer_of, call_of, judge_http_client, posted, unreachable
 from keyfob.transport.options import with_options
 
 
@@ -27,6 +27,7 @@ class AsyncHttpClientTransport:
     """
 
     def __init__(self, http_client: Any, options: Mapping[str, Any] | None = None) -> None:
+        judge_http_client(http_client, "async_http_client")
         self._http_client = http_client
         self._options = dict(options or {})
 
@@ -53,8 +54,10 @@ class AsyncHttpClientTransport:
         return AsyncHttpClientTransport(self._http_client, {**self._options, **options})
 
     async def aclose(self) -> None:
-        close = getattr(self._http_client, "aclose", None) or self._http_client.close
-        await _awaited(close())
+        close = getattr(self._http_client, "aclose", None)
+        close = close or getattr(self._http_client, "close", None)
+        if close is not None:
+            await _awaited(close())
 
     async def _exchange(
         self, request: HttpRequest

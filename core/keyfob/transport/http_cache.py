@@ -70,7 +70,7 @@ class HttpCache:
                 return None
             try:
                 found, left = _unpacked(value), _expiry(value) - self._clock()
-            except (ValueError, TypeError):
+            except Exception:  # noqa: BLE001 - whatever is in there, it is not ours
                 return None
             if 0 < left <= longest + 1:  # a float of this size is no more exact than that
                 return Remembered(found, left)
@@ -100,7 +100,7 @@ class HttpCache:
         for key in [key for key in self._mapping if _is_ours(key)]:
             try:
                 expiry = _expiry(self._read(key))
-            except (ValueError, TypeError):
+            except Exception:  # noqa: BLE001 - likewise
                 expiry = 0.0
             if expiry <= now:
                 self._drop(key)

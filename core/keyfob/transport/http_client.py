@@ -28,9 +28,11 @@ class HttpClientTransport:
     object it is refused.
 
     :param options: further arguments for `post`, as MSAL gives them.
+    :raises ConfigurationError: (a ValueError) it has no such methods.
     """
 
     def __init__(self, http_client: Any, options: Mapping[str, Any] | None = None) -> None:
+        judge_http_client(http_client, "http_client")
         self._http_client = http_client
         self._options = dict(options or {})
         self._pinned = RequestsTransport()
@@ -54,7 +56,10 @@ class HttpClientTransport:
 
     def close(self) -> None:
         self._pinned.close()
-        self._http_client.close()
+        # MSAL never calls it, so that objects made for MSAL may lack it.
+        close = getattr(self._http_client, "close", None)
+        if close is not None:
+            close()
 
     def _send_pinned(self, request: HttpRequest) -> HttpResponse:
         if not is_a("requests", "Session", self._http_client):
@@ -84,6 +89,18 @@ class HttpClientTransport:
             return refused.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - every library has errors of its own
             return unreachable(request, error)
+
+
+def judge_http_client(http_client: object, setting: str) -> None:
+    """
+    :raises ConfigurationError: (a ValueError) it can send nothing. Some only ever need one of two.
+    """
+    if not any(callable(getattr(http_client, name, None)) for name in ("get", "post")):
+        raise ConfigurationError(
+            f"{setting} has no get() and no post(): give an object like requests.Session, or leave "
+            "it out",
+            setting=setting,
+        )
 
 
 def call_of(

@@ -61,7 +61,7 @@ class HttpxTransport:
                 "The asynchronous transport needs httpx: pip install keyfob[aio]",
                 code="httpx_missing",
             )
-        judge_limits(timeout, verify)
+        judge_limits(timeout, verify, proxies)
         self._timeout = timeout
         self._verify = verify
         self._proxies = dict(proxies or {})

@@ -54,6 +54,14 @@ class _PunctualResponse(http.client.HTTPResponse):
         if seconds is not None:
             self.fp = io.BufferedReader(_PunctualStream(self.fp.detach(), sock, seconds))
 
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 logs as a warning, word for word, what in the head is no header field; and that
+        # may repeat what was sent. The fields before it count all the same.
+        self.msg.defects = []
+        if not self.msg.is_multipart():
+            self.msg.set_payload("")
+
 
 class _PunctualConnection(HTTPConnection):
     response_class = _PunctualResponse

@@ -36,7 +36,8 @@ class RequestsTransport:
     :param verify: as requests has it: False, or a CA bundle's path.
     :param proxies: as requests has it; the environment's are used as well. Requests that are
         `direct` go past them.
-    :raises ConfigurationError: the timeout is no time, or there is no such CA bundle.
+    :raises ConfigurationError: the timeout is no time, there is no such CA bundle, or the proxies
+        are none.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class RequestsTransport:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
-        judge_limits(timeout, verify)
+        judge_limits(timeout, verify, proxies)
         self._timeout = timeout
         self._verify = verify
         self._proxies = dict(proxies or {})
@@ -140,12 +141,26 @@ class _Connections:
             session.close()
 
 
-def judge_limits(timeout: object, verify: object) -> None:
-    """Raise a ConfigurationError where the timeout is no time, or there is no such CA bundle."""
+def judge_limits(timeout: object, verify: object, proxies: object) -> None:
+    """Raise a ConfigurationError where the timeout is no time, there is no such CA bundle, or the
+    proxies are none."""
     if not _is_time(timeout):
         raise ConfigurationError("timeout is a number of seconds, more than 0")
     if isinstance(verify, str) and not Path(verify).exists():
         raise ConfigurationError(f"verify names a CA bundle that is not there: {verify}")
+    if not isinstance(verify, (bool, str)):
+        raise ConfigurationError("verify is True, False, or the path of a CA bundle, as a text")
+    if proxies is not None and not _are_proxies(proxies):
+        raise ConfigurationError(
+            'proxies is a dict such as {"https": "http://proxy.example:3128"}, or None'
+        )
+
+
+def _are_proxies(proxies: object) -> bool:
+    return isinstance(proxies, Mapping) and all(
+        isinstance(name, str) and (address is None or isinstance(address, str))
+        for name, address in proxies.items()
+    )
 
 
 def chosen_limits(options: Mapping[str, Any], **limits: Any) -> dict[str, Any]:

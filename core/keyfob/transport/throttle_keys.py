@@ -11,8 +11,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+import html
 import json
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus
 
 from keyfob.protocol.http import HttpRequest
 from keyfob.transport.http_cache import PREFIX
@@ -94,7 +96,14 @@ def quotes_a_secret(request: HttpRequest, body: bytes) -> bool:
     sent = [text for name, text in form.items() if name not in _PUBLIC and len(text) >= _TELLING]
     sent += [text for text in _telling(request.headers).values() if len(text) >= _TELLING]
     sent += [form["password"]] if form.get("password") else []
-    return any(text.encode("utf-8", "replace") in body for text in sent)
+    return any(spelled in body for text in sent for spelled in _spellings(text))
+
+
+def _spellings(text: str) -> set[bytes]:
+    """How a page or a JSON document would repeat a text."""
+    quoted = quote(text, errors="replace"), quote_plus(text, errors="replace")
+    escaped = html.escape(text), json.dumps(text)[1:-1]
+    return {spelled.encode("utf-8", "replace") for spelled in (text, *quoted, *escaped)}
 
 
 def _key(
