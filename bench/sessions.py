@@ -1,4 +1,4 @@
-"""A request of a signed-in person that needs a token: beside the package `identity`, and counted."""
+"""A signed-in person's request that needs a token: beside the package `identity`, and counted."""
 
 from __future__ import annotations
 
@@ -127,10 +127,13 @@ class Theirs:
 
 def rows(wire: Wire) -> Iterator[Row]:
     # Of SQLite each request asks the version, which is most of what it then costs.
-    targets: dict[str, float | None] = {"memory": 10, "SQLite": None, "a store behind a network": 10}
+    targets: dict[str, float | None] = {
+        "memory": 10,
+        "SQLite": None,
+        "a store behind a network": 10,
+    }
     yield from beside_identity(wire, "a request's token", cache_with(0).serialize(), targets)
     large = cache_with(14).serialize()
-    targets = dict.fromkeys(targets, 10)
     yield from beside_identity(wire, f"{len(large) / 1024:.0f} KiB of tokens", large, targets)
     cache = cache_with(0).serialize()
     yield trips("round trips of a warm request", counted_trips(wire, cache, remembered=True), 0)

@@ -96,7 +96,7 @@ def test_who_is_killed_while_refreshing_is_followed_within_the_lease(
         first.tell("tokens", session, 5)
         assert held.arrived.wait(30)
         first.kill()
-        answers = sum(ask_all(others, "tokens", session, 10), [])
+        answers = [token for tokens in ask_all(others, "tokens", session, 10) for token in tokens]
         assert len(answers) == 20
         assert set(answers) == {provider.last_access_token}
         assert len(refreshes(provider)) == 2, "the dead one's, which nobody answered, and one more"

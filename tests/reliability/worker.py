@@ -68,7 +68,7 @@ class Process:
 
     def __init__(self, options: dict[str, Any]) -> None:
         # The site's clock and the store's, which a lease's end is told by, are one.
-        store = store_of(options["store"], lambda: self.site.app.clock())
+        store = store_of(options["store"], self._now)
         self.site = BareSite(options["settings"], store)
         app = self.site.app
         if "lease" in options:
@@ -77,6 +77,9 @@ class Process:
         if "circuit" in options and isinstance(circuit, CircuitStore):
             circuit._pause = options["circuit"]
         self._load: Load | None = None
+
+    def _now(self) -> float:
+        return self.site.app.clock()
 
     def sign_in(self, person: str = "") -> Session:
         """A new browser's session, of whom the provider takes this login hint for."""

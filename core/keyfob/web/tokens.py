@@ -149,7 +149,13 @@ class SessionTokens:
         over from this one, or the person was signed out. This request's token serves all the same.
         """
         document.note_check()
-        if not self._site.documents.replace(document, self._site.document_expiry()):
+        try:
+            saved = self._site.documents.replace(document, self._site.document_expiry())
+        except StoreUnavailable as error:
+            # The provider has used up what the store has; this process will save it when it can.
+            logger.warning("A refreshed token could not be saved yet: %s", error)
+            return
+        if not saved:
             logger.info("A session changed, or was signed out, while its token was refreshed")
             self._document = None
 
