@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
@@ -138,15 +138,18 @@ class WebApplication:
         lifetime, idle = self._session_lifetime(), self.settings.session_idle_age
         return self.clock() + (lifetime if idle is None else min(lifetime, idle))
 
-    @contextmanager
-    def alone(self, key: str) -> Iterator[None]:
-        """One refresh per session at a time: in this process, and in all that share the store.
+    def in_turn(self, key: str) -> AbstractContextManager[None]:
+        """One after the other, in this process: a lock wakes up who is next at once, while a lease
+        must be asked about."""
+        return self._locks.hold(key)
+
+    def alone(self, key: str) -> AbstractContextManager[None]:
+        """One refresh per session at a time, among all that share the store. To be asked for in
+        one's turn.
 
         :raises StoreUnavailable: the store cannot be reached, or others took too long.
         """
-        # Within a process a lock wakes up who is next at once; a lease must be asked about.
-        with self._locks.hold(key), self._leases.hold(key):
-            yield
+        return self._leases.hold(key)
 
     def api_settings(self, name: str) -> DownstreamApi:
         api = self.settings.downstream_apis.get(name)

@@ -29,6 +29,7 @@ class TokenSite(Protocol):
     @property
     def clock(self) -> Callable[[], float]: ...
     def document_expiry(self) -> float: ...
+    def in_turn(self, key: str) -> AbstractContextManager[None]: ...
     def alone(self, key: str) -> AbstractContextManager[None]: ...
 
 
@@ -86,9 +87,16 @@ class SessionTokens:
         :raises InteractionRequired: the store has lost the document.
         :raises StoreUnavailable: it cannot be reached, or others took too long.
         """
-        with self._site.alone(self._key):
-            document = self._fresh(wanted)
-            return self._acquire(document, wanted, force_refresh, claims)
+        with self._site.in_turn(self._key):
+            if not force_refresh and not claims:
+                # Whoever was before may have brought it: no need to queue up with other machines.
+                self._fresh(wanted)
+                result = self.at_hand(wanted)
+                if result is not None:
+                    return result
+            with self._site.alone(self._key):
+                document = self._fresh(wanted)
+                return self._acquire(document, wanted, force_refresh, claims)
 
     def check_account(self, interval: float) -> None:
         """Ask the provider, once in so many seconds, whether the person may still be here.
@@ -103,7 +111,7 @@ class SessionTokens:
         if document is None or not self._is_due(document, interval):
             return
         try:
-            with self._site.alone(self._key):
+            with self._site.in_turn(self._key), self._site.alone(self._key):
                 document = self._fresh(())
                 if not self._is_due(document, interval):
                     return
