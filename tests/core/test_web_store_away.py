@@ -41,7 +41,9 @@ def test_pages_answer_503_and_when_to_come_back_until_the_store_is_there_again(
     clock = Clock(0.0)
     with (
         RedisServer() as server,
-        BareSite(with_apis(provider), store=RedisStore(server.url())) as site,
+        BareSite(
+            with_apis(provider, TOKEN_STORE_L1_SECONDS=0), store=RedisStore(server.url())
+        ) as site,
     ):
         circuit_of(site)._clock = clock
         assert site.browse("/me", "api") is None
