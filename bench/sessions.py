@@ -132,9 +132,13 @@ def rows(wire: Wire) -> Iterator[Row]:
         "SQLite": None,
         "a store behind a network": 10,
     }
-    yield from beside_identity(wire, "a request's token", cache_with(0).serialize(), targets)
+    yield from beside_identity(
+        wire, "a request's token, identity 0.11:", cache_with(0).serialize(), targets
+    )
     large = cache_with(14).serialize()
-    yield from beside_identity(wire, f"{len(large) / 1024:.0f} KiB of tokens", large, targets)
+    yield from beside_identity(
+        wire, f"... with {len(large) / 1024:.0f} KiB of tokens:", large, targets
+    )
     cache = cache_with(0).serialize()
     yield trips("round trips of a warm request", counted_trips(wire, cache, remembered=True), 0)
     unknown = counted_trips(wire, cache, remembered=False)
@@ -144,7 +148,7 @@ def rows(wire: Wire) -> Iterator[Row]:
 def beside_identity(
     wire: Wire, label: str, cache: str, targets: dict[str, float | None]
 ) -> Iterator[Row]:
-    say(f"{label}, beside identity")
+    say(f"{label} ours and theirs")
     theirs = Theirs(wire, cache)
     with tempfile.TemporaryDirectory() as folder:
         stores: dict[str, TokenStore] = {
@@ -154,7 +158,7 @@ def beside_identity(
         }
         for name, store in stores.items():
             ours = Ours(store, wire, cache)
-            yield faster(f"{label}, {name}", ours.request, theirs.request, targets[name])
+            yield faster(f"{label} {name}", ours.request, theirs.request, targets[name])
             ours.app.close()
 
 
