@@ -16,12 +16,13 @@ import building
 import lookups
 import msal
 import requests_made
+import sessions
 from measure import Row
 from world import Wire
 
 from keyfob_emulator import Emulator
 
-GROUPS = ("lookups", "building", "imports", "requests", "memory")
+GROUPS = ("lookups", "building", "imports", "requests", "sessions", "memory")
 
 
 def main(asked: list[str]) -> int:
@@ -34,6 +35,7 @@ def main(asked: list[str]) -> int:
         "building": lambda: building.rows(wire),
         "imports": building.import_rows,
         "requests": requests_made.rows,
+        "sessions": lambda: sessions.rows(wire),
         "memory": lookups.memory_rows,
     }
     began = time.monotonic()

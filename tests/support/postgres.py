@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Commits survive `stop`, and need not survive a power failure: nobody waits for the disk.
 _FAST = "fsync = off\nfull_page_writes = off\n"
+# A hundred threads, each with its own, are more than the default.
+_MANY = "max_connections = 200\n"
 # Debian has the programs beside the PATH, in a folder for each version.
 _FOLDERS = Path("/usr/lib/postgresql")
 
@@ -53,7 +55,7 @@ class PostgresServer:
         try:
             self._run("initdb", "-U", self.user, "--auth=trust", "-N", "-E", "UTF8", "--locale=C")
             with (self._data / "postgresql.conf").open("a") as configuration:
-                configuration.write(f"listen_addresses = ''\n{_FAST}")
+                configuration.write(f"listen_addresses = ''\n{_FAST}{_MANY}")
                 configuration.write(f"unix_socket_directories = '{self.folder}'\n")
             self.start()
         except BaseException:

@@ -163,6 +163,8 @@ class Provider:
     :param audience: the ID token's `aud`; by default the client id as a string.
     :param refresh_tokens: hand them out where `offline_access` was granted.
     :param rotate_refresh_tokens: a refresh gives a new one and ends the old one.
+    :param revoke_reused_refresh_tokens: a rotated one that comes again ends all of its sign-in
+        (RFC 9700 §4.14.2).
     :param direct_grants: grant types that give a token for `person` at once, whatever they bring.
     :param narrow_scopes: which of the scopes that were asked for are granted.
     :param send_scope: whether token answers name the scope.
@@ -208,6 +210,7 @@ class Provider:
     expires_in: Any = None
     refresh_tokens: bool = True
     rotate_refresh_tokens: bool = True
+    revoke_reused_refresh_tokens: bool = False
     refresh_with_id_token: bool = True
     direct_grants: Collection[str] = ()
     narrow_scopes: Callable[[list[str]], list[str]] | None = None
@@ -243,6 +246,7 @@ class Provider:
     _published: list[Key] = field(default_factory=list, init=False)
     _codes: dict[str, Grant] = field(default_factory=dict, init=False)
     _refresh: dict[str, Grant] = field(default_factory=dict, init=False)
+    _rotated: dict[str, Grant] = field(default_factory=dict, init=False)
     _devices: dict[str, Grant] = field(default_factory=dict, init=False)
     _access: dict[str, Access] = field(default_factory=dict, init=False)
 
@@ -734,6 +738,9 @@ class Provider:
     def _redeem_refresh_token(self, form: dict[str, str]) -> Json:
         token = form.get("refresh_token", "")
         grant = self._refresh.get(token)
+        if grant is None and self.revoke_reused_refresh_tokens and token in self._rotated:
+            spoilt = self._rotated[token]
+            self._refresh = {name: g for name, g in self._refresh.items() if g is not spoilt}
         if grant is None:
             raise _OAuthError("invalid_grant", "AADSTS700082: The refresh token has expired.")
         scopes = form.get("scope", " ".join(grant.scopes)).split()
@@ -741,7 +748,7 @@ class Provider:
             raise _OAuthError("invalid_scope", "More was asked for than had been granted.")
         document = self.token_response(grant, scopes, refresh=True)
         if self.rotate_refresh_tokens:
-            del self._refresh[token]
+            self._rotated[token] = self._refresh.pop(token)
             document["refresh_token"] = self._new_refresh_token(grant)
         if "client_info" in form and self.entra:
             info = {"uid": grant.person.oid, "utid": grant.person.tid}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -95,6 +96,13 @@ class RedisServer:
             process.kill()
             process.wait()
 
+    def freeze(self) -> None:
+        """It accepts connections, and answers nothing, until it is thawed."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def restart(self) -> None:
         self.stop()
         self.start()
@@ -114,6 +122,10 @@ class RedisServer:
         used = int(self.command("INFO", "memory")["used_memory"]) if more_bytes else -more_bytes
         self.command("CONFIG", "SET", "maxmemory-policy", policy)
         self.command("CONFIG", "SET", "maxmemory", used + more_bytes)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def _answers(self) -> bool:
         import redis

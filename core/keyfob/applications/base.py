@@ -152,7 +152,7 @@ class Application:
         """
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._client = dataclasses.replace(self._client, cache=arguments.checked_cache(token_cache))
+        twin._client = self._client.with_cache(arguments.checked_cache(token_cache))
         return twin
 
     def is_pop_supported(self) -> bool:

@@ -6,6 +6,7 @@ Everything here reads a `Document` and changes nothing. What it returns are copi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from keyfob.cache.access_token import cleaned, has_secret, targets_of
@@ -233,8 +234,13 @@ def _serves(entry: Entry, client_id: str, family_id: str | None) -> bool:
 
 
 def _has_in_any_case(targets: frozenset[str], scopes: frozenset[str]) -> bool:
-    has = {scope.lower() for scope in targets}
-    return all(scope.lower() in has for scope in scopes)
+    return _lowered(scopes) <= _lowered(targets)
+
+
+@lru_cache(maxsize=512)
+def _lowered(scopes: frozenset[str]) -> frozenset[str]:
+    # Every token of a person that is for another API is looked at in this way.
+    return frozenset(scope.lower() for scope in scopes)
 
 
 def _issued_at(jwt: str) -> int:

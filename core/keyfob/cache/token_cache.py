@@ -370,7 +370,17 @@ class TokenCache:
             self.modify(section, old, new)
 
     def _drop_expired(self, tokens: Mapping[str, Entry], now: float) -> int:
-        expired = [key for key, entry in tokens.items() if lookup.is_expired(entry, now)]
+        read = self._document.read
+        expired = [
+            key
+            for key, entry in tokens.items()
+            # What a lookup has read has its time at hand.
+            if (
+                token.expires_on < now
+                if (token := read(key, entry)) is not None
+                else lookup.is_expired(entry, now)
+            )
+        ]
         for key in expired:
             self._document.drop(CredentialType.ACCESS_TOKEN, key)
         self._revision += bool(expired)

@@ -91,6 +91,13 @@ class Client:
         """The hosts under which the cache may know the provider's people; the first is its own."""
         return self.provider.aliases
 
+    def with_cache(self, cache: TokenCache) -> Client:
+        """The same with another cache. Each request makes one, and `dataclasses.replace` costs as
+        much as the rest of it."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, cache=cache)
+        return twin
+
     def held_token(
         self,
         metadata: ProviderMetadata,

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
@@ -188,17 +188,21 @@ class WebApplication:
         return self.clock() + (lifetime if idle is None else min(lifetime, idle))
 
     @contextmanager
-    def alone(self, key: str) -> Iterator[None]:
-        """One refresh per session at a time: in this process, and in all that share the store.
-
-        :raises StoreUnavailable: the store cannot be reached, or others took too long.
-        """
-        # Within a process a lock wakes up who is next at once; a lease must be asked about.
+    def in_turn(self, key: str) -> Iterator[None]:
+        """One after the other, in this process: a lock wakes up who is next at once, while a lease
+        must be asked about."""
         with ExitStack() as held:
             with self.observer.timing(REFRESH_WAIT, scope="process", outcome="acquired"):
                 held.enter_context(self._locks.hold(key))
-            held.enter_context(self._leases.hold(key))
             yield
+
+    def alone(self, key: str) -> AbstractContextManager[None]:
+        """One refresh per session at a time, among all that share the store. To be asked for in
+        one's turn.
+
+        :raises StoreUnavailable: the store cannot be reached, or others took too long.
+        """
+        return self._leases.hold(key)
 
     def api_settings(self, name: str) -> DownstreamApi:
         api = self.settings.downstream_apis.get(name)

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyfob.errors import SignInRefused, StoreError
+from keyfob.errors import SignInRefused, StoreError, StoreUnavailable
 from keyfob.web.document import (
     Document,
     create_document,
@@ -43,6 +43,8 @@ MAX_BYTES = 32 * 1024 * 1024
 class _Remembered:
     document: Document
     checked_at: float
+    #: Until when its record is to live, where it could not be written yet; None where it was.
+    owed_until: float | None = None
 
 
 class Documents:
@@ -91,7 +93,8 @@ class Documents:
                 if self._observer.listens:
                     self._observer.count(DOCUMENT_READS, outcome="hit")
                 return remembered.document
-            if document_version(self._store, key) == remembered.document.version:
+            current = document_version(self._store, key) == remembered.document.version
+            if current and self._is_settled(remembered):
                 remembered.checked_at = self._clock()
                 if self._observer.listens:
                     self._observer.count(DOCUMENT_READS, outcome="revalidated")
@@ -146,10 +149,18 @@ class Documents:
     def replace(self, document: Document, expires_at: float) -> bool:
         """Save what a request changed; from then on the document is shared, and must not be changed
         again. False where the session was signed out, or changed, meanwhile: then what the store
-        has stays."""
+        has stays.
+
+        :raises StoreUnavailable: the store cannot be reached. The document is remembered, and
+            saved by one of the next reads: it may have the only refresh token that still serves.
+        """
         self.overlook(document.key)
-        if not replace_document(self._store, document, expires_at):
-            return False
+        try:
+            if not replace_document(self._store, document, expires_at):
+                return False
+        except StoreUnavailable:
+            self._remember(document, owed_until=expires_at)
+            raise
         self._observer.record(DOCUMENT_SIZE, document.size, operation="replace")
         self._remember(document)
         return True
@@ -193,17 +204,26 @@ class Documents:
             return remembered
 
     def _is_due(self, remembered: _Remembered) -> bool:
-        return self._store.is_local or not (
-            0 <= self._clock() - remembered.checked_at < self._seconds
-        )
+        if self._store.is_local or remembered.owed_until is not None:
+            return True
+        return not (0 <= self._clock() - remembered.checked_at < self._seconds)
 
-    def _remember(self, document: Document) -> None:
+    def _is_settled(self, remembered: _Remembered) -> bool:
+        """Save what is owed, if anything is; False where somebody else was quicker."""
+        if remembered.owed_until is None:
+            return True
+        try:
+            return self.replace(remembered.document, remembered.owed_until)
+        except StoreUnavailable:
+            return True  # not yet; it serves all the same
+
+    def _remember(self, document: Document, owed_until: float | None = None) -> None:
         if self._seconds <= 0:
             return
         hashed = hashed_record_key(document.key)
         with self._lock:
             self._drop(hashed)
-            self._remembered[hashed] = _Remembered(document, self._clock())
+            self._remembered[hashed] = _Remembered(document, self._clock(), owed_until)
             self._bytes += document.size
             while len(self._remembered) > MAX_DOCUMENTS or self._bytes > MAX_BYTES:
                 self._drop(next(iter(self._remembered)))

@@ -33,6 +33,7 @@ class TokenSite(Protocol):
     @property
     def observer(self) -> Observer: ...
     def document_expiry(self) -> float: ...
+    def in_turn(self, key: str) -> AbstractContextManager[None]: ...
     def alone(self, key: str) -> AbstractContextManager[None]: ...
 
 
@@ -90,9 +91,16 @@ class SessionTokens:
         :raises InteractionRequired: the store has lost the document.
         :raises StoreUnavailable: it cannot be reached, or others took too long.
         """
-        with self._site.alone(self._key):
-            document = self._fresh(wanted)
-            return self._acquire(document, wanted, force_refresh, claims, purpose="token")
+        with self._site.in_turn(self._key):
+            if not force_refresh and not claims:
+                # Whoever was before may have brought it: no need to queue up with other machines.
+                self._fresh(wanted)
+                result = self.at_hand(wanted)
+                if result is not None:
+                    return result
+            with self._site.alone(self._key):
+                document = self._fresh(wanted)
+                return self._acquire(document, wanted, force_refresh, claims, purpose="token")
 
     def check_account(self, interval: float) -> None:
         """Ask the provider, once in so many seconds, whether the person may still be here.
@@ -107,7 +115,7 @@ class SessionTokens:
         if document is None or not self._is_due(document, interval):
             return
         try:
-            with self._site.alone(self._key):
+            with self._site.in_turn(self._key), self._site.alone(self._key):
                 document = self._fresh(())
                 if not self._is_due(document, interval):
                     return
@@ -162,7 +170,13 @@ class SessionTokens:
         over from this one, or the person was signed out. This request's token serves all the same.
         """
         document.note_check()
-        if not self._site.documents.replace(document, self._site.document_expiry()):
+        try:
+            saved = self._site.documents.replace(document, self._site.document_expiry())
+        except StoreUnavailable as error:
+            # The provider has used up what the store has; this process will save it when it can.
+            logger.warning("A refreshed token could not be saved yet: %s", error)
+            return
+        if not saved:
             logger.info("A session changed, or was signed out, while its token was refreshed")
             self._document = None
 

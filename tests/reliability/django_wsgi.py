@@ -1,0 +1,7 @@
+"""What Gunicorn serves; `DJANGO_SETTINGS_MODULE` says which settings."""
+
+from __future__ import annotations
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
