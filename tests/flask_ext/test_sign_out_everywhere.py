@@ -125,7 +125,7 @@ def test_a_frame_that_signs_its_browser_out_sends_the_signal(
 
 def test_flask_wtf_lets_the_providers_post_through(provider: Provider) -> None:
     """The provider has no token of a form, and needs none."""
-    flask_wtf = pytest.importorskip("flask_wtf")
+    flask_wtf = pytest.importorskip("flask_wtf", reason="needs Flask-WTF")
     with running_site(with_apis(provider), before_init=flask_wtf.CSRFProtect) as site:
         answer = site.app.test_client().post("/auth/backchannel-logout")
     assert answer.status_code == 400
