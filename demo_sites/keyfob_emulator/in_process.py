@@ -87,7 +87,7 @@ class EmulatorAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Answer a request. Timeouts, certificates and proxies mean nothing without a network."""
-        del stream, timeout, verify, cert, proxies
+        del timeout, verify, cert, proxies
         parts = urlsplit(request.url or "")
         builder = EnvironBuilder(
             method=request.method or "GET",
@@ -107,7 +107,10 @@ class EmulatorAdapter(BaseAdapter):
             content = b"".join(chunks)
         finally:
             builder.close()
-        return _response(request, status, list(headers.items()), content)
+        response = _response(request, status, list(headers.items()), content)
+        if not stream:
+            response.content  # noqa: B018  Read now: nothing is left to come, and nothing is left open.
+        return response
 
     def close(self) -> None:
         """Nothing is open."""
@@ -165,7 +168,6 @@ def _response(
     requests.cookies.extract_cookies_to_jar(  # type: ignore[no-untyped-call]
         response.cookies, request, raw
     )
-    response.content  # noqa: B018  Read now: nothing is left to come, and nothing is left open.
     return response
 
 

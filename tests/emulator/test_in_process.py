@@ -46,6 +46,12 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[requests.Session]:
         yield made
 
 
+def test_who_streams_an_answer_finds_it_unread(session: requests.Session) -> None:
+    mount(session)
+    answer = session.get(f"{LOGIN}/common/v2.0/.well-known/openid-configuration", stream=True)
+    assert answer.raw.read(1) == b"{"
+
+
 def test_a_whole_sign_in_happens_at_microsofts_addresses(session: requests.Session) -> None:
     emulator = mount(session)
     metadata = session.get(f"{LOGIN}/organizations/v2.0/.well-known/openid-configuration").json()
