@@ -244,7 +244,9 @@ def end(parts: list[Part]) -> None:
 def introduction(parts: list[Part]) -> str:
     emulator, flask_site, django_site = parts
     accounts = sample.sample_directory().accounts
-    people = [f"{account.username:24} {account.name}" for account in accounts if account.enabled]
+    enabled = [account for account in accounts if account.enabled]
+    width = max(len(account.username) for account in enabled)
+    people = [f"{account.username:{width}}  {account.name}" for account in enabled]
     return "\n".join(
         [
             "",
