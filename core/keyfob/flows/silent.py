@@ -98,7 +98,8 @@ def home_account_id_of(account: object) -> str:
 
     :raises MissingKeyError: (a ValueError and a KeyError) it is no account.
     """
-    home = account.get("home_account_id") if isinstance(account, Mapping) else None
+    # A dict first: to ask an abstract class costs ten times as much, at every hit.
+    home = account.get("home_account_id") if isinstance(account, (dict, Mapping)) else None
     if not isinstance(home, str) or not home:
         raise MissingKeyError("The account has no home_account_id; take it from get_accounts()")
     return home
