@@ -112,6 +112,8 @@ CASES = [
     for scenario in scenarios
     if scenario is not verbs.metadata
 ]
+#: A logout token is judged without any request that could be answered by trouble.
+ASKING = [case for case in CASES if case.values[1] is not verbs.logout_token]
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +202,7 @@ def test_a_verb_that_works_is_silent(
 
 
 @each_trouble
-@pytest.mark.parametrize(("name", "scenario"), CASES)
+@pytest.mark.parametrize(("name", "scenario"), ASKING)
 def test_a_verb_that_fails_is_silent(
     module: Any,
     provider: Provider,

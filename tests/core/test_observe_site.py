@@ -234,11 +234,12 @@ def test_a_refresh_is_renewed_once_and_shared_by_who_waited(
 
     assert len(set(at_once(4, token))) == 1
     outcomes = sorted(one["outcome"] for one in seen.told(REFRESH_DURATION))
-    # Whoever came after all was over found the token at hand.
+    # Whoever came later found the token at hand.
     assert outcomes[0] == "renewed"
     assert set(outcomes[1:]) <= {"shared"}
     waits = [(one["scope"], one["outcome"]) for one in seen.told(REFRESH_WAIT)]
-    assert waits.count(("process", "acquired")) == len(outcomes)
+    assert waits.count(("process", "acquired")) == 4
+    # Only who still needs one when it is their turn waits for other machines.
     assert waits.count(("store", "acquired")) == len(outcomes)
 
 

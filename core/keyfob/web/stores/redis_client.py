@@ -201,6 +201,15 @@ def _sentinel(url: RedisUrl) -> tuple[Any, Callable[[], None]]:
         "password": url.sentinel_password,
     }
     sentinel = untyped.Sentinel(list(url.hosts), sentinel_kwargs=of_sentinels, **arguments)
+    # The search sorts the sentinels while it goes through them: of two threads at once, one may ask
+    # the same sentinel twice, and another never.
+    discover, lock = sentinel.discover_master, threading.Lock()
+
+    def discover_in_turn(service: str) -> Any:
+        with lock:
+            return discover(service)
+
+    sentinel.discover_master = discover_in_turn
     client = sentinel.master_for(url.service, db=url.db, max_connections=_pool_size(url))
 
     def close() -> None:
