@@ -87,6 +87,7 @@ class WebApplication:
             seconds=settings.token_store_l1_seconds,
             index=self.index,
             observer=observer,
+            expiry=self.document_expiry,
         )
         self.logout_refusals = Allowance(
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
