@@ -163,7 +163,7 @@ def test_a_read_meanwhile_does_not_put_the_older_one_in_its_place(site: Site) ->
 
 def test_a_read_that_began_before_does_not_either(site: Site) -> None:
     site.store.after_load = site.owe
-    assert name(site.one.read("k")) == "old"
+    assert name(site.one.read("k")) == "new"
     assert name(site.one.read("k")) == "new"
     site.store.down = ""
     assert name(site.one.fresh("k")) == "new"

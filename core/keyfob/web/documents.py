@@ -110,9 +110,8 @@ class Documents:
         document = self._load(key)
         if document is None:
             self.overlook(key)
-        else:
-            self._remember(document, generation)
-        return document
+            return None
+        return self._remember(document, generation)
 
     def fresh(self, key: str) -> Document | None:
         """A session's document as the store has it now, the caller's own.
@@ -247,8 +246,8 @@ class Documents:
 
     def _remember(
         self, document: Document, generation: int, owed_until: float | None = None
-    ) -> None:
-        """Remember a document, unless what is remembered is newer.
+    ) -> Document:
+        """Remember a document, unless what is remembered is as new; the one to go by.
 
         :param generation: as it was before the store was asked. A session that has ended since
             is not remembered, unless it is owed: then the store is asked each time.
@@ -257,17 +256,22 @@ class Documents:
         is_owed = owed_until is not None
         with self._lock:
             found = self._remembered.get(hashed)
-            if found is not None and found.document is not document:
-                has = (found.document.version, found.owed_until is not None)
-                if has > (document.version, is_owed):
-                    return
+            # Threads that read at once are to share one.
+            if (
+                found is not None
+                and found.document is not document
+                and found.document.version >= document.version
+                and not is_owed
+            ):
+                return found.document
             self._drop(hashed)
             if not is_owed and (self._seconds <= 0 or generation != self._generation):
-                return
+                return document
             self._remembered[hashed] = _Remembered(document, self._clock(), owed_until)
             self._bytes += document.size
             while len(self._remembered) > MAX_DOCUMENTS or self._bytes > MAX_BYTES:
                 self._drop(next(iter(self._remembered)))
+            return document
 
     def _forget(self, remembered: _Remembered) -> None:
         """Drop what has proved old, unless somebody has put something else there since."""
