@@ -175,6 +175,23 @@ def test_a_fresh_document_is_the_callers_own(one: Machine) -> None:
     assert one.documents.fresh("k") is not shared
 
 
+def test_who_reads_at_once_shares_one_document(store: Remote, one: Machine) -> None:
+    one.sign_in("k")
+    others: list[Document | None] = []
+    load = store.load
+
+    def slow_load(key: str) -> Record | None:
+        record = load(key)
+        if not others:
+            others.append(None)
+            others.append(one.documents.read("k"))
+        return record
+
+    store.__dict__["load"] = slow_load
+    assert one.documents.read("k") is others[1]
+    assert one.documents.read("k") is others[1]
+
+
 def test_a_change_over_a_newer_one_is_refused_and_forgotten(one: Machine, other: Machine) -> None:
     one.sign_in("k", name="Ada")
     stale = one.documents.fresh("k")

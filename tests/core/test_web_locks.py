@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 
 import pytest
 
+from keyfob.errors import ProviderUnreachable, StoreUnavailable
 from keyfob.web.locks import KeyedLocks
 
 
@@ -56,3 +59,40 @@ def test_an_error_inside_leaves_no_lock_held() -> None:
     with locks.hold("one"):
         assert len(locks) == 1
     assert len(locks) == 0
+
+
+def test_nobody_waits_for_ever() -> None:
+    locks = KeyedLocks(patience=0.01)
+    with locks.hold("one"):
+        with pytest.raises(StoreUnavailable) as caught, locks.hold("one"):
+            pass
+        assert caught.value.code == "lease_timeout"
+    with locks.hold("one"):
+        pass
+    assert len(locks) == 0
+
+
+def test_who_queued_while_the_provider_was_away_does_not_wait_for_it_too() -> None:
+    locks = KeyedLocks()
+    outcomes: list[str] = []
+
+    def work() -> None:
+        try:
+            with locks.hold("one"):
+                outcomes.append("asked")
+        except ProviderUnreachable as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    with contextlib.suppress(ProviderUnreachable), locks.hold("one"):
+        for thread in threads:
+            thread.start()
+        while locks._held["one"].users < 4:
+            time.sleep(0.001)
+        raise ProviderUnreachable("away")
+    for thread in threads:
+        thread.join()
+    assert outcomes == ["away"] * 3
+
+    work()
+    assert outcomes[3:] == ["asked"], "who comes later asks anew"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from keyfob.errors import InteractionRequired
+from keyfob.errors import IdTokenError, InteractionRequired, SubjectChangedError
 from support.bare_site import BareSite, with_apis
 from support.provider import Provider
-from support.provider_http import Reply
+from support.provider_http import Reply, Wire
 from support.sign_in import Clock
 
 
@@ -113,6 +114,64 @@ class TestAccountCheck:
         site.clock_offset = provider.clock_offset = 1070
         assert code_of(site) == ""
         assert self.refreshes(provider) == 2
+
+    @pytest.mark.parametrize("is_local", [True, False])
+    def test_requests_at_once_ask_once_while_the_provider_is_away(
+        self, site: BareSite, provider: Provider, is_local: bool
+    ) -> None:
+        site.store.__dict__["is_local"] = is_local
+
+        def silent(wire: Wire) -> None:
+            wire.wait(0.3)
+
+        provider.raw["token"] = lambda _: silent
+        site.clock_offset = provider.clock_offset = 1000
+
+        def visit(_: int) -> str:
+            site.app.session(dict(site.session)).require()
+            return "in"
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(visit, range(6))) == ["in"] * 6
+        assert code_of(site) == ""
+        assert self.refreshes(provider) == 1
+
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (401, b'{"error": "invalid_client"}'),
+            (400, b'{"error": "unauthorized_client"}'),
+            (503, b'{"error": "temporarily_unavailable"}'),
+            (200, b"<html>a proxy</html>"),
+            (200, b"[]"),
+        ],
+    )
+    def test_an_answer_that_says_nothing_about_the_person_keeps_nobody_out(
+        self, site: BareSite, provider: Provider, status: int, body: bytes
+    ) -> None:
+        provider.raw["token"] = lambda _: Reply(status, {"Content-Type": "application/json"}, body)
+        site.clock_offset = provider.clock_offset = 1000
+        assert code_of(site) == ""
+        assert code_of(site) == ""
+        assert self.refreshes(provider) == 1
+
+    def test_somebody_elses_answer_ends_the_sign_in(
+        self, site: BareSite, provider: Provider
+    ) -> None:
+        provider.mutate_refresh_claims = lambda claims: claims.update(sub="somebody-else")
+        site.clock_offset = provider.clock_offset = 1000
+        with pytest.raises(SubjectChangedError):
+            site.keyfob.require()
+        assert not site.is_signed_in
+
+    def test_an_answer_that_proves_nothing_ends_no_sign_in(
+        self, site: BareSite, provider: Provider
+    ) -> None:
+        provider.mutate_refresh_claims = lambda claims: claims.update(aud="another-client")
+        site.clock_offset = provider.clock_offset = 1000
+        with pytest.raises(IdTokenError):
+            site.keyfob.require()
+        assert site.is_signed_in
 
     def test_a_provider_without_refresh_tokens_is_asked_by_a_sign_in(
         self, provider: Provider

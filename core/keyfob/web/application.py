@@ -17,7 +17,7 @@ from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, WebRequest
 from keyfob.web.identity import Identity
-from keyfob.web.leases import Leases
+from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
@@ -87,11 +87,12 @@ class WebApplication:
             seconds=settings.token_store_l1_seconds,
             index=self.index,
             observer=observer,
+            expiry=self.document_expiry,
         )
         self.logout_refusals = Allowance(
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
-        self._locks = KeyedLocks()
+        self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self._adapter: Any = None
 
@@ -190,7 +191,11 @@ class WebApplication:
     @contextmanager
     def in_turn(self, key: str) -> Iterator[None]:
         """One after the other, in this process: a lock wakes up who is next at once, while a lease
-        must be asked about."""
+        must be asked about.
+
+        :raises StoreUnavailable: others took too long.
+        :raises TransportError: the provider was away for one of them.
+        """
         with ExitStack() as held:
             with self.observer.timing(REFRESH_WAIT, scope="process", outcome="acquired"):
                 held.enter_context(self._locks.hold(key))

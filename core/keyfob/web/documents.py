@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyfob.errors import SignInRefused, StoreError, StoreUnavailable
+from keyfob.errors import SignInRefused, StoreError
 from keyfob.web.document import (
     Document,
     create_document,
@@ -56,6 +56,7 @@ class Documents:
     :param clock: seconds, of any origin, that only ever go on.
     :param observer: is told what each read cost, and how large documents are.
     :param index: where each session is filed while it lasts, for sign-outs from elsewhere.
+    :param expiry: until when a session's record lives that is used now, in seconds since 1970.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Documents:
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
         index: SessionIndex | None = None,
+        expiry: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._index = index
@@ -74,10 +76,13 @@ class Documents:
         self._seconds = seconds
         self._clock = clock
         self._observer = observer or Observer()
+        self._expiry = expiry
         self._lock = threading.Lock()
         #: By hashed key: whoever ends another browser's session knows no other.
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         self._bytes = 0
+        #: Grows with each session that is overlooked: what was read before is not remembered.
+        self._generation = 0
 
     def __repr__(self) -> str:
         return f"<Documents: {len(self._remembered)} remembered>"
@@ -87,6 +92,7 @@ class Documents:
 
         :raises StoreUnavailable: the store had to be asked, and cannot be reached.
         """
+        generation = self._generation
         remembered = self._recall(key)
         if remembered is not None:
             if not self._is_due(remembered):
@@ -99,23 +105,26 @@ class Documents:
                 if self._observer.listens:
                     self._observer.count(DOCUMENT_READS, outcome="revalidated")
                 return remembered.document
+            self._forget(remembered)
         self._observer.count(DOCUMENT_READS, outcome="stale" if remembered else "miss")
-        document = self.fresh(key)
+        document = self._load(key)
         if document is None:
             self.overlook(key)
-        else:
-            self._remember(document)
-        return document
+            return None
+        return self._remember(document, generation)
 
     def fresh(self, key: str) -> Document | None:
         """A session's document as the store has it now, the caller's own.
 
+        What could not be saved before is saved first: the refresh token that the store has then
+        was used already, and must not be used again.
+
         :raises StoreUnavailable: the store cannot be reached.
         """
-        document = load_document(self._store, key)
-        if document is not None:
-            self._observer.record(DOCUMENT_SIZE, document.size, operation="load")
-        return document
+        remembered = self._recall(key)
+        if remembered is not None and remembered.owed_until is not None:
+            self._settle(remembered.document, remembered.owed_until)
+        return self._load(key)
 
     def holds(self, key: str) -> bool:
         """Whether the session's record is there: a sign-out, on any machine, removes it.
@@ -151,18 +160,20 @@ class Documents:
         again. False where the session was signed out, or changed, meanwhile: then what the store
         has stays.
 
-        :raises StoreUnavailable: the store cannot be reached. The document is remembered, and
-            saved by one of the next reads: it may have the only refresh token that still serves.
+        :raises StoreError: the store cannot be reached, or does not take it. The document is
+            remembered, even where nothing else is, and saved by one of the next reads: it may have
+            the only refresh token that still serves.
         """
-        self.overlook(document.key)
+        generation = self._generation
         try:
             if not replace_document(self._store, document, expires_at):
+                self.overlook(document.key)
                 return False
-        except StoreUnavailable:
-            self._remember(document, owed_until=expires_at)
+        except StoreError:
+            self._remember(document, generation, owed_until=expires_at)
             raise
         self._observer.record(DOCUMENT_SIZE, document.size, operation="replace")
-        self._remember(document)
+        self._remember(document, generation)
         return True
 
     def extend(self, key: str, expires_at: float) -> bool:
@@ -179,7 +190,11 @@ class Documents:
             document = self.read(key) if self._index is not None else None
         finally:
             self.overlook(key)
-        delete_document(self._store, key)
+        try:
+            delete_document(self._store, key)
+        finally:
+            # Somebody may have read it in between.
+            self.overlook(key)
         if document is not None and self._index is not None:
             try:
                 self._index.remove(hashed_record_key(key), document.claims)
@@ -193,7 +208,14 @@ class Documents:
     def overlook_hashed(self, hashed: str) -> None:
         """As `overlook`, by the record's hashed key."""
         with self._lock:
+            self._generation += 1
             self._drop(hashed)
+
+    def _load(self, key: str) -> Document | None:
+        document = load_document(self._store, key)
+        if document is not None:
+            self._observer.record(DOCUMENT_SIZE, document.size, operation="load")
+        return document
 
     def _recall(self, key: str) -> _Remembered | None:
         hashed = hashed_record_key(key)
@@ -213,20 +235,50 @@ class Documents:
         if remembered.owed_until is None:
             return True
         try:
-            return self.replace(remembered.document, remembered.owed_until)
-        except StoreUnavailable:
+            return self._settle(remembered.document, remembered.owed_until)
+        except StoreError:
             return True  # not yet; it serves all the same
 
-    def _remember(self, document: Document, owed_until: float | None = None) -> None:
-        if self._seconds <= 0:
-            return
+    def _settle(self, document: Document, owed_until: float) -> bool:
+        """Save what is owed; its record may have been given a later end meanwhile."""
+        now = owed_until if self._expiry is None else self._expiry()
+        return self.replace(document, max(owed_until, now))
+
+    def _remember(
+        self, document: Document, generation: int, owed_until: float | None = None
+    ) -> Document:
+        """Remember a document, unless what is remembered is as new; the one to go by.
+
+        :param generation: as it was before the store was asked. A session that has ended since
+            is not remembered, unless it is owed: then the store is asked each time.
+        """
         hashed = hashed_record_key(document.key)
+        is_owed = owed_until is not None
         with self._lock:
+            found = self._remembered.get(hashed)
+            # Threads that read at once are to share one.
+            if (
+                found is not None
+                and found.document is not document
+                and found.document.version >= document.version
+                and not is_owed
+            ):
+                return found.document
             self._drop(hashed)
+            if not is_owed and (self._seconds <= 0 or generation != self._generation):
+                return document
             self._remembered[hashed] = _Remembered(document, self._clock(), owed_until)
             self._bytes += document.size
             while len(self._remembered) > MAX_DOCUMENTS or self._bytes > MAX_BYTES:
                 self._drop(next(iter(self._remembered)))
+            return document
+
+    def _forget(self, remembered: _Remembered) -> None:
+        """Drop what has proved old, unless somebody has put something else there since."""
+        hashed = hashed_record_key(remembered.document.key)
+        with self._lock:
+            if self._remembered.get(hashed) is remembered:
+                self._drop(hashed)
 
     def _drop(self, hashed: str) -> None:
         found = self._remembered.pop(hashed, None)

@@ -129,7 +129,11 @@ class WebSession:
         """
         tokens = self._of_session()
         if tokens is not None and self._site.account_check_interval:
-            tokens.check_account(self._site.account_check_interval)
+            try:
+                tokens.check_account(self._site.account_check_interval)
+            except IdTokenError as error:
+                self._end_where_due(error)
+                raise
         if api is not None or scopes is not None:
             self.token(api=api, scopes=scopes)
         elif tokens is None:
@@ -290,10 +294,14 @@ class WebSession:
             error.api = api or ""
             raise
         except IdTokenError as error:
-            if error.code in _ENDS_THE_SIGN_IN:
-                self.forget()
-                self._site.observer.count(SIGN_OUTS, channel="renewal")
+            self._end_where_due(error)
             raise
+
+    def _end_where_due(self, error: IdTokenError) -> None:
+        """Sign the person out, where a refresh brought an ID token of somebody else."""
+        if error.code in _ENDS_THE_SIGN_IN:
+            self.forget()
+            self._site.observer.count(SIGN_OUTS, channel="renewal")
 
     def _stay(self) -> None:
         """Let the record's end move along with the session's, now and then: a browser's session

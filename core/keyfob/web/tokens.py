@@ -8,17 +8,27 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from keyfob.applications import ConfidentialClientApplication
-from keyfob.errors import InteractionRequired, StoreUnavailable, TransportError
+from keyfob.errors import (
+    InteractionRequired,
+    ProtocolError,
+    StoreError,
+    StoreUnavailable,
+    TransportError,
+)
 from keyfob.protocol.results import TokenResult
 from keyfob.web.document import Document
 from keyfob.web.documents import Documents
 from keyfob.web.metrics import REFRESH_DURATION
 from keyfob.web.observe import Observer
+from keyfob.web.problems import PASSING_ERRORS
 
 logger = logging.getLogger(__name__)
 
 #: Seconds after which a check of the account that the provider did not answer is tried again.
 _CHECK_AGAIN = 60.0
+#: Refusals that say nothing about the person (RFC 6749 §5.2): the site's credential has expired,
+#: for example, or the provider is busy.
+_OF_THE_SITE = PASSING_ERRORS | {"invalid_client", "unauthorized_client"}
 
 
 class TokenSite(Protocol):
@@ -105,32 +115,50 @@ class SessionTokens:
     def check_account(self, interval: float) -> None:
         """Ask the provider, once in so many seconds, whether the person may still be here.
 
-        It is asked by a refresh. Where it cannot be reached the session goes on, and it is asked
-        again a minute later.
+        It is asked by a refresh. Where it cannot be reached, or its answer says nothing about the
+        person, the session goes on, and it is asked again a minute later.
 
         :raises InteractionRequired: it refused, or there is nothing to ask it with: a sign-in
             without a page would tell.
+        :raises IdTokenError: the ID token that came along proves nothing, or somebody else.
         """
-        document = self.document()
-        if document is None or not self._is_due(document, interval):
+        shared = self.document()
+        if shared is None or not self._is_due(shared, interval):
             return
         try:
-            with self._site.in_turn(self._key), self._site.alone(self._key):
+            with self._site.in_turn(self._key):
+                # Whoever was before may have asked in vain.
+                if self._is_due(shared, interval):
+                    self._ask_about_account(shared, interval)
+        except (TransportError, StoreUnavailable) as error:
+            self._check_again_later(shared, interval, error)
+
+    def _ask_about_account(self, shared: Document, interval: float) -> None:
+        try:
+            with self._site.alone(self._key):
                 document = self._fresh(())
                 if not self._is_due(document, interval):
                     return
                 scopes = document.usual_scopes()
                 result = self._acquire(document, scopes, True, None, purpose="account_check")  # noqa: FBT003
-        except (TransportError, StoreUnavailable) as error:
-            logger.warning("Nobody can tell whether an account may still sign in: %s", error)
-            document.checked_at = self._site.clock() - interval + _CHECK_AGAIN
+        except (TransportError, StoreError, ProtocolError) as error:
+            self._check_again_later(shared, interval, error)
             return
-        if result is None or "error" in result:
+        refusal = "" if result is None else result.get("error", "")
+        if refusal in _OF_THE_SITE:
+            self._check_again_later(shared, interval, refusal)
+        elif result is None or "error" in result:
             raise InteractionRequired(
                 "The provider must confirm that the person may still be here",
-                error=(result or {}).get("error", ""),
+                error=refusal,
                 code="account_check",
             )
+
+    def _check_again_later(self, shared: Document, interval: float, reason: object) -> None:
+        logger.warning("Nobody can tell whether an account may still sign in: %s", reason)
+        # What this request read since is its own; the others see the one that is shared.
+        shared.checked_at = self._site.clock() - interval + _CHECK_AGAIN
+        self._document = shared
 
     def _is_due(self, document: Document, interval: float) -> bool:
         return not 0 <= self._site.clock() - document.checked_at < interval
@@ -175,6 +203,9 @@ class SessionTokens:
         except StoreUnavailable as error:
             # The provider has used up what the store has; this process will save it when it can.
             logger.warning("A refreshed token could not be saved yet: %s", error)
+            return
+        except StoreError as error:
+            logger.error("A refreshed token could not be saved: %s", error)  # noqa: TRY400 - no trace helps
             return
         if not saved:
             logger.info("A session changed, or was signed out, while its token was refreshed")
