@@ -56,6 +56,9 @@ _BOUNCE_LIFETIME = 60
 _NEEDS_A_PAGE = frozenset(
     {"consent_required", "interaction_required", "account_selection_required"}
 )
+#: What refuses this site rather than the person: its secret has expired, say.
+_REFUSES_THE_SITE = frozenset({"invalid_client", "unauthorized_client"})
+_SAYS_NOTHING_OF_THE_PERSON = _REFUSES_THE_SITE | PASSING_ERRORS
 _BOUNCE = "posted authorization response"
 
 
@@ -245,7 +248,7 @@ def _finish_attempt(
             _count(site, attempt, "refused", error=result["error"])
             if attempt.renews and result["error"] in _NEEDS_A_PAGE:
                 return redirect(retry)
-            if attempt.renews and result["error"] not in PASSING_ERRORS:
+            if attempt.renews and result["error"] not in _SAYS_NOTHING_OF_THE_PERSON:
                 return _run_out(site, request, attempt, result, retry)
             return _refused(result, retry, request.home)
         identity = Identity.from_claims(
@@ -328,7 +331,7 @@ def _discard(site: WebApplication, document: Document) -> None:
 
 
 def _refused(result: TokenResult, retry: str, home: str) -> Answer:
-    if result["error"] in ("invalid_client", "unauthorized_client"):
+    if result["error"] in _REFUSES_THE_SITE:
         logger.error("The provider does not accept this site: look at CLIENT_ID and CLIENT_SECRET")
     refusal = AuthorizationRefusal(
         one_line(result["error"])[:100], str(result.get("error_description", ""))
