@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import to_response, web_request
 from django_keyfob.session import keyfob_of
-from keyfob.errors import ConfigurationError, KeyfobError
+from keyfob.errors import ConfigurationError, KeyfobError, StoreUnavailable
 
 
 def check_wanted(api: object, scopes: object) -> None:
@@ -33,12 +33,18 @@ def refusal(
 
     :raises ConfigurationError: there is no such API: the developer's mistake, and no page.
     """
-    if api is None and scopes is None and request.user.is_authenticated:
+    keyfob, plain = keyfob_of(request), api is None and scopes is None
+    if plain and not keyfob.is_ours and request.user.is_authenticated:
         return None
     try:
-        keyfob_of(request).require(api=api, scopes=scopes)
+        keyfob.require(api=api, scopes=scopes)
     except ConfigurationError:
         raise
+    except StoreUnavailable as error:
+        # A page that needs no token works without the store.
+        if plain and request.user.is_authenticated:
+            return None
+        return to_response(request, current_site().handle(web_request(request), error))
     except KeyfobError as error:
         return to_response(request, current_site().handle(web_request(request), error))
     return None

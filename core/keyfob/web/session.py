@@ -140,6 +140,30 @@ class WebSession:
             self._end_round(rounds.want(()))
             self._stay()
 
+    def keep(self) -> None:
+        """What `require` does for the sign-in itself, for guards that know no more than the
+        framework's user. Where store or provider cannot be reached, the sign-in goes on.
+
+        :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
+            the account may not be here any more.
+        :raises IdTokenError: the provider answered wrongly. If it was about somebody else, the
+            sign-in is over.
+        """
+        tokens = self._of_session()
+        if tokens is None:
+            raise InteractionRequired("Nobody is signed in", code="not_signed_in")
+        if self._site.account_check_interval:
+            try:
+                tokens.check_account(self._site.account_check_interval)
+            except StoreUnavailable as error:
+                logger.warning("Nobody can tell whether an account may still sign in: %s", error)
+            except IdTokenError as error:
+                self._end_if_another(error)
+                raise
+        if not tokens.is_recorded():
+            raise tokens_lost(())
+        self._stay()
+
     def token(
         self,
         *,
@@ -290,10 +314,13 @@ class WebSession:
             error.api = api or ""
             raise
         except IdTokenError as error:
-            if error.code in _ENDS_THE_SIGN_IN:
-                self.forget()
-                self._site.observer.count(SIGN_OUTS, channel="renewal")
+            self._end_if_another(error)
             raise
+
+    def _end_if_another(self, error: IdTokenError) -> None:
+        if error.code in _ENDS_THE_SIGN_IN:
+            self.forget()
+            self._site.observer.count(SIGN_OUTS, channel="renewal")
 
     def _stay(self) -> None:
         """Let the record's end move along with the session's, now and then: a browser's session
