@@ -44,6 +44,15 @@ class KeyfobSession(WebSession):
         return self._session
 
     @property
+    def user(self) -> User:
+        """Who is here; false where Django's user is nobody."""
+        named = self.named
+        found = getattr(self._request, "user", None) if named else None
+        if found is None or found.is_authenticated:
+            return named
+        return User(None, {}, dict)
+
+    @property
     def is_ours(self) -> bool:
         """Whether Django's user came through us."""
         return SESSION_KEY in self.mapping

@@ -106,6 +106,15 @@ def test_our_guard_renews_the_sign_in_without_a_page(
 
 
 @pytest.mark.parametrize("path", GUARDED)
+def test_who_was_signed_out_elsewhere_is_nobody_to_keyfob_too(
+    aging: RunningSite, browser: FormBrowser, path: str
+) -> None:
+    browser.open(f"{aging.url}{path}")
+    TokenRecord.objects.all().delete()
+    assert who(browser.open(f"{aging.url}/")) == "Nobody"
+
+
+@pytest.mark.parametrize("path", GUARDED)
 def test_an_outage_of_the_provider_or_the_store_keeps_nobody_out(
     aging: RunningSite,
     browser: FormBrowser,

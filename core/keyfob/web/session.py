@@ -94,6 +94,11 @@ class WebSession:
     @property
     def user(self) -> User:
         """Who is here; false where nobody is signed in. Reads no store."""
+        return self.named
+
+    @property
+    def named(self) -> User:
+        """Whom the browser's session names, also where a framework knows that it is in doubt."""
         if self._user is None:
             entry = self._entry()
             key = entry.get("a") if entry else None

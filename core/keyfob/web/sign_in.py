@@ -363,7 +363,7 @@ def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str 
     """
     if first(given, "api") is None and first(given, "ask") is None:
         return None
-    name = site.session(request.session).user.username
+    name = site.session(request.session).named.username
     return name if 0 < len(name) <= _MAX_HINT and name.isprintable() else None
 
 
