@@ -482,6 +482,8 @@ class StoreError(KeyfobError):
 class StoreUnavailable(StoreError):
     """The token store cannot be reached now.
 
+    Its ``code`` is ``store_refused`` where the store answered, and only takes no writes now.
+
     ``retry_after`` is in how many seconds it is asked again, or None where nobody knows.
     """
 

@@ -106,9 +106,10 @@ class KeyfobBackend(ModelBackend):
         try:
             with transaction.atomic(using=database):
                 self.update_user(user, identity)
-        except IntegrityError:
-            # An e-mail address that must be unique, say. An old profile keeps nobody out.
-            logger.warning("A user's profile could not be updated", exc_info=True)
+        except IntegrityError as error:
+            # An e-mail address that must be unique, say. An old profile keeps nobody out. The
+            # database's own text may have the address in it.
+            logger.warning("A user's profile could not be updated (%s)", type(error).__name__)
 
     def _known(self, identity: Identity, database: str) -> AbstractBaseUser | None:
         accounts = KeyfobAccount.objects.using(database).select_related("user")

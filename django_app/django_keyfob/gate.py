@@ -33,10 +33,11 @@ def refusal(
 
     :raises ConfigurationError: there is no such API: the developer's mistake, and no page.
     """
-    if api is None and scopes is None and request.user.is_authenticated:
+    keyfob = keyfob_of(request)
+    if api is None and scopes is None and not keyfob.is_ours and request.user.is_authenticated:
         return None
     try:
-        keyfob_of(request).require(api=api, scopes=scopes)
+        keyfob.require(api=api, scopes=scopes)
     except ConfigurationError:
         raise
     except KeyfobError as error:

@@ -79,14 +79,14 @@ class KeyfobMiddleware:
 
 
 def _open(request: HttpRequest) -> None:
-    request.keyfob = KeyfobSession(current_site(), request)  # type: ignore[attr-defined]
+    keyfob = request.keyfob = KeyfobSession(current_site(), request)  # type: ignore[attr-defined]
     if hasattr(request, "user"):
-        _leave_out_what_is_over(request)
+        _leave_out_what_is_over(request, keyfob)
 
 
-def _leave_out_what_is_over(request: HttpRequest) -> None:
-    """Whoever was signed out elsewhere, or is of a tenant that was taken out of ALLOWED_TENANTS, is
-    out for Django's own guards as well.
+def _leave_out_what_is_over(request: HttpRequest, keyfob: KeyfobSession) -> None:
+    """Whoever was signed out elsewhere, may not sign in any more, or is of a tenant that was taken
+    out of ALLOWED_TENANTS, is out for Django's own guards as well. Whoever stays is kept.
 
     As lazy as what Django put there: nothing is read before somebody asks who the user is.
     """
@@ -94,16 +94,24 @@ def _leave_out_what_is_over(request: HttpRequest) -> None:
 
     user, auser = request.user, getattr(request, "auser", None)
 
+    def may_stay() -> bool:
+        return not is_over(request.session) and (not keyfob.is_ours or keyfob.goes_on())
+
     def current() -> Any:
-        return AnonymousUser() if is_over(request.session) else user
+        return user if may_stay() else AnonymousUser()
 
     async def acurrent() -> Any:
-        if auser is None or await sync_to_async(is_over)(request.session):
+        if auser is None:
             return AnonymousUser()
-        return await auser()
+        found = await auser()
+        # Loaded once: what is asked next need not read the user again.
+        keyfob.users = (found, judged)
+        return found if await sync_to_async(may_stay)() else AnonymousUser()
 
-    request.user = SimpleLazyObject(current)  # type: ignore[assignment]
+    judged = SimpleLazyObject(current)
+    request.user = judged  # type: ignore[assignment]
     request.auser = acurrent
+    keyfob.users = (user, judged)
 
 
 def _leads_to_login(request: HttpRequest, response: HttpResponseBase) -> bool:

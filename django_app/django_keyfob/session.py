@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, MutableMapping
 from typing import Any
 
@@ -11,13 +12,16 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from django_keyfob.conf import DjangoSite, current_site
-from keyfob.errors import ConfigurationError
-from keyfob.web import SESSION_KEY, User, WebSession
+from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
+from keyfob.web import SESSION_KEY, Identity, User, WebSession
 from keyfob.web.session import is_live_entry
-from keyfob.web.tokens import SessionTokens
+
+logger = logging.getLogger("keyfob.django")
 
 #: Where our entry remembers Django's user that it belongs to.
 _USER = "u"
+#: What leaves Django's user anonymous, and may be cured by a sign-in without a page.
+_IN_DOUBT = frozenset({"tokens_lost", "account_check"})
 
 
 class KeyfobSession(WebSession):
@@ -28,12 +32,65 @@ class KeyfobSession(WebSession):
 
     def __init__(self, site: DjangoSite, request: HttpRequest) -> None:
         self._request = request
+        #: Django's own user, and what the middleware has put in its place.
+        self.users: tuple[Any, Any] = (None, None)
+        self._doubt: InteractionRequired | None = None
+        self._is_kept = False
         super().__init__(site, BrowserSession(request, self))
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
         """The browser's session, for the web layer."""
         return self._session
+
+    @property
+    def user(self) -> User:
+        """Who is here; false where Django's user is nobody."""
+        named = self.named
+        found = getattr(self._request, "user", None) if named else None
+        if found is None or found.is_authenticated:
+            return named
+        return User(None, {}, dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether Django's user came through us."""
+        return SESSION_KEY in self.mapping
+
+    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+        """As every web session's. What is known to be in doubt is not asked about again."""
+        if self._doubt is not None:
+            raise self._doubt
+        try:
+            super().require(api=api, scopes=scopes)
+        except InteractionRequired as error:
+            self._note_doubt(error)
+            raise
+        self._is_kept = True
+
+    def goes_on(self) -> bool:
+        """Whether Django's user, who came through us, may still be here; asked once a request."""
+        if self._doubt is None and not self._is_kept:
+            try:
+                self.keep()
+            except InteractionRequired as error:
+                self._note_doubt(error)
+                return False
+            except KeyfobError as error:
+                logger.warning("Nobody can tell whether a sign-in goes on: %s", error)
+                if not self.is_ours:
+                    return False  # the provider answered about somebody else
+            self._is_kept = True
+        return self._doubt is None
+
+    def begin(self, document_key: str, identity: Identity) -> None:
+        """Write a new sign-in into the browser's session."""
+        super().begin(document_key, identity)
+        self._doubt = None
+
+    def _note_doubt(self, error: InteractionRequired) -> None:
+        if error.code in _IN_DOUBT:
+            self._doubt = error
 
     def forget(self) -> None:
         """End the sign-in: Keyfob's and Django's, which are one."""
@@ -44,6 +101,7 @@ class KeyfobSession(WebSession):
     def reset(self) -> None:
         """Forget what was read: the session has changed under it."""
         self._tokens, self._user = None, None
+        self._doubt, self._is_kept = None, False
 
     async def auser(self) -> User:
         """As `user`, which may be used afterwards as well."""
@@ -114,6 +172,10 @@ class BrowserSession(MutableMapping[str, Any]):
             return False
         # Django looks whether the user still exists, is active, and has the same password.
         user = getattr(self._request, "user", None)
+        own, judged = self.keyfob.users
+        if user is judged:
+            # Ours to judge: whoever is in doubt may still renew the sign-in without a page.
+            user = own
         return user is None or bool(user.is_authenticated)
 
 
@@ -131,8 +193,8 @@ def belongs_to_session(entry: Any, session: SessionBase) -> bool:
 
 def is_over(session: SessionBase) -> bool:
     """Whether a sign-in through us is over, though Django's session goes on: it began under other
-    settings, it is too old, or its record was removed, on this machine or another. Sessions that
-    never were ours, such as a test's `force_login`, are not."""
+    settings, or it is too old. Sessions that never were ours, such as a test's `force_login`, are
+    not."""
     from django_keyfob.backends import is_keyfob_backend
 
     entry = session.get(SESSION_KEY)
@@ -140,8 +202,7 @@ def is_over(session: SessionBase) -> bool:
         session.get(auth.BACKEND_SESSION_KEY, "")
     ):
         return False
-    site, key = current_site(), str(entry.get("k"))
-    return not is_live_entry(entry, site) or not SessionTokens(site, key).is_recorded()
+    return not is_live_entry(entry, current_site())
 
 
 def keyfob_of(request: HttpRequest) -> KeyfobSession:

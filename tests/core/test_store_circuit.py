@@ -232,3 +232,14 @@ def test_clearing_goes_through_whatever_the_circuit_says(
     below.down = ""
     assert store.clear_expired() == 0
     assert "open" in repr(store)
+
+
+def test_a_store_that_takes_no_writes_is_read_all_the_while(clock: Clock) -> None:
+    class Full(MemoryStore):
+        def create(self, key: str, value: bytes, expires_at: float) -> bool:
+            raise StoreUnavailable("it is full", code="store_refused")
+
+    store = CircuitStore(Full(), failures=FAILURES, pause=PAUSE, clock=clock)
+    for _ in range(FAILURES + 1):
+        assert failed(lambda: store.create("k", b"", 9e9)).code == "store_refused"
+        assert store.load("k") is None

@@ -16,7 +16,7 @@ import redis.cluster
 
 from keyfob.errors import ConfigurationError, StoreUnavailable
 from keyfob.web.sealing import KeyRing, Sealer
-from keyfob.web.stores import RedisStore, SealedStore, TokenStore, open_store
+from keyfob.web.stores import CircuitStore, RedisStore, SealedStore, TokenStore, open_store
 from support.programs import free_port
 from support.redis_server import PATIENCE, RedisServer, cluster_server, make_cluster
 from support.store_contract import Clock, StoreContract, at_once
@@ -465,6 +465,20 @@ def test_a_full_server_that_evicts_nothing_refuses_writes_and_goes_on_reading(
     store.close()
 
 
+def test_a_full_server_opens_no_circuit_and_is_read_all_the_while(server: RedisServer) -> None:
+    store = CircuitStore(RedisStore(server.url()))
+    store.create("k", b"kept", in_an_hour())
+    server.limit_memory(1, "noeviction")
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable, match="is full") as caught:
+            store.create("other", b"x" * 100_000, in_an_hour())
+        assert caught.value.code == "store_refused"
+    record = store.load("k")
+    assert record is not None
+    assert record.value == b"kept"
+    store.close()
+
+
 def test_an_evicted_record_is_a_miss(server: RedisServer) -> None:
     store = RedisStore(server.url())
     store.create("first", b"x" * 1000, in_an_hour())
@@ -577,6 +591,10 @@ def test_a_replica_takes_no_writes_and_says_so(redis_server: RedisServer) -> Non
         while "replica" not in (message := unavailable(store)):
             assert time.monotonic() < deadline, message
             time.sleep(0.02)
+        guarded = CircuitStore(store)
+        for _ in range(5):
+            assert "replica" in unavailable(guarded)
+        assert guarded.load("k") is None, "it is read all the while"
         store.close()
 
 

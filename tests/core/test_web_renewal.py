@@ -110,6 +110,22 @@ def test_an_outage_of_the_provider_ends_no_session(site: BareSite) -> None:
     assert site.is_signed_in
 
 
+@pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client"])
+def test_the_sites_own_expired_secret_ends_no_session(
+    site: BareSite, provider: Provider, error: str
+) -> None:
+    lose_tokens(site)
+    answer = site.get("/orders", "api")
+    assert answer is not None
+    _, asked = trip(site, answer)
+    provider.raw["token"] = lambda _: Provider.json({"error": error}, 401)
+    back = site.callback(f"/auth/callback?code=any&state={asked['state']}")
+    assert back.status == 502
+    assert back.page is not None
+    assert back.page.title == "The sign-in service refused"
+    assert site.is_signed_in
+
+
 def test_a_link_that_asks_for_no_page_ends_no_session(site: BareSite) -> None:
     """Anybody may lead a browser to the login view, with any prompt."""
     sent = site.login("next=/orders&prompt=none")

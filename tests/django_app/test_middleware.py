@@ -79,7 +79,7 @@ def test_a_record_that_this_process_does_not_know_is_read_once(
     with CaptureQueriesContext(connection) as queries:
         assert client.get("/shared").content == b"Ada Keyring"
     tables = [query["sql"].split('FROM "')[1].split('"')[0] for query in queries]
-    assert tables == ["django_session", "django_keyfob_tokenrecord", "auth_user"]
+    assert tables == ["django_session", "auth_user", "django_keyfob_tokenrecord"]
 
 
 @pytest.mark.parametrize("path", ["/private", "/me", "/call", "/class-based", "/async-me"])

@@ -271,10 +271,14 @@ def test_a_model_that_wants_more_is_told_how() -> None:
         Wrong().user_of(identity())
 
 
-def test_an_address_that_must_be_unique_and_is_anothers_keeps_nobody_out() -> None:
+def test_an_address_that_must_be_unique_and_is_anothers_keeps_nobody_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Unique(KeyfobBackend):
         def update_user(self, user: Any, identity: Identity) -> None:
-            raise IntegrityError("UNIQUE constraint failed")
+            raise IntegrityError("DETAIL: Key (email)=(ada@contoso.example) already exists")
 
     user = sign_in(identity())
     assert Unique().user_of(identity()) == user
+    assert "could not be updated (IntegrityError)" in caplog.text
+    assert "ada@" not in caplog.text

@@ -134,9 +134,14 @@ async def async_plain(request: HttpRequest) -> HttpResponse:
     return HttpResponse("plain")
 
 
+async def async_who(request: Any) -> HttpResponse:
+    return HttpResponse(str((await request.auser()).is_authenticated))
+
+
 urlpatterns = [
     path("", home),
     path("private", private),
+    path("ours", login_required(_home)),
     path("me", me),
     path("call", call),
     path("claims", claims),
@@ -152,6 +157,7 @@ urlpatterns = [
     path("class-based", ClassBased.as_view()),
     path("async-class-based", AsyncClassBased.as_view()),
     path("async-me", async_me),
+    path("async-who", async_who),
     path("async-call", async_call),
     path("async-plain", async_plain),
     path("admin/", admin.site.urls),

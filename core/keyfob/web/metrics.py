@@ -34,7 +34,7 @@ ATTRIBUTES: Mapping[str, str] = MappingProxyType(
 _FINER = (
     *("lease_timeout", "record_too_large", "throttled", "tokens_lost", "tenant_not_allowed"),
     *("foreign_issuer", "iss_mismatch", "iss_missing", "too_large", "timeout"),
-    "index_contention",
+    *("index_contention", "store_refused"),
 )
 #: The checks of ID tokens and logout tokens, most of them called as the claim that failed.
 _CHECKS = (

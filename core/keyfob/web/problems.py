@@ -137,6 +137,10 @@ FORM_NOT_TAKEN = (
 #: Errors of a provider that go away by themselves (RFC 6749 §4.1.2.1; some send them from the
 #: token endpoint).
 PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
+#: What refuses the site rather than the person (RFC 6749 §5.2): its secret has expired, say.
+REFUSALS_OF_THE_SITE = frozenset({"invalid_client", "unauthorized_client"})
+#: What ends nobody's sign-in.
+SAYS_NOTHING_OF_THE_PERSON = PASSING_ERRORS | REFUSALS_OF_THE_SITE
 
 FORGED_FORM = (
     403,

@@ -94,6 +94,11 @@ class WebSession:
     @property
     def user(self) -> User:
         """Who is here; false where nobody is signed in. Reads no store."""
+        return self.named
+
+    @property
+    def named(self) -> User:
+        """Whom the browser's session names, also where a framework knows that it is in doubt."""
         if self._user is None:
             entry = self._entry()
             key = entry.get("a") if entry else None
@@ -128,12 +133,8 @@ class WebSession:
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
-        if tokens is not None and self._site.account_check_interval:
-            try:
-                tokens.check_account(self._site.account_check_interval)
-            except IdTokenError as error:
-                self._end_where_due(error)
-                raise
+        if tokens is not None:
+            self._check_account(tokens)
         if api is not None or scopes is not None:
             self.token(api=api, scopes=scopes)
         elif tokens is None:
@@ -143,6 +144,35 @@ class WebSession:
         else:
             self._end_round(rounds.want(()))
             self._stay()
+
+    def keep(self) -> None:
+        """What `require` does for the sign-in itself, for guards that know no more than the
+        framework's user. Where store or provider cannot be reached, the sign-in goes on.
+
+        :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
+            the account may not be here any more.
+        :raises IdTokenError: the provider answered wrongly. If it was about somebody else, the
+            sign-in is over.
+        """
+        tokens = self._of_session()
+        if tokens is None:
+            raise InteractionRequired("Nobody is signed in", code="not_signed_in")
+        self._check_account(tokens)
+        if not tokens.is_recorded():
+            raise tokens_lost(())
+        self._stay()
+
+    def _check_account(self, tokens: SessionTokens) -> None:
+        interval = self._site.account_check_interval
+        if not interval:
+            return
+        try:
+            tokens.check_account(interval)
+        except StoreUnavailable as error:
+            logger.warning("Nobody can tell whether an account may still sign in: %s", error)
+        except IdTokenError as error:
+            self._end_where_due(error)
+            raise
 
     def token(
         self,

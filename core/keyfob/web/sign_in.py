@@ -30,7 +30,8 @@ from keyfob.web.metrics import SIGN_IN_ATTEMPTS, SIGN_INS, SIGN_OUTS
 from keyfob.web.next_url import local_path, same_site_path
 from keyfob.web.problems import (
     NO_ATTEMPT,
-    PASSING_ERRORS,
+    REFUSALS_OF_THE_SITE,
+    SAYS_NOTHING_OF_THE_PERSON,
     SESSION_NOT_KEPT,
     SIGN_IN_ENDED,
     one_line,
@@ -245,7 +246,7 @@ def _finish_attempt(
             _count(site, attempt, "refused", error=result["error"])
             if attempt.renews and result["error"] in _NEEDS_A_PAGE:
                 return redirect(retry)
-            if attempt.renews and result["error"] not in PASSING_ERRORS:
+            if attempt.renews and result["error"] not in SAYS_NOTHING_OF_THE_PERSON:
                 return _run_out(site, request, attempt, result, retry)
             return _refused(result, retry, request.home)
         identity = Identity.from_claims(
@@ -328,7 +329,7 @@ def _discard(site: WebApplication, document: Document) -> None:
 
 
 def _refused(result: TokenResult, retry: str, home: str) -> Answer:
-    if result["error"] in ("invalid_client", "unauthorized_client"):
+    if result["error"] in REFUSALS_OF_THE_SITE:
         logger.error("The provider does not accept this site: look at CLIENT_ID and CLIENT_SECRET")
     refusal = AuthorizationRefusal(
         one_line(result["error"])[:100], str(result.get("error_description", ""))
@@ -360,7 +361,7 @@ def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str 
     """
     if first(given, "api") is None and first(given, "ask") is None:
         return None
-    name = site.session(request.session).user.username
+    name = site.session(request.session).named.username
     return name if 0 < len(name) <= _MAX_HINT and name.isprintable() else None
 
 

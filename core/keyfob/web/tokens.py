@@ -20,15 +20,12 @@ from keyfob.web.document import Document
 from keyfob.web.documents import Documents
 from keyfob.web.metrics import REFRESH_DURATION
 from keyfob.web.observe import Observer
-from keyfob.web.problems import PASSING_ERRORS
+from keyfob.web.problems import SAYS_NOTHING_OF_THE_PERSON
 
 logger = logging.getLogger(__name__)
 
 #: Seconds after which a check of the account that the provider did not answer is tried again.
 _CHECK_AGAIN = 60.0
-#: Refusals that say nothing about the person (RFC 6749 §5.2): the site's credential has expired,
-#: for example, or the provider is busy.
-_OF_THE_SITE = PASSING_ERRORS | {"invalid_client", "unauthorized_client"}
 
 
 class TokenSite(Protocol):
@@ -145,7 +142,7 @@ class SessionTokens:
             self._check_again_later(shared, interval, error)
             return
         refusal = "" if result is None else result.get("error", "")
-        if refusal in _OF_THE_SITE:
+        if refusal in SAYS_NOTHING_OF_THE_PERSON:
             self._check_again_later(shared, interval, refusal)
         elif result is None or "error" in result:
             raise InteractionRequired(

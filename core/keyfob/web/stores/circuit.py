@@ -92,8 +92,12 @@ class CircuitStore:
         is_probe = self._admit()
         try:
             answer = ask()
-        except StoreUnavailable:
-            self._note_failure(is_probe=is_probe)
+        except StoreUnavailable as error:
+            if error.code == "store_refused":
+                # It is there, and takes no writes: reads are not to suffer for it.
+                self._note_answer(is_probe=is_probe)
+            else:
+                self._note_failure(is_probe=is_probe)
             raise
         except BaseException as error:
             # Whatever it is, the store said it; but somebody who was interrupted knows nothing.

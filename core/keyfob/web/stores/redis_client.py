@@ -34,6 +34,8 @@ _CURES = {
     "MISCONF": "takes no writes because it cannot save to its disk: look into its log",
     "MOVED": "is part of a cluster: write redis+cluster:// in TOKEN_STORE",
 }
+# What keeps the server from writing, while it goes on reading.
+_REFUSES_WRITES = frozenset({"OOM", "READONLY", "MISCONF"})
 
 
 class _Process:
@@ -152,7 +154,8 @@ def _refused(url: RedisUrl, error: Exception) -> StoreUnavailable:
     if kind.startswith("Auth"):
         word = "NOAUTH" if "required" in said else "WRONGPASS"
     cure = _CURES.get(word) or f"refused what it was asked ({' '.join(filter(None, (kind, word)))})"
-    return StoreUnavailable(f"the token store {url} {cure}")
+    refused = "store_refused" if word in _REFUSES_WRITES else None
+    return StoreUnavailable(f"the token store {url} {cure}", code=refused)
 
 
 def _connection(url: RedisUrl) -> dict[str, Any]:
