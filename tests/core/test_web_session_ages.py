@@ -10,6 +10,7 @@ import pytest
 
 from keyfob.errors import IdTokenError, InteractionRequired, SubjectChangedError
 from support.bare_site import BareSite, with_apis
+from support.failing_store import FailingStore
 from support.provider import Provider
 from support.provider_http import Reply, Wire
 from support.sign_in import Clock
@@ -181,6 +182,19 @@ class TestAccountCheck:
             site.sign_in("api=api")
             site.clock_offset = provider.clock_offset = 1000
             assert code_of(site) == "account_check"
+
+    def test_a_store_that_is_away_keeps_nobody_out(self, provider: Provider) -> None:
+        store = FailingStore()
+        settings = with_apis(provider, ACCOUNT_CHECK_INTERVAL=900, TOKEN_STORE_L1_SECONDS=0)
+        with BareSite(settings, store=store) as site:
+            site.sign_in("api=api")
+            site.clock_offset = provider.clock_offset = 1000
+            provider.requests.clear()
+            store.down = "all"
+            assert code_of(site) == "", "a page that needs no token"
+            store.down = ""
+            assert code_of(site) == ""
+            assert self.refreshes(provider) == 1
 
     def test_without_the_setting_nobody_is_asked(self, provider: Provider) -> None:
         with BareSite(with_apis(provider)) as site:
