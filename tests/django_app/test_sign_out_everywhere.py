@@ -155,9 +155,8 @@ class TestAdmin:
 
         request._messages = FallbackStorage(request)  # type: ignore[attr-defined]
         users = OurUsers(User, AdminSite())
-        action, _, label = users.get_actions(request)["sign_out_everywhere"]
-        assert label == "Sign out everywhere"
-        action(users, request, User.objects.filter(pk=ada().pk))
+        assert ("sign_out_everywhere", "Sign out everywhere") in users.get_action_choices(request)
+        sign_out_everywhere(users, request, User.objects.filter(pk=ada().pk))
         assert [str(m) for m in get_messages(request)] == ["2 sessions ended."]
         assert ended(site, browsers) == [True, True, False]
 
