@@ -181,8 +181,10 @@ class Ear:
                 where = frame.f_code.co_filename
                 assert not _FOREIGN.search(where), f"a frame of {where} holds the request"
                 # A verb's own arguments are its caller's; but what Keyfob made of them has a repr.
-                for local in frame.f_locals.values():
-                    if is_ours(local) and local is not frame.f_locals.get("self"):
+                # A copy: before Python 3.13, looking at it again fills it anew.
+                found = dict(frame.f_locals)
+                for local in found.values():
+                    if is_ours(local) and local is not found.get("self"):
                         self.said.append(repr(local))
 
 
