@@ -1,7 +1,7 @@
 """Run the suite on every supported Python that is installed, and on both Django lines.
 
 What no Python version changes runs once, in `make test`: browsers, MSAL beside us, load and faults.
-A version that `make test` has just run on can be left out: KEYFOB_MATRIX_TESTED=3.11.
+A version that `make test` has just run on can be left out: MATRIX_TESTED=3.11.
 """
 
 import os
@@ -23,7 +23,7 @@ def main() -> int:
     results = []
     for version, django in CELLS:
         name = f"Python {version}" + (f", Django {django}" if django else "")
-        if version == os.environ.get("KEYFOB_MATRIX_TESTED") and not django:
+        if version == os.environ.get("MATRIX_TESTED") and not django:
             results.append((name, "by make test"))
             continue
         python = find(version)
