@@ -31,6 +31,9 @@
     ├── ManagedIdentityError (ValueError)      the machine's own identity cannot be used
     │   ├── ArcPlatformNotSupportedError       Azure Arc has no key files on this system
     │   └── ArcKeyFileNotFoundError (FileNotFoundError)
+    ├── AccessTokenError (ValueError)          an access token that opens nothing here
+    ├── PermissionMissing (PermissionError)    known, and without a scope, role or group
+    ├── StepUpRequired                         an API's caller must prove more than its token does
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
     ├── BrowserInteractionTimeoutError (RuntimeError)   the person's browser brought no answer
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "AccessTokenError",
     "AnswerRefused",
     "ApiUnreachable",
     "ArcKeyFileNotFoundError",
@@ -79,12 +83,14 @@ __all__ = [
     "NonceMismatchError",
     "NotJsonError",
     "PassphraseError",
+    "PermissionMissing",
     "ProtocolError",
     "ProviderUnavailable",
     "ProviderUnreachable",
     "ScopesError",
     "SignInRefused",
     "StateMismatchError",
+    "StepUpRequired",
     "StoreError",
     "StoreUnavailable",
     "SubjectChangedError",
@@ -353,6 +359,51 @@ class LogoutTokenError(KeyfobError, ValueError):
     the check."""
 
     code = "logout_token"
+
+
+class AccessTokenError(KeyfobError, ValueError):
+    """A bearer token failed a check of the API that it was sent to (RFC 6750 §3.1, RFC 9068 §4).
+    ``code`` names the check, or is ``missing`` where no token came."""
+
+    code = "access_token"
+
+
+class PermissionMissing(KeyfobError, PermissionError):
+    """Who they are is proven, and what they lack is named.
+
+    ``scopes``, ``roles`` and ``groups`` are those of which something is missing; its ``code`` says
+    of which kind: ``insufficient_scope`` (RFC 6750 §3.1), ``role`` or ``group``.
+    """
+
+    code = "permission_missing"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        roles: tuple[str, ...] = (),
+        groups: tuple[str, ...] = (),
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.scopes = scopes
+        self.roles = roles
+        self.groups = groups
+
+
+class StepUpRequired(KeyfobError):
+    """A caller's token is good, and proves too little: an authentication context is missing, or
+    the person proved themselves too long ago.
+
+    ``claims`` is the claims challenge for a token that would do, a JSON object as text.
+    """
+
+    code = "insufficient_claims"
+
+    def __init__(self, message: str, *, claims: str = "", code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.claims = claims
 
 
 class ManagedIdentityError(KeyfobError, ValueError):

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django_keyfob.conf import DjangoSite, current_site
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web import SESSION_KEY, Identity, User, WebSession
-from keyfob.web.session import is_live_entry
+from keyfob.web.session_entry import is_live_entry
 
 logger = logging.getLogger("keyfob.django")
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.errors import ConfigurationError
-from keyfob.web.settings import DownstreamApi, Settings, load_settings
+from keyfob.web.settings import Settings, load_settings
+from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.settings_table import KEYS
 from support.settings_cases import (
     BASIC,

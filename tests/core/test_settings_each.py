@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from keyfob.web.settings import DownstreamApi, load_settings
+from keyfob.web.settings import load_settings
+from keyfob.web.settings_apis import DownstreamApi
 from support.settings_cases import (
     BASIC,
     LONG_KEY,

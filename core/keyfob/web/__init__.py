@@ -3,8 +3,10 @@
 from keyfob.web.application import WebApplication
 from keyfob.web.exchange import Answer, Cookie, Page, Routes, WebRequest
 from keyfob.web.identity import Identity, User
-from keyfob.web.session import SESSION_KEY, WebSession
-from keyfob.web.settings import DownstreamApi, Settings, load_settings
+from keyfob.web.session import WebSession
+from keyfob.web.session_entry import SESSION_KEY
+from keyfob.web.settings import Settings, load_settings
+from keyfob.web.settings_apis import DownstreamApi
 
 __all__ = [
     "SESSION_KEY",

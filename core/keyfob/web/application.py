@@ -22,9 +22,11 @@ from keyfob.web.locks import KeyedLocks
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
 from keyfob.web.sealing import KeyRing, Sealer
-from keyfob.web.session import SESSION_KEY, WebSession
+from keyfob.web.session import WebSession
+from keyfob.web.session_entry import SESSION_KEY
 from keyfob.web.session_index import SessionIndex
-from keyfob.web.settings import DownstreamApi, Settings
+from keyfob.web.settings import Settings
+from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
 
 if TYPE_CHECKING:

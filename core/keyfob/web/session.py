@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Collection, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from collections.abc import Collection, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
     ConfigurationError,
     IdTokenError,
     InteractionRequired,
-    ProviderUnavailable,
     StoreError,
     StoreUnavailable,
     SubjectChangedError,
-    TokenResponseError,
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
-from keyfob.web.document import Document, is_key_of
+from keyfob.web.document import Document
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
-from keyfob.web.problems import PASSING_ERRORS, one_line
-from keyfob.web.settings import DownstreamApi
+from keyfob.web.refused_token import refused_token
+from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
+from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
 
 if TYPE_CHECKING:
@@ -33,38 +31,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Our one entry in the browser's session.
-SESSION_KEY = "_keyfob"
-
-#: Errors that the person can do something about, by signing in or consenting anew (OpenID Connect
-#: Core §3.1.2.6, RFC 6749 §5.2). Other errors are the site's own.
-_CURED_BY_THE_PERSON = frozenset(
-    {
-        "invalid_grant",
-        "interaction_required",
-        "login_required",
-        "consent_required",
-        "account_selection_required",
-    }
-)
 #: The part of a session's life after which its record's end moves along.
 _MOVE_AFTER = 0.1
 #: What a refreshed ID token may say that leaves nobody signed in: it is somebody else, or of a
 #: tenant that is not let in any more.
 _ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
-#: Characters of a claims challenge: it travels in an address and in an attempt's cookie.
-_MAX_CHALLENGE = 1000
-
-
-class SessionRules(Protocol):
-    """What tells whether an entry in a browser's session still counts."""
-
-    @property
-    def clock(self) -> Callable[[], float]: ...
-    @property
-    def tag(self) -> str: ...
-    @property
-    def session_max_age(self) -> int | None: ...
 
 
 class Site(TokenSite, SessionRules, Protocol):
@@ -209,7 +180,9 @@ class WebSession:
             self._stay()
             token: str = result["access_token"]
             return token
-        raise self._refused(result, wanted, api, claims, force_refresh)
+        raise refused_token(
+            result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
+        )
 
     def api(self, name: str) -> ApiSession:
         """A `requests.Session` for a downstream API, with its address and the person's token.
@@ -348,53 +321,3 @@ class WebSession:
         except StoreUnavailable:
             return
         self._session[SESSION_KEY] = {**entry, "e": int(now // 60)}
-
-    def _refused(
-        self,
-        result: Mapping[str, Any] | None,
-        scopes: tuple[str, ...],
-        api: str | None,
-        claims: str | None,
-        force_refresh: bool,
-    ) -> Exception:
-        result = result or {}
-        error = one_line(result.get("error", ""))[:100]
-        if not error or error in _CURED_BY_THE_PERSON:
-            return InteractionRequired(
-                "The person must sign in, or consent, for this token",
-                scopes=scopes,
-                api=api or "",
-                claims=claims or _challenge(result),
-                force_refresh=force_refresh,
-                error=error,
-                suberror=one_line(result.get("suberror", ""))[:100],
-            )
-        description = one_line(result.get("error_description") or "")
-        logger.error("The provider refused a token: %s %s", error, description)
-        message = f"The provider refused a token: {error}"
-        if error in PASSING_ERRORS:
-            return ProviderUnavailable(message, status=503)
-        return TokenResponseError(message, code=error)
-
-
-def is_live_entry(entry: object, rules: SessionRules) -> TypeGuard[Mapping[str, Any]]:
-    """Whether our entry in a browser's session is this site's, as it is set up now, and not older
-    than a sign-in may be."""
-    if not isinstance(entry, dict) or not is_key_of(rules.tag, entry.get("k")):
-        return False
-    if rules.session_max_age is None:
-        return True
-    begun = entry.get("b")
-    # One without its beginning is from before there was such a limit, and may be of any age.
-    return isinstance(begun, int) and rules.clock() < begun * 60 + rules.session_max_age
-
-
-def _challenge(result: Mapping[str, Any]) -> str:
-    """The claims challenge in a provider's refusal, where it is one that can be passed on."""
-    claims = result.get("claims")
-    if not isinstance(claims, str) or len(claims) > _MAX_CHALLENGE:
-        return ""
-    try:
-        return claims if isinstance(json.loads(claims), dict) else ""
-    except ValueError:
-        return ""

@@ -7,7 +7,6 @@ Everything that is wrong is reported at once, by the name it has where it was se
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -26,8 +25,8 @@ from keyfob.protocol.authority import (
     tenant_authority,
 )
 from keyfob.protocol.id_token import TenantRule
-from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
 from keyfob.web import settings_values as values
+from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
@@ -42,7 +41,6 @@ DEFAULT_L1_SECONDS = 30
 MAX_LEEWAY = 600
 #: A TOKEN_STORE_KEYS entry has at least so many characters: 32 random bytes as base64 have 43.
 MIN_KEY_LENGTH = 32
-GRAPH_SCOPES = ("User.Read",)
 
 _AUTHORITIES: dict[str, Callable[[str], Authority]] = {
     "TENANT_ID": tenant_authority,
@@ -53,22 +51,7 @@ _AGES = ("SESSION_MAX_AGE", "SESSION_IDLE_AGE", "ACCOUNT_CHECK_INTERVAL")
 #: Seconds. Below a minute a page of a form would outlive its session; above a year it is a typo.
 _AGE_BOUNDS = (60, 366 * 86_400)
 _CREDENTIALS = ("CLIENT_SECRET", "CLIENT_CREDENTIAL")
-_API_KEYS = ("base_url", "scopes")
-_API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _NEW_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
-
-
-@dataclass(frozen=True)
-class DownstreamApi:
-    """An API that the site calls with a person's token.
-
-    `base_url` has no trailing slash. None is for `graph` only: its address comes from the
-    provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it.
-    """
-
-    name: str
-    base_url: str | None
-    scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,9 +127,9 @@ def load_settings(
     modes = ("query", "form_post")
     mode = reader.read("RESPONSE_MODE", lambda value: values.one_of(value, modes), "query")
     seconds = partial(values.whole_number, least=0, most=MAX_LEEWAY, unit="seconds")
-    scopes = reader.read("SCOPES", _scopes, ())
+    scopes = reader.read("SCOPES", scope_names, ())
     base_url = reader.read("BASE_URL", _optional(values.address), None)
-    apis = _downstream_apis(reader, authority)
+    apis = downstream_apis(reader, authority)
     token_store = reader.read("TOKEN_STORE", _optional(store), None)
     token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
     l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
@@ -303,17 +286,6 @@ def _check_tenants(
         )
 
 
-def _scopes(value: object) -> tuple[str, ...]:
-    scopes = values.items(value)
-    for scope in scopes:
-        if not is_scope(scope):
-            raise UnfitValue(
-                f"has {values.shown(scope)} in it, which is not one scope: a scope has no white "
-                "space, quotes, backslashes or letters beyond ASCII"
-            )
-    return tuple(scope for scope in scopes if scope not in OPENID_SCOPES)
-
-
 def _store_name(value: object, *, django: bool) -> str:
     plain = values.text(value)
     parse_store_url(plain, django=django)
@@ -329,59 +301,3 @@ def _store_keys(value: object) -> tuple[str, ...]:
             f"{len(keys)}). Make one with: {_NEW_KEY}"
         )
     return keys
-
-
-def _downstream_apis(reader: Reader, authority: Authority | None) -> Mapping[str, DownstreamApi]:
-    # A wrong authority counts as Microsoft's, so that no second error follows from the first.
-    microsoft = authority is None or authority.is_microsoft
-    apis = {"graph": DownstreamApi("graph", None, GRAPH_SCOPES)} if microsoft else {}
-    found = reader.find("DOWNSTREAM_APIS")
-    if found is None:
-        return MappingProxyType(apis)
-    entries: Mapping[object, object] = {}
-    entries = reader.converted(found, values.mapping, entries)
-    for name, value in entries.items():
-        if not isinstance(name, str) or not _API_NAME.fullmatch(name):
-            reader.problem(
-                found.key,
-                f"has {values.shown(name)} for the name of an API: it begins with a letter and "
-                "has letters, digits, '_', '-' or '.'",
-                in_environ=found.in_environ,
-            )
-            continue
-        try:
-            apis[name] = _api(name, value, apis.get(name), microsoft=microsoft)
-        except ValueError as error:
-            reader.problem(found.key, f"[{name!r}]{error}", in_environ=found.in_environ)
-    return MappingProxyType(apis)
-
-
-def _api(
-    name: str, value: object, implicit: DownstreamApi | None, *, microsoft: bool
-) -> DownstreamApi:
-    """One entry of DOWNSTREAM_APIS; errors go on after `["name"]`."""
-    if not isinstance(value, Mapping):
-        raise UnfitValue(" must be a mapping with 'base_url' and 'scopes'")
-    for key in value:
-        if key not in _API_KEYS:
-            near = values.nearest(str(key).lower(), _API_KEYS)
-            hint = f"did you mean {near!r}?" if near else "it has 'base_url' and 'scopes'"
-            raise UnfitValue(f" has the unknown key {values.shown(key)}; {hint}")
-    base_url = implicit.base_url if implicit else None
-    scopes = implicit.scopes if implicit else ()
-    try:
-        part = "base_url"
-        if part in value and not values.is_empty(value[part]):
-            base_url = values.address(value[part])
-        elif implicit is None:
-            raise UnfitValue("is missing: the address that every call's path is added to")
-        part = "scopes"
-        if part in value and not values.is_empty(value[part]):
-            scopes = _scopes(value[part])
-        if not scopes and microsoft:
-            raise UnfitValue(
-                "is missing or empty: the permission to ask for, such as api://id/Read"
-            )
-    except ValueError as error:
-        raise UnfitValue(f"[{part!r}] {error}") from None
-    return DownstreamApi(name, base_url, scopes)

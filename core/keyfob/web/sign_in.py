@@ -40,7 +40,7 @@ from keyfob.web.problems import (
     refusal_page,
 )
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
-from keyfob.web.session import SESSION_KEY
+from keyfob.web.session_entry import SESSION_KEY
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication

@@ -1,0 +1,100 @@
+"""The setting DOWNSTREAM_APIS: the APIs that a site calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from keyfob.protocol.authority import Authority
+from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
+from keyfob.web import settings_values as values
+from keyfob.web.settings_values import Reader, UnfitValue
+
+GRAPH_SCOPES = ("User.Read",)
+
+_API_KEYS = ("base_url", "scopes")
+_API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class DownstreamApi:
+    """An API that the site calls with a person's token.
+
+    `base_url` has no trailing slash. None is for `graph` only: its address comes from the
+    provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it.
+    """
+
+    name: str
+    base_url: str | None
+    scopes: tuple[str, ...]
+
+
+def scope_names(value: object) -> tuple[str, ...]:
+    """A list of scopes, without those that every sign-in asks for."""
+    scopes = values.items(value)
+    for scope in scopes:
+        if not is_scope(scope):
+            raise UnfitValue(
+                f"has {values.shown(scope)} in it, which is not one scope: a scope has no white "
+                "space, quotes, backslashes or letters beyond ASCII"
+            )
+    return tuple(scope for scope in scopes if scope not in OPENID_SCOPES)
+
+
+def downstream_apis(reader: Reader, authority: Authority | None) -> Mapping[str, DownstreamApi]:
+    """The APIs by name, with `graph` where the authority is Microsoft's."""
+    # A wrong authority counts as Microsoft's, so that no second error follows from the first.
+    microsoft = authority is None or authority.is_microsoft
+    apis = {"graph": DownstreamApi("graph", None, GRAPH_SCOPES)} if microsoft else {}
+    found = reader.find("DOWNSTREAM_APIS")
+    if found is None:
+        return MappingProxyType(apis)
+    entries: Mapping[object, object] = {}
+    entries = reader.converted(found, values.mapping, entries)
+    for name, value in entries.items():
+        if not isinstance(name, str) or not _API_NAME.fullmatch(name):
+            reader.problem(
+                found.key,
+                f"has {values.shown(name)} for the name of an API: it begins with a letter and "
+                "has letters, digits, '_', '-' or '.'",
+                in_environ=found.in_environ,
+            )
+            continue
+        try:
+            apis[name] = _api(name, value, apis.get(name), microsoft=microsoft)
+        except ValueError as error:
+            reader.problem(found.key, f"[{name!r}]{error}", in_environ=found.in_environ)
+    return MappingProxyType(apis)
+
+
+def _api(
+    name: str, value: object, implicit: DownstreamApi | None, *, microsoft: bool
+) -> DownstreamApi:
+    """One entry of DOWNSTREAM_APIS; errors go on after `["name"]`."""
+    if not isinstance(value, Mapping):
+        raise UnfitValue(" must be a mapping with 'base_url' and 'scopes'")
+    for key in value:
+        if key not in _API_KEYS:
+            near = values.nearest(str(key).lower(), _API_KEYS)
+            hint = f"did you mean {near!r}?" if near else "it has 'base_url' and 'scopes'"
+            raise UnfitValue(f" has the unknown key {values.shown(key)}; {hint}")
+    base_url = implicit.base_url if implicit else None
+    scopes = implicit.scopes if implicit else ()
+    try:
+        part = "base_url"
+        if part in value and not values.is_empty(value[part]):
+            base_url = values.address(value[part])
+        elif implicit is None:
+            raise UnfitValue("is missing: the address that every call's path is added to")
+        part = "scopes"
+        if part in value and not values.is_empty(value[part]):
+            scopes = scope_names(value[part])
+        if not scopes and microsoft:
+            raise UnfitValue(
+                "is missing or empty: the permission to ask for, such as api://id/Read"
+            )
+    except ValueError as error:
+        raise UnfitValue(f"[{part!r}] {error}") from None
+    return DownstreamApi(name, base_url, scopes)
