@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import wraps
-from typing import Any, TypeVar, overload
+from typing import overload
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.http import HttpRequest
-
-from django_keyfob.gate import check_wanted, refusal
-
-V = TypeVar("V", bound=Callable[..., Any])
+from django_keyfob.gate import V, guarded, login_check
 
 
 @overload
@@ -31,38 +25,11 @@ def login_required(
         asked for consent on the way in, if it is missing; or
     :param scopes: for these scopes.
     """
-    check_wanted(api, scopes)
+    check = login_check(api, scopes)
 
     def decorate(view: V) -> V:
         if not callable(view):
             raise TypeError(f"login_required takes names for what it is given: api={view!r}")
-        wrap = _asynchronous if _is_async(view) else _plain
-        return wrap(view, api, scopes)  # type: ignore[return-value]  # as `view` in all that counts
+        return guarded(view, check, "login_required")
 
     return decorate if view is None else decorate(view)
-
-
-def _is_async(view: Callable[..., Any]) -> bool:
-    return bool(iscoroutinefunction(view))
-
-
-def _plain(
-    view: Callable[..., Any], api: str | None, scopes: Collection[str] | None
-) -> Callable[..., Any]:
-    @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        refused = refusal(request, api=api, scopes=scopes)
-        return view(request, *args, **kwargs) if refused is None else refused
-
-    return wrapper
-
-
-def _asynchronous(
-    view: Callable[..., Any], api: str | None, scopes: Collection[str] | None
-) -> Callable[..., Any]:
-    @wraps(view)
-    async def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        refused = await sync_to_async(refusal)(request, api=api, scopes=scopes)
-        return await view(request, *args, **kwargs) if refused is None else refused
-
-    return wrapper

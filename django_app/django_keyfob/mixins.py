@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
-from django_keyfob.gate import check_wanted, refusal
+from django_keyfob.gate import Check, login_check, refusal
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
     from django.views import View
 
@@ -19,7 +19,36 @@ else:
     _Base = object
 
 
-class LoginRequiredMixin(_Base):
+class GuardMixin(_Base):
+    """What the mixins share: a check before `dispatch`, in sync and async views."""
+
+    def keyfob_checks(self) -> list[Check]:
+        """What keeps a request out, made of the view's attributes; a mixin adds its own in front
+        of those of the others (`super()`)."""
+        return []
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if self.view_is_async:
+            return self._adispatch(request, *args, **kwargs)
+        refused = self._refusal(request)
+        return super().dispatch(request, *args, **kwargs) if refused is None else refused
+
+    async def _adispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        refused = await sync_to_async(self._refusal)(request)
+        if refused is not None:
+            return refused
+        response: Any = super().dispatch(request, *args, **kwargs)
+        return await response
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        for check in self.keyfob_checks():
+            refused = refusal(request, check)
+            if refused is not None:
+                return refused
+        return None
+
+
+class LoginRequiredMixin(GuardMixin):
     """As the decorator `login_required`. It goes before the other base classes."""
 
     #: A name in DOWNSTREAM_APIS; or
@@ -29,18 +58,8 @@ class LoginRequiredMixin(_Base):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        check_wanted(initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes))
+        login_check(initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes))
         return super().as_view(**initkwargs)
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if self.view_is_async:
-            return self._adispatch(request, *args, **kwargs)
-        refused = refusal(request, api=self.api, scopes=self.scopes)
-        return super().dispatch(request, *args, **kwargs) if refused is None else refused
-
-    async def _adispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        refused = await sync_to_async(refusal)(request, api=self.api, scopes=self.scopes)
-        if refused is not None:
-            return refused
-        response: Any = super().dispatch(request, *args, **kwargs)
-        return await response
+    def keyfob_checks(self) -> list[Check]:
+        return [login_check(self.api, self.scopes), *super().keyfob_checks()]

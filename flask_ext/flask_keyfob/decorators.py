@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import wraps
-from typing import Any, TypeVar, cast, overload
+from typing import Any, overload
 
-from flask import current_app, request
-
-from flask_keyfob.proxies import current_site, web_session
-from flask_keyfob.translate import response_for, web_request
-from keyfob.errors import ConfigurationError, KeyfobError
-
-View = TypeVar("View", bound=Callable[..., Any])
+from flask_keyfob.guard import View, guarded
+from flask_keyfob.proxies import web_session
 
 
 @overload
@@ -36,29 +30,13 @@ def login_required(
         raise TypeError("login_required takes either api= or scopes=, not both")
     if isinstance(scopes, str):
         raise TypeError(f"login_required takes a list of scopes: scopes=[{scopes!r}]")
-    if view is None:
-        return lambda each: _guarded(each, api, scopes)
-    return _guarded(view, api, scopes)
 
+    def check() -> None:
+        web_session().require(api=api, scopes=scopes)
 
-def _guarded(view: View, api: str | None, scopes: Collection[str] | None) -> View:
-    if isinstance(view, type):
-        raise TypeError(f"Write decorators = [login_required] inside {view.__name__}, not above it")
-    if not callable(view):
-        raise TypeError(f"login_required takes names for what it is given: api={view!r}")
+    def decorate(each: View) -> View:
+        if not callable(each):
+            raise TypeError(f"login_required takes names for what it is given: api={each!r}")
+        return guarded(each, check, "login_required")
 
-    @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            web_session().require(api=api, scopes=scopes)
-        except ConfigurationError:
-            raise  # a mistake of the developer's: loud, and no page
-        except KeyfobError as error:
-            if request.method == "OPTIONS":
-                # A CORS preflight carries no cookies (Fetch standard): it learns which methods
-                # there are, from Flask. The view itself may list OPTIONS, and is not run.
-                return current_app.make_default_options_response()
-            return response_for(current_site().handle(web_request(), error))
-        return current_app.ensure_sync(view)(*args, **kwargs)
-
-    return cast("View", guarded)
+    return decorate if view is None else decorate(view)

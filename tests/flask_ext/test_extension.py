@@ -252,7 +252,7 @@ def test_a_guarded_view_asks_the_store_once_and_shares_what_the_guard_loaded(
     )
     browser.open(f"{site.url}/me")
     # What an answer would need is not made for a view that may run.
-    monkeypatch.delattr("flask_keyfob.decorators.web_request")
+    monkeypatch.delattr("flask_keyfob.guard.web_request")
     for path, text in (("/private", "Ada"), ("/shared", "Ada")):
         store = counted(site)
         assert text in browser.open(f"{site.url}{path}").text
