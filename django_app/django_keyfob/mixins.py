@@ -55,11 +55,14 @@ class LoginRequiredMixin(GuardMixin):
     api: str | None = None
     #: what a token must be good for.
     scopes: Collection[str] | None = None
+    #: Seconds in which the person must have proved who they are, at the provider.
+    max_age: int | None = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        login_check(initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes))
+        api, scopes = initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes)
+        login_check(api, scopes, initkwargs.get("max_age", cls.max_age))
         return super().as_view(**initkwargs)
 
     def keyfob_checks(self) -> list[Check]:
-        return [login_check(self.api, self.scopes), *super().keyfob_checks()]
+        return [login_check(self.api, self.scopes, self.max_age), *super().keyfob_checks()]

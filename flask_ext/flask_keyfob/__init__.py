@@ -13,6 +13,7 @@ from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
 from flask_keyfob.links import login_url, logout_form
 from flask_keyfob.proxies import current_user, downstream_api
+from flask_keyfob.step_up import step_up
 
 __all__ = [
     "Keyfob",
@@ -21,4 +22,5 @@ __all__ = [
     "login_required",
     "login_url",
     "logout_form",
+    "step_up",
 ]

@@ -185,6 +185,10 @@ class WebApplication:
     def account_check_interval(self) -> int | None:
         return self.settings.account_check_interval
 
+    @property
+    def leeway(self) -> int:
+        return self.settings.leeway
+
     def document_expiry(self) -> float:
         """Until when a session's record lives that is used now, in seconds since 1970."""
         lifetime, idle = self._session_lifetime(), self.settings.session_idle_age

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError
+from keyfob.errors import InteractionRequired, KeyfobError, StepUpRequired
+from keyfob.protocol.www_authenticate import build_challenge, encode_claims
 from keyfob.web import rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
@@ -21,6 +22,8 @@ _REASONS = {
     "not_signed_in": "login_required",
     "tokens_lost": "login_required",
     "account_check": "login_required",
+    "step_up": "step_up_required",
+    "too_long_ago": "reauthentication_required",
 }
 #: What the provider may cure without showing a page: it still knows the person, most likely.
 _RENEWABLE = frozenset({"tokens_lost", "account_check"})
@@ -32,6 +35,8 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     """A page, or a problem document for a script; for a missing token the way to it."""
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
+    if isinstance(error, StepUpRequired):
+        return _insufficient_claims(error)
     status, page = page_for(error)
     found = page_answer(
         status, page, retry_url=_here(site, request), home_url=request.home, error=error
@@ -40,6 +45,19 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
         return found
     correlation_id = found.page.correlation_id if found.page else ""
     return _as_problem(found, page.title, error.code, correlation_id=correlation_id)
+
+
+def _insufficient_claims(error: StepUpRequired) -> Answer:
+    """An API's answer to a token that proves too little: with a challenge, where the client can
+    answer one; otherwise there is nothing that it could do."""
+    status = 401 if error.claims else 403
+    claims = encode_claims(error.claims) if error.claims else ""
+    header = build_challenge(
+        "Bearer",
+        {"error": error.code, "error_description": "The token proves too little", "claims": claims},
+    )
+    answer = Answer(status, headers={**NO_STORE, "WWW-Authenticate": header})
+    return _as_problem(answer, "The token proves too little", error.code)
 
 
 def _interaction(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
@@ -90,9 +108,10 @@ def _login(
     ask, renews = "", ""
     if _is_renewable(error):
         renews = site.session(request.session).mark
-    if renews or error.claims or (error.scopes and not error.api):
+    is_more = error.claims or error.max_age is not None or (error.scopes and not error.api)
+    if renews or is_more:
         scopes = () if error.api else error.scopes
-        ask = seal_asked(site, scopes, error.claims, renews=renews)
+        ask = seal_asked(site, scopes, error.claims, renews=renews, max_age=error.max_age)
     return login_url(request.routes.login, next_path, api=error.api, ask=ask)
 
 

@@ -161,8 +161,37 @@ _MALFORMED = (
 )
 
 
+#: The provider gave no authentication context, or no `auth_time` that is new enough.
+_NOT_PROVED_MORE = (
+    403,
+    Page(
+        "This page needs a stronger proof of who you are",
+        "You signed in again, and the sign-in service still did not confirm what this page asks "
+        "for, such as a second factor.",
+        "Try again, and do what the sign-in service asks. If it asks for nothing, it is not set "
+        "up for this page: tell who runs the site.",
+    ),
+)
+_NOT_PROVED_ANEW = (
+    403,
+    Page(
+        "This page needs you to sign in anew",
+        "The sign-in service did not confirm that you have just proved who you are.",
+        "Try again, and give your password when you are asked. If you are not asked, tell who runs "
+        "the site.",
+    ),
+)
+_NOT_PROVED = {
+    "step_up": _NOT_PROVED_MORE,
+    "too_long_ago": _NOT_PROVED_ANEW,
+    "auth_time": _NOT_PROVED_ANEW,
+}
+
+
 def page_for(error: KeyfobError) -> tuple[int, Page]:
     """The page for a failure, and its status."""
+    if error.code in _NOT_PROVED and isinstance(error, (IdTokenError, InteractionRequired)):
+        return _NOT_PROVED[error.code]
     if isinstance(error, ProviderUnavailable):
         status, title = 503, "The sign-in service is not available"
         return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)
