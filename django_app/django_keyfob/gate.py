@@ -68,8 +68,8 @@ def login_check(
 ) -> Check:
     """What `login_required` asks.
 
-    Without `api`, `scopes` or `max_age` every user of the site is let in, by whichever backend they came, as
-    with the stock decorator. A token, and a fresh proof, need a sign-in of ours.
+    Without `api`, `scopes` or `max_age` every user of the site is let in, by whichever backend they
+    came, as with the stock decorator. A token, and a fresh proof, need a sign-in of ours.
 
     :raises TypeError: both, or one text in the place of a list.
     :raises ConfigurationError: `max_age` is no whole number of seconds.

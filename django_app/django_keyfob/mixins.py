@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 
 from django_keyfob.gate import Check, login_check, refusal
+from django_keyfob.step_up import step_up_check
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -66,3 +67,19 @@ class LoginRequiredMixin(GuardMixin):
 
     def keyfob_checks(self) -> list[Check]:
         return [login_check(self.api, self.scopes, self.max_age), *super().keyfob_checks()]
+
+
+class StepUpMixin(GuardMixin):
+    """As the decorator `step_up`. It goes behind `BearerRequiredMixin` in an API, and before the
+    other base classes."""
+
+    #: An authentication context, `c1` to `c99`.
+    step_up: str = ""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        step_up_check(initkwargs.get("step_up", cls.step_up))
+        return super().as_view(**initkwargs)
+
+    def keyfob_checks(self) -> list[Check]:
+        return [step_up_check(self.step_up), *super().keyfob_checks()]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from django_keyfob.gate import Check, V, guarded
-from django_keyfob.mixins import GuardMixin
 from django_keyfob.session import keyfob_of
 from keyfob.web.proofs import context_name
 
@@ -42,19 +39,3 @@ def step_up(context: str) -> Callable[[V], V]:
         return guarded(view, check, "step_up")
 
     return decorate
-
-
-class StepUpMixin(GuardMixin):
-    """As the decorator `step_up`. It goes behind `BearerRequiredMixin` in an API, and before the
-    other base classes."""
-
-    #: An authentication context, `c1` to `c99`.
-    step_up: str = ""
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        step_up_check(initkwargs.get("step_up", cls.step_up))
-        return super().as_view(**initkwargs)
-
-    def keyfob_checks(self) -> list[Check]:
-        return [step_up_check(self.step_up), *super().keyfob_checks()]

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import InteractionRequired, KeyfobError, StepUpRequired
 from keyfob.protocol.www_authenticate import build_challenge, encode_claims
-from keyfob.web import rounds
+from keyfob.web import kept_forms, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
-from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
+from keyfob.web.exchange import NO_STORE, Answer, Cookie, Page, WebRequest, redirect
+from keyfob.web.kept_forms import KeptForm
 from keyfob.web.next_url import local_path, same_site_path
-from keyfob.web.problems import FORM_NOT_TAKEN, page_answer, page_for
+from keyfob.web.problems import (
+    FILES_NOT_KEPT,
+    FORM_KEPT,
+    FORM_NOT_TAKEN,
+    page_answer,
+    page_for,
+)
 from keyfob.web.sign_in import login_url
 
 if TYPE_CHECKING:
@@ -64,17 +71,21 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     if not wants_page(request):
         return _unauthorized(site, request, error)
     session = site.session(request.session)
+    is_read = request.method in ("GET", "HEAD")
     renews = session.is_signed_in and _is_renewable(error)
-    if renews and request.method not in ("GET", "HEAD"):
-        return _not_submitted(site, request, error)
-    if session.is_signed_in and not session.count_round(_wanted(error)):
+    counts = session.is_signed_in and (is_read or not renews)
+    if counts and not session.count_round(_wanted(error)):
         status, page = page_for(error)
         retry = _login(site, request, error, _here(site, request))
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
-    return redirect(
-        _login(site, request, error, _here(site, request)),
-        status=302 if request.method in ("GET", "HEAD") else 303,
-    )
+    if is_read:
+        return redirect(_login(site, request, error, _here(site, request)))
+    kept = kept_forms.keep(site, request)
+    if kept is not None:
+        return _kept(site, request, error, *kept)
+    if renews or kept_forms.has_body(request):
+        return _not_submitted(site, request, error)
+    return redirect(_login(site, request, error, _here(site, request)), status=303)
 
 
 def _is_renewable(error: InteractionRequired) -> bool:
@@ -84,18 +95,46 @@ def _is_renewable(error: InteractionRequired) -> bool:
     return error.code in _RENEWABLE or ended
 
 
+def _kept(
+    site: WebApplication,
+    request: WebRequest,
+    error: InteractionRequired,
+    form: KeptForm,
+    resume: str,
+    cookie: Cookie,
+) -> Answer:
+    """What was posted waits until its person comes back, who sees it again and sends it."""
+    status, page = FORM_KEPT
+    if form.files:
+        page = replace(page, advice=f"{page.advice} {FILES_NOT_KEPT}")
+    answer = _signs_in(site, request, error, page, status, next_path=resume)
+    return replace(answer, cookies=(cookie,))
+
+
 def _not_submitted(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
     """What was posted cannot be sent through a sign-in, and must not be thought to have arrived."""
     status, page = FORM_NOT_TAKEN
-    answer = page_answer(
-        status,
-        page,
-        retry_url=_login(site, request, error, _here(site, request)),
-        home_url=request.home,
-        error=error,
-    )
-    challenge = {"WWW-Authenticate": 'Keyfob error="login_required"'}
+    return _signs_in(site, request, error, page, status, next_path=_here(site, request))
+
+
+def _signs_in(
+    site: WebApplication,
+    request: WebRequest,
+    error: InteractionRequired,
+    page: Page,
+    status: int,
+    *,
+    next_path: str,
+) -> Answer:
+    """A page whose one way on is to sign in."""
+    retry = _login(site, request, error, next_path)
+    answer = page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
+    challenge = {"WWW-Authenticate": f'Keyfob error="{_reason(error)}"'}
     return replace(answer, headers={**answer.headers, **challenge})
+
+
+def _reason(error: InteractionRequired) -> str:
+    return _REASONS.get(error.code, "interaction_required")
 
 
 def _wanted(error: InteractionRequired) -> str:
@@ -119,7 +158,7 @@ def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionR
     """RFC 9457, with where to sign in. A script's own address is no page to come back to: the
     page that it runs in is."""
     came_from = _shown_page(site, request)
-    reason = _REASONS.get(error.code, "interaction_required")
+    reason = _reason(error)
     login = _login(site, request, error, came_from)
     answer = Answer(401, headers={**NO_STORE, "WWW-Authenticate": f'Keyfob error="{reason}"'})
     return _as_problem(
