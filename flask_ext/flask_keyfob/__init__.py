@@ -11,7 +11,7 @@ def home():
 
 from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
-from flask_keyfob.links import login_url, logout_form
+from flask_keyfob.links import login_url, logout_form, script_tag
 from flask_keyfob.proxies import current_user, downstream_api
 from flask_keyfob.step_up import step_up
 
@@ -22,5 +22,6 @@ __all__ = [
     "login_required",
     "login_url",
     "logout_form",
+    "script_tag",
     "step_up",
 ]

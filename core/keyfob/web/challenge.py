@@ -80,7 +80,7 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     if is_read:
         return redirect(_login(site, request, error, _here(site, request)))
-    kept = kept_forms.keep(site, request)
+    kept = kept_forms.keep(site, request, api=error.api)
     if kept is not None:
         return _kept(site, request, error, *kept)
     if renews or kept_forms.has_body(request):

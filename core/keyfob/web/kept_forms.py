@@ -56,6 +56,7 @@ class KeptForm:
     :param person: `User.key` of who sent it, "" for somebody who was not signed in.
     :param passwords: the names of fields whose content is not kept.
     :param files: how many files came with it, which are not kept.
+    :param api: the downstream API that it needed a token for, "" for none.
     """
 
     target: str
@@ -64,6 +65,7 @@ class KeptForm:
     passwords: tuple[str, ...] = ()
     files: int = 0
     enctype: str = _FORM_TYPES[0]
+    api: str = ""
 
     def to_bytes(self) -> bytes:
         return json.dumps(vars(self), separators=(",", ":")).encode()
@@ -100,13 +102,16 @@ def has_body(request: WebRequest) -> bool:
     )
 
 
-def keep(site: WebApplication, request: WebRequest) -> tuple[KeptForm, str, Cookie] | None:
+def keep(
+    site: WebApplication, request: WebRequest, *, api: str = ""
+) -> tuple[KeptForm, str, Cookie] | None:
     """Keep the form that this request brought, if it is one that a page of ours sent.
 
+    :param api: the downstream API that it needs a token for.
     :returns: the form, the address that shows it again, and the cookie that the address needs; None
         where nothing was kept.
     """
-    form = _form_to_keep(site, request)
+    form = _form_to_keep(site, request, api)
     if form is None:
         return None
     mark, browser = secrets.token_urlsafe(16), _browser(site, request.cookies)
@@ -172,7 +177,7 @@ def resumed(form: KeptForm, action: str, fresh: Pairs) -> ResumedForm:
     )
 
 
-def _form_to_keep(site: WebApplication, request: WebRequest) -> KeptForm | None:
+def _form_to_keep(site: WebApplication, request: WebRequest, api: str) -> KeptForm | None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     target = local_path(request.full_path, default="")
     if request.method != "POST" or kind not in _FORM_TYPES or not target:
@@ -195,6 +200,7 @@ def _form_to_keep(site: WebApplication, request: WebRequest) -> KeptForm | None:
         tuple(name for name, _ in posted.fields if _PASSWORD.search(name)),
         posted.files,
         kind,
+        api,
     )
 
 

@@ -22,14 +22,14 @@
       if (!popup) return location.assign(back);
       const ears = channel();
       const over = () => {
-        clearInterval(timer);
+        removeEventListener("focus", look);
         ears.close();
-        busy = 0;
         end();
       };
-      const timer = setInterval(() => popup.closed && document.hasFocus() && over(), 500);
+      const look = () => setTimeout(() => popup.closed && over(), 300);
+      addEventListener("focus", look);
       ears.onmessage = event => event.data == mark && over();
-    });
+    }).finally(() => busy = 0);
   };
 
   window.keyfob = {

@@ -39,10 +39,10 @@ def _entity_tag() -> str:
 
 
 def script(request: WebRequest) -> Answer:
-    """The script; it is the same for everybody, and caches may keep it (RFC 9110 §13.1.2)."""
+    """The script; it is the same for everybody, and browsers keep it (RFC 9110 §13.1.2)."""
     tag = _entity_tag()
     headers = {
-        "Cache-Control": f"public, max-age={_LIFETIME}",
+        "Cache-Control": f"private, max-age={_LIFETIME}",
         "ETag": tag,
         "X-Content-Type-Options": "nosniff",
         "Content-Type": "text/javascript; charset=utf-8",
