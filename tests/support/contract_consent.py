@@ -50,7 +50,7 @@ class ConsentContract(ContractBase):
         browser.open(f"{site.url}/private")
         page = fill_in(browser, site, thing="a book", note="for Ada")
         assert page.status == 401
-        assert page.headings == ["One more step before this is sent"]
+        assert page.headings == ["One more step"]
         page = page.follow("Continue")
         assert urlsplit(page.url).path.endswith("/auth/resume")
         assert page.status == 200
@@ -269,6 +269,10 @@ class ConsentContract(ContractBase):
         assert page.status == 403
         assert page.headings == ["This page needs more than you have"]
         assert len(provider.requests_to("authorize")) <= 3
+        # What was filled in is still there, should it be granted after all.
+        provider.narrow_scopes = None
+        page = page.follow("Try again").submit(button="Send it")
+        assert sent(page)["thing"] == ["x"]
 
     @pytest.mark.parametrize("form", ["", "x", "a" * 22, "a" * 5000, "%00", "../x"])
     def test_an_address_of_nothing_shows_nothing(
