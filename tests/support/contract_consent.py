@@ -166,6 +166,23 @@ class ConsentContract(ContractBase):
         assert "Nothing was sent" in answer.text
         assert "resume" not in answer.text
 
+    def test_a_body_that_the_view_took_is_not_taken_for_an_empty_form(
+        self, site: Site, browser: FormBrowser
+    ) -> None:
+        browser.open(f"{site.url}/private")
+        headers = {"Origin": site.url}
+        for more in ({"data": {"a": "b"}}, {"files": {"a": ("", b"b"), "c": ("c", b"d")}}):
+            answer = once(browser, f"{site.url}/takes-body", "POST", headers=headers, **more)
+            assert answer.status_code == 401
+            assert "Nothing was sent" in answer.text
+
+    def test_a_button_alone_is_a_form(self, site: Site, browser: FormBrowser) -> None:
+        browser.open(f"{site.url}/private")
+        headers = {"Origin": site.url, "Content-Type": "application/x-www-form-urlencoded"}
+        answer = once(browser, f"{site.url}/exempt", "POST", headers=headers)
+        page = Page(browser, answer, [answer.url]).follow("Continue")
+        assert sent(page.submit(button="Send it")) == {}
+
     def test_a_large_form_is_not_kept(self, site: Site, browser: FormBrowser) -> None:
         browser.open(f"{site.url}/private")
         for form in ({"a": "x" * 66_000}, {f"f{n}": "" for n in range(1001)}):

@@ -197,7 +197,7 @@ def _form_to_keep(site: WebApplication, request: WebRequest, api: str) -> KeptFo
     posted = request.posted_form()
     if posted is None or not _fits(posted):
         return None
-    if not posted.fields and not posted.files and has_body(request):
+    if not posted.fields and kind == _FORM_TYPES[0] and has_body(request):
         return None  # somebody has read the body already
     return KeptForm(
         target,
