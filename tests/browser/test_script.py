@@ -25,6 +25,9 @@ const show = async answer => out.textContent = answer.status + " " + await answe
 document.getElementById("load").onclick = () => keyfob.fetch("/me").then(show);
 document.addEventListener("app:post", () =>
   keyfob.fetch("/echo", { method: "POST", body: new URLSearchParams({ a: "b" }) }).then(show));
+let asked = 0;
+document.addEventListener("app:again", () => keyfob.fetch("/echo", () => ({
+  method: "POST", body: new URLSearchParams({ time: ++asked }) })).then(show));
 document.addEventListener("app:twice", () => Promise.all([
   keyfob.fetch("/me"), keyfob.fetch("/private"),
 ]).then(all => out.textContent = all.map(answer => answer.status)));
@@ -132,6 +135,15 @@ def test_a_post_is_sent_again_with_its_body(start: Callable[..., RunningSite], p
     board(page, start())
     page.evaluate("document.dispatchEvent(new Event('app:post'))")
     expect(page.locator("#out")).to_have_text('200 {"a":"b"}\n')
+
+
+def test_options_may_be_made_anew_for_the_second_time(
+    start: Callable[..., RunningSite], page: Page
+) -> None:
+    """As Django's token against forgery must be: it is another one after a sign-in."""
+    board(page, start())
+    page.evaluate("document.dispatchEvent(new Event('app:again'))")
+    expect(page.locator("#out")).to_have_text('200 {"time":"2"}\n')
 
 
 def test_two_at_once_open_one_popup(
