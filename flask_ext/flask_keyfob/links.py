@@ -9,7 +9,7 @@ from flask import session as flask_session
 from markupsafe import Markup
 
 from flask_keyfob.proxies import current_site, current_user
-from flask_keyfob.translate import routes, web_request
+from flask_keyfob.translate import path_for, web_request
 from keyfob.web.csrf import FIELD
 from keyfob.web.next_url import local_path
 from keyfob.web.sign_in import login_url as core_login_url
@@ -39,7 +39,7 @@ def login_url(
     """
     target = _here() if next is None else local_path(next)
     return core_login_url(
-        routes().login,
+        path_for("keyfob.login"),
         target,
         api=api,
         prompt=prompt,
@@ -57,7 +57,7 @@ def logout_form(label: str = "Sign out", *, class_: str = "") -> Markup:
     if not current_user:
         return Markup("")
     return _FORM.format(
-        action=routes().logout,
+        action=path_for("keyfob.logout"),
         class_=Markup(' class="{}"').format(class_) if class_ else "",
         field=FIELD,
         token=current_site().csrf_token(flask_session),
@@ -72,7 +72,7 @@ def script_tag(*, nonce: str = "") -> Markup:
     """
     nonce = nonce or str(getattr(request, "csp_nonce", None) or "")
     attribute = Markup(' nonce="{}"').format(nonce) if nonce else ""
-    return Markup('<script src="{}"{} defer></script>').format(routes().script, attribute)
+    return Markup('<script src="{}"{} defer></script>').format(path_for("keyfob.script"), attribute)
 
 
 def _here() -> str:

@@ -89,17 +89,18 @@ def take_body() -> None:
 def routes() -> Routes:
     """Where our views are for this request: a mount point and a SERVER_NAME count."""
     return Routes(
-        login=_path_for("keyfob.login"),
-        callback=_path_for("keyfob.callback"),
-        logout=_path_for("keyfob.logout"),
-        logged_out=_path_for("keyfob.logged_out"),
-        resume=_path_for("keyfob.resume"),
-        done=_path_for("keyfob.done"),
-        script=_path_for("keyfob.script"),
+        login=path_for("keyfob.login"),
+        callback=path_for("keyfob.callback"),
+        logout=path_for("keyfob.logout"),
+        logged_out=path_for("keyfob.logged_out"),
+        resume=path_for("keyfob.resume"),
+        done=path_for("keyfob.done"),
+        script=path_for("keyfob.script"),
     )
 
 
-def _path_for(endpoint: str) -> str:
+def path_for(endpoint: str) -> str:
+    """Where one of our views is."""
     # With host_matching the address is absolute; url_defaults may have added a query; the mount
     # point in it is not encoded.
     return iri_to_uri(urlsplit(url_for(endpoint)).path)

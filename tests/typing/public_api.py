@@ -17,7 +17,7 @@ from typing_extensions import assert_type
 
 import keyfob
 import keyfob.aio
-from flask_keyfob import Keyfob, current_user, downstream_api, login_required
+from flask_keyfob import Keyfob, current_user, downstream_api, login_required, step_up
 from keyfob import (
     Account,
     ArcPlatformNotSupportedError,
@@ -201,7 +201,14 @@ def me() -> dict[str, Any]:
     return found
 
 
+@step_up("c1")
+@login_required(api="graph", max_age=300)
+def stepped_up() -> str:
+    return "stepped up"
+
+
 # A decorated view keeps its signature.
+assert_type(stepped_up(), str)
 assert_type(home(1), str)
 assert_type(me(), dict[str, Any])
 
