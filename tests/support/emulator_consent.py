@@ -1,5 +1,5 @@
-"""Consent, kept forms and fresh proofs with the local identity provider, over real sockets: what both
-frameworks' sites must do. Subclass `EmulatorConsent` and say how a site runs."""
+"""Consent, kept forms and fresh proofs with the local identity provider, over real sockets: what
+both frameworks' sites must do. Subclass `EmulatorConsent` and say how a site runs."""
 
 from __future__ import annotations
 

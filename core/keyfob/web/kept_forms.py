@@ -167,16 +167,17 @@ def find(site: WebApplication, request: WebRequest) -> Found | None:
 def resumed(form: KeptForm, action: str, fresh: Pairs) -> ResumedForm:
     """The form as its person sees it again.
 
-    :param fresh: the framework's own proof against forgery, as it is now, in the place of what the
-        form had.
+    :param fresh: the framework's own proof against forgery, as it is now, in the place of the one
+        that the form had, if it had one.
     """
-    replaced = {name for name, _ in fresh}
+    names = {name for name, _ in form.fields}
+    replaced = {name: value for name, value in fresh if name in names}
     fields = [pair for pair in form.fields if pair[0] not in replaced]
     return ResumedForm(
         action=action,
         target=_shown(form.target, 200),
         shown=list(_shown_fields(fields)),
-        fields=[*fresh, *fields],
+        fields=[*replaced.items(), *fields],
         passwords=form.passwords,
         files=form.files,
         enctype=form.enctype,
