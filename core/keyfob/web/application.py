@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import challenge, logout_channels, sign_in, sign_out
+from keyfob.web import accounts, challenge, logout_channels, sign_in, sign_out
 from keyfob.web.allowance import Allowance
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
@@ -118,6 +118,21 @@ class WebApplication:
             the user in. Called once all is proven; may raise SignInRefused.
         """
         return sign_in.finish(self, request, establish)
+
+    def accounts(self, request: WebRequest) -> list[accounts.Account]:
+        """The accounts that are signed in in this browser: the one that is here, then the others.
+
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        return accounts.listed(self, request)
+
+    def choose_account(self, request: WebRequest, establish: Callable[[Identity], None]) -> Answer:
+        """Switch to another account of this browser, or take one out: `accounts.choose` has the
+        form's fields. The framework has checked that it is a POST of its own form.
+
+        :param establish: as for `callback`.
+        """
+        return accounts.choose(self, request, establish)
 
     def logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
         """Sign out here, then at the provider (RP-Initiated Logout 1.0). The framework has checked

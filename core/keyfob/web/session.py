@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
@@ -22,7 +22,13 @@ from keyfob.web.document import Document
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.refused_token import refused_token
-from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
+from keyfob.web.session_entry import (
+    SESSION_KEY,
+    SessionRules,
+    Waiting,
+    is_live_entry,
+    waiting_in,
+)
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
 
@@ -192,8 +198,42 @@ class WebSession:
         """
         return self._site.api_session(self, self._site.api_settings(name))
 
-    def begin(self, document_key: str, identity: Identity) -> None:
-        """Write a new sign-in into the browser's session."""
+    @property
+    def waiting(self) -> list[Waiting]:
+        """The other accounts of this browser, newest first."""
+        entry = self._entry()
+        return waiting_in(entry, self._site) if entry else []
+
+    def current(self) -> Waiting | None:
+        """The account that is here, as it would wait; None where nobody is."""
+        entry = self._entry()
+        if entry is None or not isinstance(entry.get("a"), str):
+            return None
+        begun = entry.get("b")
+        return Waiting(entry["k"], entry["a"], begun if isinstance(begun, int) else 0)
+
+    def drop(self, other: Waiting) -> None:
+        """End an account that waits: here, and in the token store if it can be reached."""
+        entry = self._entry()
+        if entry is not None:
+            left = [list(each) for each in self.waiting if each != other]
+            rest = {name: value for name, value in entry.items() if name != "o"}
+            self._session[SESSION_KEY] = {**rest, "o": left} if left else rest
+        self._delete(other.key)
+
+    def begin(
+        self,
+        document_key: str,
+        identity: Identity,
+        *,
+        begun: int | None = None,
+        waiting: Sequence[Waiting] = (),
+    ) -> None:
+        """Write a sign-in into the browser's session, as the one that is here.
+
+        :param begun: when it began, in minutes since 1970, where that is not now.
+        :param waiting: the other accounts of this browser.
+        """
         counted = (self._entry() or {}).get("r")
         kept, complete = session_claims(identity.claims)
         entry: dict[str, Any] = {
@@ -201,8 +241,10 @@ class WebSession:
             "a": identity.key,
             "c": kept,
             "e": int(self._site.clock() // 60),
-            "b": int(self._site.clock() // 60),
+            "b": int(self._site.clock() // 60) if begun is None else begun,
         }
+        if waiting:
+            entry["o"] = [list(each) for each in waiting]
         if not complete:
             entry["p"] = 1
         if counted:
@@ -219,12 +261,15 @@ class WebSession:
         return None if tokens is None else tokens.document()
 
     def forget(self) -> None:
-        """End the sign-in: here, and in the token store if it can be reached."""
-        key = self._key()
+        """End the sign-in, of all accounts: here, and in the token store if it can be reached."""
+        keys = [self._key(), *(each.key for each in self.waiting)]
         self._session.pop(SESSION_KEY, None)
         self._tokens, self._user = None, None
-        if key is None:
-            return
+        for key in keys:
+            if key is not None:
+                self._delete(key)
+
+    def _delete(self, key: str) -> None:
         try:
             self._site.documents.delete(key)
         except StoreError as error:

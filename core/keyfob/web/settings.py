@@ -39,6 +39,8 @@ DEFAULT_LEEWAY = 60
 #: Seconds in which another machine's sign-out is seen.
 DEFAULT_L1_SECONDS = 30
 MAX_LEEWAY = 600
+#: Each takes some 70 bytes of the browser's session, which may be a cookie.
+MAX_ACCOUNTS = 8
 #: A TOKEN_STORE_KEYS entry has at least so many characters: 32 random bytes as base64 have 43.
 MIN_KEY_LENGTH = 32
 
@@ -75,6 +77,7 @@ class Settings:
     :ivar session_idle_age: seconds without a request after which it ends; None for the framework's.
     :ivar account_check_interval: seconds after which the provider is asked whether the person may
         still be here; None for never.
+    :ivar max_accounts: how many accounts one browser's session may hold.
     :ivar leeway: clock difference that is forgiven, in seconds.
     """
 
@@ -94,6 +97,7 @@ class Settings:
     session_max_age: int | None = None
     session_idle_age: int | None = None
     account_check_interval: int | None = None
+    max_accounts: int = 1
     leeway: int = DEFAULT_LEEWAY
 
     def __repr__(self) -> str:
@@ -134,6 +138,8 @@ def load_settings(
     token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
     l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
     ages = {name: reader.read(name, _age, None) for name in _AGES}
+    accounts = partial(values.whole_number, least=1, most=MAX_ACCOUNTS, unit="accounts")
+    max_accounts = reader.read("MAX_ACCOUNTS", accounts, 1)
     leeway = reader.read("LEEWAY", seconds, DEFAULT_LEEWAY)
     reader.raise_problems()
     return Settings(
@@ -151,6 +157,7 @@ def load_settings(
         session_max_age=ages["SESSION_MAX_AGE"],
         session_idle_age=ages["SESSION_IDLE_AGE"],
         account_check_interval=ages["ACCOUNT_CHECK_INTERVAL"],
+        max_accounts=max_accounts,
         leeway=leeway,
     )
 

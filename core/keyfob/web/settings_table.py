@@ -141,6 +141,13 @@ _TABLE = (
         "`900`",
     ),
     SettingInfo(
+        "MAX_ACCOUNTS",
+        "How many accounts may be signed in in one browser at a time, 1 to 8. With more than one, "
+        "people switch between them at `auth/accounts`.",
+        "`1`",
+        "`3`",
+    ),
+    SettingInfo(
         "LEEWAY",
         "How many seconds the provider's clock and this one's may differ; 0 to 600.",
         "`60`",

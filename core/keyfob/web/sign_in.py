@@ -40,7 +40,7 @@ from keyfob.web.problems import (
     refusal_page,
 )
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
-from keyfob.web.session_entry import SESSION_KEY
+from keyfob.web.session_entry import SESSION_KEY, waiting_after
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -137,7 +137,10 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         api = ""
     asked = asked_for(site, request, given, api)
     redirect_uri = public_url(request, request.routes.callback, settings.base_url)
+    adds = settings.max_accounts > 1 and first(given, "add") is not None
     prompt = "none" if asked.renews else first(given, "prompt")
+    if adds and prompt is None:
+        prompt = "select_account"
     flow = site.client.initiate_auth_code_flow(
         asked.scopes,
         redirect_uri=redirect_uri,
@@ -148,7 +151,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         response_mode="form_post" if settings.response_mode == "form_post" else None,
     )
     sent = rounds.is_sent(request.headers)
-    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews)
+    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews, adds)
     cookies = _attempts(site, request).start(
         attempt,
         home=request.home,
@@ -234,7 +237,8 @@ def _finish_attempt(
     establish: Callable[[Identity], None],
 ) -> Answer:
     next_path = local_path(attempt.next, default=request.home)
-    retry = login_url(request.routes.login, next_path, api=attempt.api)
+    adds = "1" if attempt.adds else ""
+    retry = login_url(request.routes.login, next_path, api=attempt.api, add=adds)
     try:
         if not use_once(site.store, attempt, site.clock()):
             return _no_attempt(site, request, next_path)
@@ -252,13 +256,13 @@ def _finish_attempt(
         identity = Identity.from_claims(
             result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
         )
-        _begin(site, request, document, identity, establish)
+        _begin(site, request, attempt, document, identity, establish)
     except KeyfobError as error:
         _count(site, attempt, "failed", error=error)
         status, page = page_for(error)
         if status == 403:
             # Who may not come in as this person may as another; the provider must ask which.
-            retry = login_url(request.routes.login, next_path, prompt="select_account")
+            retry = login_url(request.routes.login, next_path, prompt="select_account", add=adds)
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     _count(site, attempt, "done")
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
@@ -299,6 +303,7 @@ def _unambiguous(response: Pairs) -> dict[str, str]:
 def _begin(
     site: WebApplication,
     request: WebRequest,
+    attempt: Attempt,
     document: Document,
     identity: Identity,
     establish: Callable[[Identity], None],
@@ -307,23 +312,31 @@ def _begin(
     way leaves nobody signed in."""
     document.claims = dict(identity.claims)
     session = site.session(request.session)
-    former = session.document()
+    former, current = session.document(), session.current()
+    waiting, left = waiting_after(
+        session.waiting,
+        current if attempt.adds else None,
+        identity.key,
+        site.settings.max_accounts - 1,
+    )
     if not site.documents.create(document, site.document_expiry()):
         raise StoreError("A new session's key was taken")
     try:
         establish(identity)
     except BaseException:
-        _discard(site, document)
+        _discard(site, document.key)
         raise
-    session.begin(document.key, identity)
-    if former is not None:
-        _discard(site, former)
+    session.begin(document.key, identity, waiting=waiting)
+    if former is not None and not any(each.key == former.key for each in waiting):
+        _discard(site, former.key)
+    for each in left:
+        _discard(site, each.key)
 
 
-def _discard(site: WebApplication, document: Document) -> None:
+def _discard(site: WebApplication, key: str) -> None:
     """Remove a record that no session names any more; if need be it expires by itself."""
     try:
-        site.documents.delete(document.key)
+        site.documents.delete(key)
     except StoreError as error:
         logger.warning("A sign-in could not remove a record of the token store: %s", error)
 
