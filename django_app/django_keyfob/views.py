@@ -1,4 +1,4 @@
-"""The six views. Each asks the web layer, and gives its answer."""
+"""The views. Each asks the web layer, and gives its answer."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ from django_keyfob.conf import current_site
 from django_keyfob.database_errors import database_errors
 from django_keyfob.exchange import (
     default_next,
+    page_response,
     pairs,
     posted_pairs,
     query_pairs,
     to_response,
     web_request,
 )
-from keyfob.errors import ConfigurationError, SignInRefused
-from keyfob.web import Identity
-from keyfob.web.exchange import Pairs
-from keyfob.web.problems import FORGED_FORM, page_answer
+from django_keyfob.session import keyfob_of
+from keyfob.errors import ConfigurationError, KeyfobError, SignInRefused
+from keyfob.web import Answer, Identity, Page, WebRequest
+from keyfob.web.accounts import add_url
+from keyfob.web.exchange import Pairs, first, redirect
+from keyfob.web.next_url import local_path
+from keyfob.web.problems import FORGED_CHOICE, FORGED_FORM, page_answer
 
 # A session, or a user, that the database does not give is a page with advice, as a token is.
 # None of them is in a transaction of the request's (ATOMIC_REQUESTS): they talk to the provider
@@ -99,6 +103,49 @@ def logged_out(request: HttpRequest) -> HttpResponse:
     target = settings.LOGOUT_REDIRECT_URL
     next_url = resolve_url(target) if target else None
     return to_response(request, current_site().logged_out(web_request(request), next_url))
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@csrf_exempt  # checked below, as at the sign-out
+@require_http_methods(["GET", "HEAD", "POST"])
+@database_errors()
+def accounts(request: HttpRequest) -> HttpResponse:
+    """The accounts of this browser, to choose one."""
+    asked, site = web_request(request, form=pairs(request.POST)), current_site()
+    if not keyfob_of(request).user:
+        return to_response(request, redirect(asked.routes.login, status=303))
+    if request.method == "POST":
+        return to_response(request, _choose_account(request, asked))
+    try:
+        found = site.accounts(asked)
+    except KeyfobError as error:
+        return to_response(request, site.handle(asked, error))
+    next_url = local_path(first(asked.query, "next"), default=default_next())
+    return page_response(
+        request,
+        Page("Your accounts", "These are signed in to this site, in this browser."),
+        "django_keyfob/accounts.html",
+        accounts=found,
+        accounts_url=asked.path,
+        add_url=add_url(site, asked, next_url),
+        next_url=next_url,
+        has_several=site.settings.max_accounts > 1,
+    )
+
+
+def _choose_account(request: HttpRequest, asked: WebRequest) -> Answer:
+    reason = _FormCheck.refusal(request)
+    if reason:
+        status, page = FORGED_CHOICE
+        return page_answer(status, page, home_url=asked.home, detail=reason)
+
+    def establish(identity: Identity) -> None:
+        with database_errors():
+            _sign_in(request, identity)
+
+    return current_site().choose_account(asked, establish)
 
 
 @login_not_required

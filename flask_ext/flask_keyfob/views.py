@@ -11,12 +11,14 @@ from flask import Blueprint, Response, current_app, session
 
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
 from flask_keyfob.signals import user_logged_in, user_logged_out
-from flask_keyfob.translate import response_for, web_request
-from keyfob.errors import AuthorizationResponseError
-from keyfob.web import Answer, Identity, WebRequest
+from flask_keyfob.translate import page_response, response_for, web_request
+from keyfob.errors import AuthorizationResponseError, KeyfobError
+from keyfob.web import Answer, Identity, Page, WebRequest
+from keyfob.web.accounts import add_url
 from keyfob.web.csrf import FIELD
-from keyfob.web.exchange import first
-from keyfob.web.problems import FORGED_FORM, page_answer
+from keyfob.web.exchange import first, redirect
+from keyfob.web.next_url import local_path
+from keyfob.web.problems import FORGED_CHOICE, FORGED_FORM, page_answer
 
 View = Callable[[WebRequest], Answer]
 
@@ -28,6 +30,10 @@ def make_blueprint(url_prefix: str) -> Blueprint:
     blueprint.add_url_rule("/callback", "callback", _as_view(callback), methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", "logout", _as_view(logout), methods=["POST"])
     blueprint.add_url_rule("/logged-out", "logged_out", _as_view(logged_out), methods=["GET"])
+    blueprint.add_url_rule("/accounts", "accounts", accounts, methods=["GET"])
+    blueprint.add_url_rule(
+        "/accounts", "choose_account", _as_view(choose_account), methods=["POST"]
+    )
     blueprint.add_url_rule(
         "/frontchannel-logout", "frontchannel_logout", _as_view(frontchannel_logout)
     )
@@ -87,6 +93,50 @@ def logout(request: WebRequest) -> Answer:
 def logged_out(request: WebRequest) -> Answer:
     """Where the provider sends the browser after a sign-out."""
     return current_site().logged_out(request)
+
+
+def accounts() -> Response:
+    """The accounts of this browser, to choose one."""
+    request, site = web_request(), current_site()
+    if not current_user:
+        return response_for(redirect(request.routes.login))
+    try:
+        found = site.accounts(request)
+    except KeyfobError as error:
+        return response_for(site.handle(request, error))
+    next_url = local_path(first(request.query, "next"), default=request.home)
+    return page_response(
+        Page("Your accounts", "These are signed in to this site, in this browser."),
+        "keyfob/accounts.html",
+        accounts=found,
+        accounts_url=request.path,
+        add_url=add_url(site, request, next_url),
+        next_url=next_url,
+        has_several=site.settings.max_accounts > 1,
+        csrf_field=FIELD,
+        csrf_value=site.csrf_token(session),
+    )
+
+
+def choose_account(request: WebRequest) -> Answer:
+    """Switch to another account of this browser, or take one out."""
+    site = current_site()
+    if not current_user:
+        return redirect(request.routes.login, status=303)
+    if not site.is_csrf_token(first(request.form, FIELD), session):
+        status, page = FORGED_CHOICE
+        return page_answer(status, page, home_url=request.home, detail="no valid CSRF token")
+    chosen: list[Identity] = []
+
+    def establish(identity: Identity) -> None:
+        _make_session_new(identity)
+        chosen.append(identity)
+
+    answer = site.choose_account(request, establish)
+    renew_web_session()
+    if chosen and current_user.key == chosen[0].key:
+        _send(user_logged_in, identity=chosen[0])
+    return answer
 
 
 def frontchannel_logout(request: WebRequest) -> Answer:

@@ -110,5 +110,11 @@ def _switch(
     return redirect(next_path, status=303)
 
 
+def add_url(site: WebApplication, request: WebRequest, next_path: str) -> str:
+    """The address that adds an account; without room for several, one that changes the account."""
+    more = {"add": "1"} if site.settings.max_accounts > 1 else {"prompt": "select_account"}
+    return login_url(request.routes.login, next_path, **more)
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""

@@ -150,6 +150,16 @@ FORGED_FORM = (
         "Go back to the site and press its sign-out button again.",
     ),
 )
+#: A posted choice of an account without the proof that it is from our own page.
+FORGED_CHOICE = (
+    403,
+    Page(
+        "Your accounts are as they were",
+        "What was sent did not come from a page of this site, or the page was too old.",
+        "Open the list of your accounts again, and choose there.",
+        code="csrf",
+    ),
+)
 
 _MALFORMED = (
     400,

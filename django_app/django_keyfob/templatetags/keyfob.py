@@ -25,6 +25,7 @@ def keyfob_login_url(
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
+    add: bool = False,
 ) -> str:
     """The address that starts a sign-in.
 
@@ -33,6 +34,7 @@ def keyfob_login_url(
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
+    :param add: add an account to those of this browser, where MAX_ACCOUNTS has room for it.
     """
     target = _here(context.get("request")) if next is None else next
     return login_url(
@@ -42,6 +44,7 @@ def keyfob_login_url(
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,
+        add="1" if add else "",
     )
 
 
