@@ -57,12 +57,18 @@ class KeyfobSession(WebSession):
         """Whether Django's user came through us."""
         return SESSION_KEY in self.mapping
 
-    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+    def require(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        authority: str | None = None,
+    ) -> None:
         """As every web session's. What is known to be in doubt is not asked about again."""
         if self._doubt is not None:
             raise self._doubt
         try:
-            super().require(api=api, scopes=scopes)
+            super().require(api=api, scopes=scopes, authority=authority)
         except InteractionRequired as error:
             self._note_doubt(error)
             raise
@@ -209,7 +215,7 @@ def is_over(session: SessionBase) -> bool:
         session.get(auth.BACKEND_SESSION_KEY, "")
     ):
         return False
-    return not is_live_entry(entry, current_site())
+    return not is_live_entry(entry, current_site().members.of_key(entry.get("k")))
 
 
 def keyfob_of(request: HttpRequest) -> KeyfobSession:

@@ -49,7 +49,7 @@ def listed(site: WebApplication, request: WebRequest) -> list[Account]:
         return []
     found = [Account(user.key or "", user.name, user.username, is_current=True)]
     for other in session.waiting:
-        document = site.documents.read(other.key)
+        document = site.members.of_key(other.key).documents.read(other.key)
         if document is None:
             session.drop(other)
             continue
@@ -96,12 +96,14 @@ def _switch(
     establish: Callable[[Identity], None],
 ) -> Answer:
     session = site.session(request.session)
-    document = site.documents.read(other.key)
+    member = site.members.of_key(other.key)
+    document = member.documents.read(other.key)
     if document is None:
         session.drop(other)
-        return redirect(login_url(request.routes.login, next_path, add="1"), status=303)
+        login = request.routes.of(member.name).login
+        return redirect(login_url(login, next_path, add="1"), status=303)
     identity = Identity.from_claims(
-        document.claims, is_microsoft=site.settings.authority.is_microsoft
+        document.claims, is_microsoft=member.settings.authority.is_microsoft
     )
     waiting = [each for each in (session.current(), *session.waiting) if each and each != other]
     # It may make the session another one: what was in it is written again afterwards.

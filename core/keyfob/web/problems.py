@@ -142,6 +142,15 @@ REFUSALS_OF_THE_SITE = frozenset({"invalid_client", "unauthorized_client"})
 #: What ends nobody's sign-in.
 SAYS_NOTHING_OF_THE_PERSON = PASSING_ERRORS | REFUSALS_OF_THE_SITE
 
+NO_AUTHORITY = (
+    404,
+    Page(
+        "There is no such sign-in",
+        "The address names a sign-in service that this site does not use.",
+        "Go to the site's own pages, and sign in from there.",
+        code="no_authority",
+    ),
+)
 FORGED_FORM = (
     403,
     Page(

@@ -44,11 +44,23 @@ _MOVE_AFTER = 0.1
 _ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 
 
+class SiteMembers(Protocol):
+    """The authorities of a site; `members.Members` is one."""
+
+    def of_session(self, session: Mapping[str, Any], /) -> Site: ...
+    def of_key(self, key: object, /) -> Site: ...
+    def named(self, name: str, /) -> Site: ...
+
+
 class Site(TokenSite, SessionRules, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
     def account_check_interval(self) -> int | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def members(self) -> SiteMembers: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
 
@@ -60,13 +72,23 @@ class WebSession:
     """
 
     def __init__(self, site: Site, session: MutableMapping[str, Any]) -> None:
-        self._site = site
+        self._members = site.members
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
 
     def __repr__(self) -> str:
         return "<WebSession>"
+
+    @property
+    def _site(self) -> Site:
+        """Of the authority that signed in who is here."""
+        return self._members.of_session(self._session)
+
+    @property
+    def authority(self) -> str:
+        """Who signed in the person that is here: a name in AUTHORITIES, "" for the site's own."""
+        return self._site.name
 
     @property
     def user(self) -> User:
@@ -100,16 +122,31 @@ class WebSession:
             return ""
         return base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()[:9]).decode()
 
-    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+    def require(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        authority: str | None = None,
+    ) -> None:
         """What a guarded view asks before it runs. Returns where it may.
 
         :param api: a downstream API whose token must be at hand, or to be had without the person.
         :param scopes: the same for scopes of no API of the settings.
+        :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the
+            site's own; None for any.
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the token needs the person.
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
+        if authority is not None and (tokens is None or self.authority != authority):
+            self._members.named(authority)
+            raise InteractionRequired(
+                "The page is for people whom another authority signs in",
+                authority=authority,
+                code="not_signed_in",
+            )
         if tokens is not None:
             self._check_account(tokens)
         if api is not None or scopes is not None:
@@ -202,7 +239,7 @@ class WebSession:
     def waiting(self) -> list[Waiting]:
         """The other accounts of this browser, newest first."""
         entry = self._entry()
-        return waiting_in(entry, self._site) if entry else []
+        return waiting_in(entry, self._members.of_key) if entry else []
 
     def current(self) -> Waiting | None:
         """The account that is here, as it would wait; None where nobody is."""
@@ -271,7 +308,7 @@ class WebSession:
 
     def _delete(self, key: str) -> None:
         try:
-            self._site.documents.delete(key)
+            self._members.of_key(key).documents.delete(key)
         except StoreError as error:
             # The session no longer names the record; it expires by itself.
             logger.warning("A sign-out could not empty the token store: %s", error)

@@ -52,8 +52,13 @@ def _is_young_enough(begun: object, rules: SessionRules) -> bool:
     return isinstance(begun, int) and rules.clock() < begun * 60 + rules.session_max_age
 
 
-def waiting_in(entry: Mapping[str, Any], rules: SessionRules) -> list[Waiting]:
-    """The other accounts that our entry names, as far as they count still."""
+def waiting_in(
+    entry: Mapping[str, Any], rules_of: Callable[[object], SessionRules]
+) -> list[Waiting]:
+    """The other accounts that our entry names, as far as they count still.
+
+    :param rules_of: gives the rules for a record's key: accounts may be of several authorities.
+    """
     found = entry.get("o")
     if not isinstance(found, list):
         return []
@@ -62,10 +67,10 @@ def waiting_in(entry: Mapping[str, Any], rules: SessionRules) -> list[Waiting]:
         for each in found
         if isinstance(each, (list, tuple))
         and len(each) == len(Waiting._fields)
-        and is_key_of(rules.tag, each[0])
+        and is_key_of(rules_of(each[0]).tag, each[0])
         and isinstance(each[1], str)
         and isinstance(each[2], int)
-        and _is_young_enough(each[2], rules)
+        and _is_young_enough(each[2], rules_of(each[0]))
     ]
 
 

@@ -61,6 +61,17 @@ _TABLE = (
         "`https://id.example.com/realms/staff`",
     ),
     SettingInfo(
+        "AUTHORITIES",
+        "Further parties who sign people in, by name: each with settings of its own for "
+        "`CLIENT_ID`, its credential, its authority, `ALLOWED_TENANTS`, `SCOPES`, "
+        "`DOWNSTREAM_APIS` and `RESPONSE_MODE`. [several-authorities.md](several-authorities.md) "
+        "has an example.",
+        "none",
+        '`{"customers": {"AUTHORITY": "https://contoso.ciamlogin.com", "CLIENT_ID": "...", '
+        '"CLIENT_SECRET": "..."}}`',
+        secret=True,
+    ),
+    SettingInfo(
         "ALLOWED_TENANTS",
         "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
         "id that returns true for those. Without it, every tenant that the authority serves. "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import posixpath
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,7 +64,8 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     given = request.form if request.method == "POST" else request.query
     home = request.home
     next_path = local_path(first(given, "next"), default=home)
-    if urlsplit(next_path).path in _own_paths(request):
+    if request.routes.has(urlsplit(next_path).path):
+        # Our own views are on the way to a page, and none to end on.
         next_path = home
     if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
@@ -77,12 +77,6 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         status, page = page_for(error)
         retry = login_url(request.routes.login, next_path)
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
-
-
-def _own_paths(request: WebRequest) -> tuple[str, ...]:
-    """Our own views are on the way to a page, and none to end on."""
-    routes = request.routes
-    return routes.login, routes.callback, routes.logout, routes.logged_out
 
 
 def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
@@ -105,7 +99,7 @@ def end_of_arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, .
     if not rounds.has_just_arrived(request.cookies, site.cookie_site):
         return ()
     secure = cookie_is_secure(request, site.settings.base_url)
-    return (rounds.end_of_arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
+    return (rounds.end_of_arrival(site.cookie_site, path=request.routes.folder, secure=secure),)
 
 
 def login_url(login: str, next_path: str, **more: str) -> str:
@@ -155,7 +149,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     cookies = _attempts(site, request).start(
         attempt,
         home=request.home,
-        path=_cookie_path(request),
+        path=request.routes.folder,
         secure=cookie_is_secure(request, settings.base_url),
     )
     site.observer.count(SIGN_IN_ATTEMPTS, purpose=attempt.purpose)
@@ -185,7 +179,7 @@ def finish(
         return _no_attempt(site, request)
     used = _attempts(site, request).end_of(
         attempt.state,
-        path=_cookie_path(request),
+        path=request.routes.folder,
         secure=cookie_is_secure(request, site.settings.base_url),
     )
     answer = _finish_attempt(site, request, attempt, response, establish)
@@ -289,7 +283,7 @@ def _run_out(
 
 def _arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, ...]:
     secure = cookie_is_secure(request, site.settings.base_url)
-    return (rounds.arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
+    return (rounds.arrival(site.cookie_site, path=request.routes.folder, secure=secure),)
 
 
 def _unambiguous(response: Pairs) -> dict[str, str]:
@@ -336,7 +330,7 @@ def _begin(
 def _discard(site: WebApplication, key: str) -> None:
     """Remove a record that no session names any more; if need be it expires by itself."""
     try:
-        site.documents.delete(key)
+        site.members.of_key(key).documents.delete(key)
     except StoreError as error:
         logger.warning("A sign-in could not remove a record of the token store: %s", error)
 
@@ -360,11 +354,6 @@ def _refused(result: TokenResult, retry: str, home: str) -> Answer:
 
 def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
     return Attempts(request.cookies, sealer=site.sealer, site=site.cookie_site, now=site.clock())
-
-
-def _cookie_path(request: WebRequest) -> str:
-    """Our views' own folder: the attempts burden no other page of the site."""
-    return posixpath.dirname(request.routes.callback.rstrip("/")) or "/"
 
 
 def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str | None:
