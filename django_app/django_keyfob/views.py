@@ -52,11 +52,11 @@ from keyfob.web.problems import FORGED_CHOICE, FORGED_FORM, page_answer
 @csrf_exempt  # other parties may start a sign-in by POST (OpenID Connect Core §4)
 @require_http_methods(["GET", "HEAD", "POST"])
 @database_errors()
-def login(request: HttpRequest) -> HttpResponse:
+def login(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Start a sign-in."""
     query, form = query_pairs(request), pairs(request.POST)
     asked = web_request(request, query=_with_next(query), form=_with_next(form))
-    return to_response(request, current_site().login(asked))
+    return to_response(request, current_site().login(asked, authority))
 
 
 @login_not_required
@@ -65,7 +65,7 @@ def login(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # the provider may post (form_post); `state` proves that we asked it to
 @require_http_methods(["GET", "POST"])
 @database_errors()
-def callback(request: HttpRequest) -> HttpResponse:
+def callback(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Finish a sign-in."""
 
     def establish(identity: Identity) -> None:
@@ -73,7 +73,7 @@ def callback(request: HttpRequest) -> HttpResponse:
             _sign_in(request, identity)
 
     answered = web_request(request, form=pairs(request.POST))
-    return to_response(request, current_site().callback(answered, establish))
+    return to_response(request, current_site().callback(answered, establish, authority))
 
 
 @login_not_required
@@ -98,11 +98,12 @@ def logout(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 @database_errors()
-def logged_out(request: HttpRequest) -> HttpResponse:
+def logged_out(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Where the provider sends the browser after it signed out."""
     target = settings.LOGOUT_REDIRECT_URL
     next_url = resolve_url(target) if target else None
-    return to_response(request, current_site().logged_out(web_request(request), next_url))
+    answer = current_site().logged_out(web_request(request), next_url, authority)
+    return to_response(request, answer)
 
 
 @login_not_required
@@ -154,9 +155,11 @@ def _choose_account(request: HttpRequest, asked: WebRequest) -> Answer:
 @xframe_options_exempt  # the answer has a policy of its own: the provider's pages may frame it
 @require_safe
 @database_errors()
-def frontchannel_logout(request: HttpRequest) -> HttpResponse:
+def frontchannel_logout(request: HttpRequest, authority: str = "") -> HttpResponse:
     """The provider signs a person out, in a frame of its own page."""
-    answer = current_site().frontchannel_logout(web_request(request), lambda: _end_session(request))
+    answer = current_site().frontchannel_logout(
+        web_request(request), lambda: _end_session(request), authority
+    )
     return to_response(request, answer)
 
 
@@ -165,10 +168,10 @@ def frontchannel_logout(request: HttpRequest) -> HttpResponse:
 @never_cache
 @csrf_exempt  # the provider posts, and its signature proves more than a form's token
 @require_POST
-def backchannel_logout(request: HttpRequest) -> HttpResponse:
+def backchannel_logout(request: HttpRequest, authority: str = "") -> HttpResponse:
     """The provider signs a person out, by a POST of its own. No browser is there."""
     posted = web_request(request, form=posted_pairs(request))
-    return to_response(request, current_site().backchannel_logout(posted))
+    return to_response(request, current_site().backchannel_logout(posted, authority))
 
 
 def _end_session(request: HttpRequest) -> None:

@@ -20,47 +20,47 @@ from keyfob.web.exchange import first, redirect
 from keyfob.web.next_url import local_path
 from keyfob.web.problems import FORGED_CHOICE, FORGED_FORM, page_answer
 
-View = Callable[[WebRequest], Answer]
-
 
 def make_blueprint(url_prefix: str) -> Blueprint:
     """A blueprint for one app."""
     blueprint = Blueprint("keyfob", __name__, url_prefix=url_prefix, template_folder="templates")
-    blueprint.add_url_rule("/login", "login", _as_view(login), methods=["GET", "POST"])
-    blueprint.add_url_rule("/callback", "callback", _as_view(callback), methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", "logout", _as_view(logout), methods=["POST"])
-    blueprint.add_url_rule("/logged-out", "logged_out", _as_view(logged_out), methods=["GET"])
+    of_each_authority: tuple[tuple[str, str, Callable[..., Response], list[str]], ...] = (
+        ("/login", "login", _as_view(login), ["GET", "POST"]),
+        ("/callback", "callback", _as_view(callback), ["GET", "POST"]),
+        ("/logged-out", "logged_out", _as_view(logged_out), ["GET"]),
+        ("/frontchannel-logout", "frontchannel_logout", _as_view(frontchannel_logout), ["GET"]),
+        ("/backchannel-logout", "backchannel_logout", backchannel_logout, ["POST"]),
+    )
+    for rule, endpoint, view, methods in of_each_authority:
+        # The site's own, and each further one by its name.
+        for tail in ("", "/<authority>"):
+            blueprint.add_url_rule(rule + tail, endpoint, view, methods=methods)
     blueprint.add_url_rule("/accounts", "accounts", accounts, methods=["GET"])
     blueprint.add_url_rule(
         "/accounts", "choose_account", _as_view(choose_account), methods=["POST"]
     )
-    blueprint.add_url_rule(
-        "/frontchannel-logout", "frontchannel_logout", _as_view(frontchannel_logout)
-    )
-    blueprint.add_url_rule(
-        "/backchannel-logout", "backchannel_logout", backchannel_logout, methods=["POST"]
-    )
     return blueprint
 
 
-def _as_view(view: View) -> Callable[[], Response]:
+def _as_view(view: Callable[..., Answer]) -> Callable[..., Response]:
     @wraps(view)
-    def flask_view() -> Response:
+    def flask_view(**named: str) -> Response:
         try:
             request = web_request(with_form=True)
         except AuthorizationResponseError as error:
             return response_for(current_site().handle(web_request(), error))
-        return response_for(view(request))
+        return response_for(view(request, **named))
 
     return flask_view
 
 
-def login(request: WebRequest) -> Answer:
+def login(request: WebRequest, authority: str = "") -> Answer:
     """Start a sign-in."""
-    return current_site().login(request)
+    return current_site().login(request, authority)
 
 
-def callback(request: WebRequest) -> Answer:
+def callback(request: WebRequest, authority: str = "") -> Answer:
     """Finish a sign-in: the redirect URI."""
     proven: list[Identity] = []
 
@@ -68,7 +68,7 @@ def callback(request: WebRequest) -> Answer:
         _make_session_new(identity)
         proven.append(identity)
 
-    answer = current_site().callback(request, establish)
+    answer = current_site().callback(request, establish, authority)
     renew_web_session()
     if proven and current_user.key == proven[0].key:
         _send(user_logged_in, identity=proven[0])
@@ -90,9 +90,9 @@ def logout(request: WebRequest) -> Answer:
     return answer
 
 
-def logged_out(request: WebRequest) -> Answer:
+def logged_out(request: WebRequest, authority: str = "") -> Answer:
     """Where the provider sends the browser after a sign-out."""
-    return current_site().logged_out(request)
+    return current_site().logged_out(request, authority=authority)
 
 
 def accounts() -> Response:
@@ -139,7 +139,7 @@ def choose_account(request: WebRequest) -> Answer:
     return answer
 
 
-def frontchannel_logout(request: WebRequest) -> Answer:
+def frontchannel_logout(request: WebRequest, authority: str = "") -> Answer:
     """The provider signs a person out, in a frame of its own page."""
     # A frame that names a session needs nothing of this browser's, which is not even read then.
     is_own = first(request.query, "sid") is None
@@ -150,18 +150,18 @@ def frontchannel_logout(request: WebRequest) -> Answer:
         session.clear()
         user_logged_out.send(app, user=leaving)
 
-    answer = current_site().frontchannel_logout(request, end)
+    answer = current_site().frontchannel_logout(request, end, authority)
     renew_web_session()
     return answer
 
 
-def backchannel_logout() -> Response:
+def backchannel_logout(authority: str = "") -> Response:
     """The provider signs a person out, by a POST of its own. No browser is there."""
     try:
         request = web_request(with_form=True)
     except AuthorizationResponseError:  # no form that can be read has no logout token
         request = web_request()
-    return response_for(current_site().backchannel_logout(request))
+    return response_for(current_site().backchannel_logout(request, authority))
 
 
 def _make_session_new(identity: Identity) -> None:

@@ -103,7 +103,9 @@ def _switch(
         login = request.routes.of(member.name).login
         return redirect(login_url(login, next_path, add="1"), status=303)
     identity = Identity.from_claims(
-        document.claims, is_microsoft=member.settings.authority.is_microsoft
+        document.claims,
+        is_microsoft=member.settings.authority.is_microsoft,
+        authority=member.name,
     )
     waiting = [each for each in (session.current(), *session.waiting) if each and each != other]
     # It may make the session another one: what was in it is written again afterwards.
@@ -113,9 +115,11 @@ def _switch(
 
 
 def add_url(site: WebApplication, request: WebRequest, next_path: str) -> str:
-    """The address that adds an account; without room for several, one that changes the account."""
+    """The address that adds an account, at the authority of who is here; without room for several,
+    one that changes the account."""
     more = {"add": "1"} if site.settings.max_accounts > 1 else {"prompt": "select_account"}
-    return login_url(request.routes.login, next_path, **more)
+    login = request.routes.of(site.members.of_session(request.session).name).login
+    return login_url(login, next_path, **more)
 
 
 def _text(value: object) -> str:

@@ -248,7 +248,9 @@ def _finish_attempt(
                 return _run_out(site, request, attempt, result, retry)
             return _refused(result, retry, request.home)
         identity = Identity.from_claims(
-            result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
+            result["id_token_claims"],
+            is_microsoft=site.settings.authority.is_microsoft,
+            authority=site.name,
         )
         _begin(site, request, attempt, document, identity, establish)
     except KeyfobError as error:
