@@ -148,7 +148,7 @@ class BareSite:
         if method == "POST":
             # A cross-site post carries no Lax cookie: neither the session's nor an attempt's.
             request = WebRequest(**{**request.__dict__, "cookies": {}, "session": {}})
-        authority = request.path.removeprefix(self.routes.callback).strip("/")
+        authority = _authority_at(request.path, self.routes.callback)
         answer = self._kept(self.app.callback(request, self.established.append, authority))
         if not self.keeps_session:
             self.session.clear()
@@ -160,7 +160,7 @@ class BareSite:
 
     def logged_out(self, url: str = "") -> Answer:
         request = self.request(url or self.routes.logged_out)
-        authority = request.path.removeprefix(self.routes.logged_out).strip("/")
+        authority = _authority_at(request.path, self.routes.logged_out)
         return self.app.logged_out(request, authority=authority)
 
     def front_channel(self, query: str = "", **headers: str) -> Answer:
@@ -248,3 +248,8 @@ class BareSite:
             else:
                 self.cookies.pop(cookie.name, None)
         return answer
+
+
+def _authority_at(path: str, view: str) -> str:
+    """Whose view has that path, as a framework's routing finds it."""
+    return path.removeprefix(f"{view}/") if path.startswith(f"{view}/") else ""
