@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError
-from keyfob.web import rounds
+from keyfob.errors import CallerMustInteract, InteractionRequired, KeyfobError
+from keyfob.web import caller_challenge, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
@@ -30,6 +30,10 @@ _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
     """A page, or a problem document for a script; for a missing token the way to it."""
+    if isinstance(error, CallerMustInteract):
+        base = site.settings.base_url or request.origin
+        consent = _login(site, request, error, request.home)
+        return caller_challenge.answer(error, consent_url=base + consent)
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)

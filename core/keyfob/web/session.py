@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
@@ -18,9 +18,13 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
+from keyfob.web.attached import AttachedTokens
+from keyfob.web.caller import Caller
+from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
+from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
 from keyfob.web.settings_apis import DownstreamApi
@@ -43,6 +47,8 @@ class Site(TokenSite, SessionRules, Protocol):
 
     @property
     def account_check_interval(self) -> int | None: ...
+    @property
+    def own_tokens(self) -> OwnTokens: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
 
@@ -58,6 +64,11 @@ class WebSession:
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
+        #: Whoever calls a web API of ours with a proven bearer token; a guard sets it.
+        self.caller: Caller | None = None
+        self._of_caller: CallerTokens | None = None
+        #: The tokens of this request that are ready, by API (see `tokens`).
+        self._ready: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return "<WebSession>"
@@ -106,15 +117,19 @@ class WebSession:
         tokens = self._of_session()
         if tokens is not None:
             self._check_account(tokens)
-        if api is not None or scopes is not None:
+        asks_token = api is not None or scopes is not None
+        if asks_token and self.caller is None and not self._is_own(api, None):
             self.token(api=api, scopes=scopes)
-        elif tokens is None:
+            return
+        # Another's token says nothing of who is signed in here.
+        if tokens is None:
             raise InteractionRequired("Nobody is signed in", code="not_signed_in")
-        elif not tokens.is_recorded():
+        if not tokens.is_recorded():
             raise tokens_lost(())
-        else:
-            self._end_round(rounds.want(()))
-            self._stay()
+        if asks_token:
+            self.token(api=api, scopes=scopes)
+        self._end_round(rounds.want(()))
+        self._stay()
 
     def keep(self) -> None:
         """What `require` does for the sign-in itself, for guards that know no more than the
@@ -152,13 +167,19 @@ class WebSession:
         scopes: Collection[str] | None = None,
         force_refresh: bool = False,
         claims: str | None = None,
+        app_only: bool | None = None,
     ) -> str:
-        """An access token of the signed-in person.
+        """An access token of the signed-in person; on behalf of the caller, where the request came
+        with a bearer token that was proven; or the application's own.
 
         :param api: the name of a downstream API of the settings; or
         :param scopes: what the token must be good for.
         :param force_refresh: a new one from the provider, whatever is at hand.
         :param claims: an API's claims challenge, as JSON text.
+        :param app_only: whether the application's own is wanted; None for what the API's settings
+            say. Nobody need be signed in for it.
+        :raises CallerMustInteract: only the caller can get it, in their own application.
+        :raises PermissionMissing: an application calls, and the token is to be a person's.
         :raises InteractionRequired: only the person can get it, by signing in or consenting.
         :raises SubjectChangedError: the provider answered about somebody else; the sign-in is over.
         :raises TokenResponseError: the provider refused, for a reason that is the site's.
@@ -167,6 +188,16 @@ class WebSession:
         :raises TransportError: the provider cannot be reached.
         """
         wanted = self._wanted(api, scopes)
+        if force_refresh or claims:
+            self._ready.pop(api or "", None)
+        if self._is_own(api, app_only):
+            return self._site.own_tokens.token(
+                api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
+            )
+        if self.caller is not None:
+            return self._tokens_of_caller(self.caller).token(
+                wanted, api=api or "", force_refresh=force_refresh, claims=claims
+            )
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -185,12 +216,28 @@ class WebSession:
         )
 
     def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the person's token.
+        """A `requests.Session` for a downstream API, with its address and the token that `token`
+        gives for it.
 
         :param name: as in DOWNSTREAM_APIS.
         :raises ConfigurationError: there is no such API.
         """
         return self._site.api_session(self, self._site.api_settings(name))
+
+    @property
+    def tokens(self) -> AttachedTokens:
+        """The tokens that are ready in this request, by API; others are had when asked for."""
+        return AttachedTokens(self._ready, self.token)
+
+    def attach(self, names: Iterable[str]) -> None:
+        """Have the tokens of these APIs ready, before a view runs (`attach_to`).
+
+        :raises KeyfobError: whatever `require` and `token` raise.
+        """
+        for name in names:
+            if not self._is_own(name, None):
+                self.require(api=name)
+            self._ready[name] = self.token(api=name)
 
     def begin(self, document_key: str, identity: Identity) -> None:
         """Write a new sign-in into the browser's session."""
@@ -209,6 +256,7 @@ class WebSession:
             entry["r"] = counted
         self._session[SESSION_KEY] = entry
         self._tokens, self._user = None, None
+        self._ready.clear()
 
     def document(self) -> Document | None:
         """The token document, read once a request; None where nobody is signed in, or it is lost.
@@ -223,6 +271,7 @@ class WebSession:
         key = self._key()
         self._session.pop(SESSION_KEY, None)
         self._tokens, self._user = None, None
+        self._ready.clear()
         if key is None:
             return
         try:
@@ -267,6 +316,17 @@ class WebSession:
         if self._tokens is None:
             self._tokens = SessionTokens(self._site, key)
         return self._tokens
+
+    def _is_own(self, api: str | None, app_only: bool | None) -> bool:
+        """Whether the application's own token is meant."""
+        if app_only is not None:
+            return app_only
+        return api is not None and self._site.api_settings(api).app_only
+
+    def _tokens_of_caller(self, caller: Caller) -> CallerTokens:
+        if self._of_caller is None or self._of_caller.caller is not caller:
+            self._of_caller = CallerTokens(self._site, caller)
+        return self._of_caller
 
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
