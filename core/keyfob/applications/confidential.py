@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from keyfob.applications.client_application import ClientApplication
 from keyfob.applications.kinds import ConfidentialApplication
-from keyfob.flows import federated_identity, need, on_behalf_of
+from keyfob.flows import federated_identity, on_behalf_of
 from keyfob.protocol.results import TokenResult
 
 
@@ -62,17 +62,6 @@ class ConfidentialClientApplication(ConfidentialApplication, ClientApplication):
             forwarded_claims=forwarded_client_claims,
         )
         return cast("TokenResult", self._answered(self._asked(wanted, options)))
-
-    def token_at_hand_on_behalf_of(
-        self, user_assertion: str, scopes: Collection[str]
-    ) -> TokenResult | None:
-        """As `acquire_token_on_behalf_of`, from the cache only, never from the network.
-
-        :returns: a dict with `access_token`; None where there is no such token, or one that should
-            be renewed.
-        """
-        wanted = on_behalf_of.need(user_assertion, scopes)
-        return cast("TokenResult | None", need.at_hand(self._client, wanted))
 
     def acquire_token_by_user_federated_identity_credential(
         self,

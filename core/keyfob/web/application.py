@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, KeyfobError
@@ -32,15 +32,10 @@ from keyfob.web.settings import Settings
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
 from keyfob.web.tenant_clients import TenantClients
+from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
-
-
-class GivesTokens(Protocol):
-    """Whoever has a token for an API: a session, long-running work, the site itself."""
-
-    def token(self, *, api: str | None = None, force_refresh: bool = False) -> str: ...
 
 
 class WebApplication:

@@ -10,6 +10,8 @@ the person: we can show them no page, their own application can.
 
 from __future__ import annotations
 
+from typing import Any
+
 from keyfob.errors import CallerMustInteract
 from keyfob.protocol.www_authenticate import build_challenge, encode_claims
 from keyfob.web.exchange import NO_STORE, Answer
@@ -29,7 +31,11 @@ def answer(error: CallerMustInteract, *, consent_url: str) -> Answer:
         return _problem(401, said, title, claims=encode_claims(error.claims))
     if error.error == "invalid_grant" and error.suberror in _TOKEN_ENDED:
         return _problem(401, "invalid_token", "A newer token is needed")
-    more = {"scopes": list(error.scopes), "api": error.api, "consent_url": consent_url}
+    more: dict[str, Any] = {
+        "scopes": list(error.scopes),
+        "api": error.api,
+        "consent_url": consent_url,
+    }
     title = "The person must consent, or sign in, in a browser"
     return _problem(403, _reason(error), title, **more)
 

@@ -26,7 +26,7 @@ from keyfob.web.document import WORK, Document, is_key_of, new_key
 from keyfob.web.identity import Identity
 from keyfob.web.own_tokens import OwnSite, OwnTokens
 from keyfob.web.refused_token import refused_token
-from keyfob.web.session import WebSession
+from keyfob.web.session import ENDS_THE_SIGN_IN, WebSession
 from keyfob.web.tokens import SessionTokens, TokenSite
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ class LongRunning:
                 result = tokens.renewed(wanted, force_refresh=force_refresh, claims=claims)
             except InteractionRequired as error:
                 raise _ended(wanted, api or "") from error
-            except IdTokenError:
-                # It is somebody else, or of a tenant that is not let in any more.
-                end(self._site, self._key)
+            except IdTokenError as error:
+                if error.code in ENDS_THE_SIGN_IN:
+                    end(self._site, self._key)
                 raise
         if result is not None and "access_token" in result:
             token: str = result["access_token"]

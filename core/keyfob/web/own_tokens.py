@@ -13,6 +13,7 @@ from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.settings_values import UnfitValue
 from keyfob.web.settings_whose import check_own_scopes, is_no_tenant
 from keyfob.web.tenant_clients import TenantClients
+from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -28,7 +29,7 @@ class OwnSite(Protocol):
     @property
     def clock(self) -> Callable[[], float]: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
-    def api_session(self, session: OwnTokens, api: DownstreamApi) -> ApiSession: ...
+    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
 class OwnTokens:

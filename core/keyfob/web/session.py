@@ -28,7 +28,7 @@ from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
 from keyfob.web.settings_apis import DownstreamApi
-from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
+from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 _MOVE_AFTER = 0.1
 #: What a refreshed ID token may say that leaves nobody signed in: it is somebody else, or of a
 #: tenant that is not let in any more.
-_ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
+ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 
 
 class Site(TokenSite, SessionRules, Protocol):
@@ -50,7 +50,7 @@ class Site(TokenSite, SessionRules, Protocol):
     @property
     def own_tokens(self) -> OwnTokens: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
-    def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
+    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
 class WebSession:
@@ -362,7 +362,7 @@ class WebSession:
 
     def _end_where_due(self, error: IdTokenError) -> None:
         """Sign the person out, where a refresh brought an ID token of somebody else."""
-        if error.code in _ENDS_THE_SIGN_IN:
+        if error.code in ENDS_THE_SIGN_IN:
             self.forget()
             self._site.observer.count(SIGN_OUTS, channel="renewal")
 

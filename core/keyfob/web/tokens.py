@@ -29,6 +29,12 @@ logger = logging.getLogger(__name__)
 _CHECK_AGAIN = 60.0
 
 
+class GivesTokens(Protocol):
+    """Whoever has a token for an API: a session, long-running work, the site itself."""
+
+    def token(self, *, api: str | None = None, force_refresh: bool = False) -> str: ...
+
+
 class TokenSite(Protocol):
     """What a session's tokens need of the program's life; `WebApplication` is one."""
 
