@@ -44,16 +44,16 @@ class AttachedApis:
                 found.update(dict.fromkeys(names))
         return tuple(found)
 
-    def for_request(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    def for_request(self, method: str, path: str, authorization: str | None) -> tuple[str, ...]:
         """The APIs whose tokens a request must have ready.
 
         None for a CORS preflight, which carries no cookies; and none for one that brings a bearer
         token: whose it is, the view's own guard finds out, and its tokens are had when asked for.
 
-        :param headers: by name, in whatever case the mapping looks names up.
+        :param authorization: the header of that name.
         """
         names = self.names(path)
-        if not names or method == "OPTIONS" or has_bearer_token(headers.get("authorization")):
+        if not names or method == "OPTIONS" or has_bearer_token(authorization):
             return ()
         return names
 
