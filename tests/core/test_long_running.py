@@ -186,7 +186,8 @@ def test_it_can_be_ended(site: BareSite, started: str) -> None:
 def test_sign_out_everywhere_ends_it(site: BareSite, provider: Provider, started: str) -> None:
     provider.person = GRACE
     graces = site.app.start_long_running(caller("graces", GRACE), api="api")
-    site.app.sign_out_everywhere(caller().key)
+    sessions = int(site.is_signed_in)
+    assert site.app.sign_out_everywhere(caller().key) == sessions + 1
     assert code_of(site, started) == "work_ended"
     assert site.app.long_running(graces).token(api="api")
 

@@ -127,6 +127,11 @@ def test_an_api_that_refuses_one_gets_a_new_one(site: BareSite, provider: Provid
     assert len(forms(provider, "client_credentials")) == 2
 
 
+def test_no_sign_in_asks_a_person_for_it(site: BareSite, provider: Provider) -> None:
+    site.sign_in("api=jobs")
+    assert JOBS not in provider.requests_to("authorize")[-1].query["scope"]
+
+
 def test_a_claims_challenge_is_asked_for(site: BareSite, provider: Provider) -> None:
     first = site.app.app_token(api="jobs")
     claims = '{"access_token":{"nbf":{"essential":true}}}'

@@ -151,7 +151,8 @@ class WebApplication:
         return logout_channels.back(self, request)
 
     def sign_out_everywhere(self, account_key: str) -> int:
-        """End all sessions of a person at this site, in every browser and on every machine.
+        """End all sessions of a person at this site, in every browser and on every machine, and
+        what goes on in their name without one (`start_long_running`).
 
         Their sessions at the provider, and at other sites, stay: whoever is still signed in there
         may sign in here again.

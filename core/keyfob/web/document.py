@@ -20,7 +20,6 @@ _FORMAT = 1
 #: What a document may be of, other than a browser's session: the caller of a web API of ours, on
 #: whose behalf it has tokens; or work that goes on without a request.
 CALLER, WORK = "caller", "work"
-KINDS = (CALLER, WORK)
 
 
 @dataclass
@@ -113,7 +112,7 @@ def caller_key(tag: str, assertion: str) -> str:
 def _kind_of(key: str) -> str:
     # Neither a tag nor what is random has a full stop.
     rest, dot, _ = key.partition(".")
-    return next((kind for kind in KINDS if dot and rest.endswith(kind)), "")
+    return next((kind for kind in (CALLER, WORK) if dot and rest.endswith(kind)), "")
 
 
 def is_key_of(tag: str, key: object, kind: str = "") -> bool:

@@ -64,8 +64,7 @@ class WebSession:
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
-        #: Whoever calls a web API of ours with a proven bearer token; a guard sets it.
-        self.caller: Caller | None = None
+        self._caller: Caller | None = None
         self._of_caller: CallerTokens | None = None
         #: The tokens of this request that are ready, by API (see `tokens`).
         self._ready: dict[str, str] = {}
@@ -92,6 +91,17 @@ class WebSession:
                 complete=bool(entry) and "p" not in (entry or {}),
             )
         return self._user
+
+    @property
+    def caller(self) -> Caller | None:
+        """Whoever calls a web API of ours with a bearer token that was proven; a guard sets it."""
+        return self._caller
+
+    @caller.setter
+    def caller(self, caller: Caller | None) -> None:
+        self._caller = caller
+        # What was ready was somebody else's.
+        self._ready.clear()
 
     @property
     def is_signed_in(self) -> bool:

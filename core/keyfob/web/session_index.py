@@ -26,7 +26,7 @@ from typing import Any
 
 from keyfob.errors import StoreUnavailable
 from keyfob.protocol.signed_token import is_name
-from keyfob.web.document import KINDS
+from keyfob.web.document import CALLER, WORK
 from keyfob.web.identity import Identity
 from keyfob.web.sealing import KeyRing
 from keyfob.web.stores import Record, SealedStore
@@ -134,22 +134,27 @@ class SessionIndex:
         :param iss: the provider, with
         :param sid: all of this session there, or
         :param sub: all of this person there.
-        :returns: how many records were there to end.
+        :returns: how many records were there to end; those of a web API's callers, of which one
+            person has one for each token, do not count.
         :raises StoreUnavailable: some may not have ended; to try again ends the rest.
         """
         if account is not None:
-            abouts = [_account(account), *(_without_browser(account, kind) for kind in KINDS)]
+            self._end_about(_without_browser(account, CALLER))
+            abouts = [_account(account), _without_browser(account, WORK)]
         elif iss is not None and sid is not None:
             abouts = [_session(iss, sid)]
         elif iss is not None and sub is not None:
             abouts = [_subject(iss, sub)]
         else:
             raise TypeError("end() takes account=, or iss= with sid= or sub=")
-        return sum(self._end(name) for about in abouts for name in self._names(about))
+        return sum(self._end_about(about) for about in abouts)
 
     def private_name(self, *parts: str) -> str:
         """A name for a record that is not to tell what it is about."""
         return self._names("\n".join(("private", *parts)))[0]
+
+    def _end_about(self, about: str) -> int:
+        return sum(self._end(name) for name in self._names(about))
 
     def _end(self, name: str) -> int:
         listed = set(self._entries(self._store.load(name), live_only=False))
