@@ -13,12 +13,24 @@ from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
 from flask_keyfob.links import login_url, logout_form
 from flask_keyfob.proxies import current_user, downstream_api
+from flask_keyfob.workers import (
+    app_api,
+    app_token,
+    background,
+    end_background,
+    start_background,
+)
 
 __all__ = [
     "Keyfob",
+    "app_api",
+    "app_token",
+    "background",
     "current_user",
     "downstream_api",
+    "end_background",
     "login_required",
     "login_url",
     "logout_form",
+    "start_background",
 ]

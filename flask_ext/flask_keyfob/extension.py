@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from flask_keyfob.attach import attach_tokens
 from flask_keyfob.commands import make_commands
 from flask_keyfob.links import login_url, logout_form
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
@@ -58,6 +60,8 @@ class Keyfob:
         app.register_blueprint(make_blueprint(self._url_prefix))
         app.extensions["keyfob"] = site
         app.before_request(_begin_request)
+        if site.attached:
+            app.before_request(partial(attach_tokens, site.attached))
         app.cli.add_command(make_commands())
         if is_private:
             _warn_of_several_processes(app)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError
-from keyfob.web import rounds
+from keyfob.errors import CallerMustInteract, InteractionRequired, KeyfobError
+from keyfob.web import caller_challenge, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
@@ -30,6 +30,10 @@ _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
     """A page, or a problem document for a script; for a missing token the way to it."""
+    if isinstance(error, CallerMustInteract):
+        return caller_challenge.answer(
+            error, consent_url=lambda: _consent_url(site, request, error)
+        )
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)
@@ -94,6 +98,12 @@ def _login(
         scopes = () if error.api else error.scopes
         ask = seal_asked(site, scopes, error.claims, renews=renews)
     return login_url(request.routes.login, next_path, api=error.api, ask=ask)
+
+
+def _consent_url(site: WebApplication, request: WebRequest, error: InteractionRequired) -> str:
+    """Absolute, since the program that gets it is elsewhere."""
+    base = site.settings.base_url or request.origin
+    return base + _login(site, request, error, request.home)
 
 
 def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
