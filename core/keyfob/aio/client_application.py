@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from keyfob.aio.transports import choose_transport
-from keyfob.applications.arguments import refuse_auth_scheme, warn_deprecated
+from keyfob.applications.arguments import accepted, refuse_auth_scheme, warn_deprecated
 from keyfob.applications.base import Application, Asked
 from keyfob.cache import TokenCache
 from keyfob.flows import Flow, auth_code, silent
@@ -142,7 +142,13 @@ class ClientApplication(Application):
         allowed_clients: Collection[str] | None = None,
     ) -> ProvenAccess:
         """As `keyfob.ClientApplication.judge_access_token`."""
-        return await self._run(judge_bearer(self._client, access_token, audiences, allowed_clients))
+        flow = judge_bearer(
+            self._client,
+            access_token,
+            accepted(audiences, "audiences"),
+            accepted(allowed_clients, "allowed_clients"),
+        )
+        return await self._run(flow)
 
     async def aclose(self) -> None:
         """Close this event loop's connections. The application may be used again."""

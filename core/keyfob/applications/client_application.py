@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar, cast
 
-from keyfob.applications.arguments import refuse_auth_scheme, warn_deprecated
+from keyfob.applications.arguments import accepted, refuse_auth_scheme, warn_deprecated
 from keyfob.applications.base import Application, Asked
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
@@ -130,7 +130,13 @@ class ClientApplication(Application):
         :raises MetadataError: the provider's metadata cannot be used; likewise KeySetError.
         :raises TransportError: the provider's metadata or keys cannot be fetched.
         """
-        return self._run(judge_bearer(self._client, access_token, audiences, allowed_clients))
+        flow = judge_bearer(
+            self._client,
+            access_token,
+            accepted(audiences, "audiences"),
+            accepted(allowed_clients, "allowed_clients"),
+        )
+        return self._run(flow)
 
     def close(self) -> None:
         """Close the connections to the provider. The application may be used again."""

@@ -79,11 +79,13 @@ class ProvenAccess:
 
     :ivar claims: the token's claims.
     :ivar holder: who it speaks for, and what it allows.
+    :ivar issuer: as the provider's ID tokens name it; an access token's own may be another one.
     :ivar expires_at: seconds since 1970.
     """
 
     claims: Mapping[str, Any] = field(repr=False)
     holder: Holder
+    issuer: str
     expires_at: float
 
 
@@ -136,7 +138,7 @@ def judge_access(token: SignedAccessToken, expected: AccessExpectations) -> Prov
     claims, metadata = token.claims, expected.metadata
     if not is_name(claims.get("sub")):
         raise _refusal("sub", "The access token names no subject")
-    version = _judge_issuer(token, expected)
+    issuer, version = _judge_issuer(token, expected)
     _judge_audience(claims, expected)
     expires_at = _judge_times(claims, expected)
     if claims.get("cnf") is not None:
@@ -148,11 +150,11 @@ def judge_access(token: SignedAccessToken, expected: AccessExpectations) -> Prov
     allowed = expected.allowed_clients
     if allowed is not None and not _is_among(holder.client_id, allowed, metadata):
         raise _refusal("client_not_allowed", "This application may not call this API")
-    return ProvenAccess(claims, holder, expires_at)
+    return ProvenAccess(claims, holder, issuer, expires_at)
 
 
-def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> str:
-    """Returns the version of Entra's token, "" where the provider is another."""
+def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> tuple[str, str]:
+    """Returns the issuer as ID tokens name it, and the version of Entra's token, "" elsewhere."""
     claims, metadata = token.claims, expected.metadata
     tenant = claims.get("tid")
     if tenant is not None and not isinstance(tenant, str):
@@ -172,7 +174,8 @@ def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> str
     rule = expected.allowed_tenants
     if rule is not None and not tenant_is_allowed(tenant, rule):
         raise _refusal("tenant_not_allowed", "People of this organisation may not call this API")
-    return version
+    issuer: str = token.claims["iss"]
+    return issuer, version
 
 
 def _judge_audience(claims: Mapping[str, Any], expected: AccessExpectations) -> None:
