@@ -9,13 +9,16 @@ def home():
     return f"Hello {current_user.name}"
 """
 
+from flask_keyfob.bearer import bearer_required
 from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
 from flask_keyfob.links import login_url, logout_form
-from flask_keyfob.proxies import current_user, downstream_api
+from flask_keyfob.proxies import current_caller, current_user, downstream_api
 
 __all__ = [
     "Keyfob",
+    "bearer_required",
+    "current_caller",
     "current_user",
     "downstream_api",
     "login_required",

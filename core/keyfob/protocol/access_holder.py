@@ -54,10 +54,9 @@ def holder_of(claims: Mapping[str, Any], kind: Kind, version: str, *, says_so: b
         allows nothing, or the name of the claim that is wrong.
     """
     _refuse_id_token(claims, kind)
-    client_id = _client_id(claims, kind, version)
     roles = _roles(claims, kind)
     if kind == "oidc":
-        return _elsewhere(claims, client_id, roles, says_so=says_so)
+        return _elsewhere(claims, roles, says_so=says_so)
     scopes = _texts(claims, "scp")
     idtyp = claims.get("idtyp")
     if "idtyp" in claims and idtyp not in ("user", "app"):
@@ -65,6 +64,7 @@ def holder_of(claims: Mapping[str, Any], kind: Kind, version: str, *, says_so: b
     if scopes:
         if idtyp == "app":
             raise _refusal("idtyp", _NOT_BOTH)
+        client_id = _client_id(claims, kind, version)
         return Holder(client_id, scopes=scopes, roles=roles, is_app=False)
     if not roles:
         raise _no_permissions("scp nor roles")
@@ -76,6 +76,7 @@ def holder_of(claims: Mapping[str, Any], kind: Kind, version: str, *, says_so: b
         )
     if idtyp == "app" and not _PERSONAL.isdisjoint(claims):
         raise _refusal("idtyp", _NOT_BOTH)
+    client_id = _client_id(claims, kind, version)
     return Holder(client_id, scopes=frozenset(), roles=roles, is_app=True)
 
 
@@ -98,9 +99,7 @@ def _is_plainly_an_app(claims: Mapping[str, Any]) -> bool:
     return is_name(oid) and oid == claims.get("sub") and _PERSONAL.isdisjoint(claims)
 
 
-def _elsewhere(
-    claims: Mapping[str, Any], client_id: str, roles: frozenset[str], *, says_so: bool
-) -> Holder:
+def _elsewhere(claims: Mapping[str, Any], roles: frozenset[str], *, says_so: bool) -> Holder:
     scopes = _texts(claims, "scope") or _texts(claims, "scp")
     if not scopes and not says_so:
         raise _refusal(
@@ -110,6 +109,7 @@ def _elsewhere(
         )
     if not scopes and not roles:
         raise _no_permissions("scope nor roles")
+    client_id = _client_id(claims, "oidc", "")
     if _is_app_elsewhere(claims, client_id):
         return Holder(client_id, scopes=frozenset(), roles=roles | scopes, is_app=True)
     return Holder(client_id, scopes=scopes, roles=roles, is_app=False)

@@ -74,6 +74,14 @@ class BearerChecks:
         """
         caller = self.caller(authorization)
         session.act_for(caller)
+        self.judge(caller, rule)
+
+    def judge(self, caller: Caller, rule: BearerRule) -> None:
+        """Refuse a caller whose token allows too little.
+
+        :raises PermissionMissing: with what is missing.
+        :raises ConfigurationError: a scope of the rule is another API's.
+        """
         own = self._rules.get(rule)
         if own is None:
             own = rule.for_api(self.audiences, is_microsoft=self._is_microsoft)
