@@ -174,7 +174,7 @@ def test_a_caller_never_gets_what_was_ready_for_the_browser(
     session = site.keyfob
     session.attach(["api"])
     own = session.tokens["api"]
-    session.caller = caller()
+    session.act_for(caller())
     assert session.tokens["api"] != own
 
 

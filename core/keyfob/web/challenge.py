@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import CallerMustInteract, InteractionRequired, KeyfobError
-from keyfob.web import caller_challenge, rounds
+from keyfob.web import bearer_answers, caller_challenge, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
@@ -30,6 +30,8 @@ _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
     """A page, or a problem document for a script; for a missing token the way to it."""
+    if bearer_answers.is_refusal(request, error):
+        return bearer_answers.refusal(site, request, error)
     if isinstance(error, CallerMustInteract):
         return caller_challenge.answer(
             error, consent_url=lambda: _consent_url(site, request, error)

@@ -93,6 +93,8 @@ class WebSession:
     @property
     def _site(self) -> Site:
         """Of the authority that signed in who is here."""
+        if self._caller is not None:
+            return self._members.named("")  # callers of our API come by the site's own
         return self._members.of_session(self._session)
 
     @property
@@ -122,13 +124,14 @@ class WebSession:
 
     @property
     def caller(self) -> Caller | None:
-        """Whoever calls a web API of ours with a bearer token that was proven; a guard sets it."""
+        """Who calls this site as an API, once a bearer check passed in this request."""
         return self._caller
 
-    @caller.setter
-    def caller(self, caller: Caller | None) -> None:
+    def act_for(self, caller: Caller) -> None:
+        """Let the request be this caller's. Whom the browser's session names counts no more: what
+        is asked of a caller must never be answered with a cookie's rights."""
         self._caller = caller
-        # What was ready was somebody else's.
+        self._tokens, self._user = None, None
         self._ready.clear()
 
     @property
@@ -394,6 +397,8 @@ class WebSession:
         self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
     def _entry(self) -> Mapping[str, Any] | None:
+        if self._caller is not None:
+            return None
         entry = self._session.get(SESSION_KEY)
         return entry if is_live_entry(entry, self._site) else None
 

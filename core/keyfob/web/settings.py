@@ -25,6 +25,7 @@ from keyfob.protocol.authority import (
     tenant_authority,
 )
 from keyfob.protocol.id_token import TenantRule
+from keyfob.web import settings_bearer as bearer
 from keyfob.web import settings_values as values
 from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
 from keyfob.web.settings_authorities import named_authorities
@@ -89,6 +90,11 @@ class Settings:
     :ivar account_check_interval: seconds after which the provider is asked whether the person may
         still be here; None for never.
     :ivar max_accounts: how many accounts one browser's session may hold.
+    :ivar audiences: what the site is called as a web API, in its callers' tokens; None for its
+        client id, and at Microsoft also `api://` with it.
+    :ivar allowed_clients: ids of the applications that may call it; None for every one.
+    :ivar api_scopes: its scopes, for its callers to read.
+    :ivar token_decryption_keys: private keys in PEM, oldest to newest. Not in the repr.
     :ivar leeway: clock difference that is forgiven, in seconds.
     :ivar authorities: the settings for each further authority, by name.
     """
@@ -110,6 +116,10 @@ class Settings:
     session_idle_age: int | None = None
     account_check_interval: int | None = None
     max_accounts: int = 1
+    audiences: frozenset[str] | None = None
+    allowed_clients: frozenset[str] | None = None
+    api_scopes: tuple[str, ...] = ()
+    token_decryption_keys: tuple[str, ...] = field(default=(), repr=False)
     leeway: int = DEFAULT_LEEWAY
     authorities: Mapping[str, Settings] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
@@ -180,9 +190,24 @@ def _shared(reader: Reader, *, django: bool) -> dict[str, Any]:
             "TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS
         ),
         **{name.lower(): reader.read(name, _age, None) for name in _AGES},
+        "audiences": _some(reader, "AUDIENCES"),
+        "allowed_clients": _some(reader, "ALLOWED_CLIENTS"),
+        "api_scopes": reader.read("API_SCOPES", bearer.api_scopes, ()),
+        "token_decryption_keys": reader.read("TOKEN_DECRYPTION_KEYS", bearer.decryption_keys, ()),
         "max_accounts": reader.read("MAX_ACCOUNTS", accounts, 1),
         "leeway": reader.read("LEEWAY", seconds, DEFAULT_LEEWAY),
     }
+
+
+def _some(reader: Reader, key: str) -> frozenset[str] | None:
+    """Names that are accepted. Set to nothing is a mistake, and not the default: whoever wrote it
+    meant to keep some out."""
+    found = reader.find(key)
+    if found is None:
+        if empty := reader.find_empty(key):
+            reader.problem(key, "is empty, which accepts nothing", in_environ=empty.in_environ)
+        return None
+    return reader.converted(found, bearer.names, None)
 
 
 def _age(value: object) -> int | None:
