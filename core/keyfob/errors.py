@@ -36,6 +36,7 @@
     ├── StepUpRequired                         an API's caller must prove more than its token does
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
+    │   └── CallerMustInteract                 ... in their own application: they called an API
     ├── BrowserInteractionTimeoutError (RuntimeError)   the person's browser brought no answer
     ├── LoopbackUnavailable (OSError)          this machine's port for the answer cannot be had
     ├── TokenCacheError (JSONDecodeError)      a serialised token cache that cannot be read
@@ -65,6 +66,7 @@ __all__ = [
     "AuthorizationResponseError",
     "BrokerNotSupported",
     "BrowserInteractionTimeoutError",
+    "CallerMustInteract",
     "ConfigurationError",
     "CredentialError",
     "CredentialFileError",
@@ -449,7 +451,8 @@ class InteractionRequired(KeyfobError):
     settings, that they are for, or "". ``claims`` is a claims challenge to pass on, ``error`` and
     ``suberror`` are the provider's words, where it was asked. ``force_refresh`` says that a new
     token was wanted, whatever was at hand. ``max_age`` is how many seconds ago the person may have
-    proved themselves at the most, None where that makes no difference.
+    proved themselves at the most, None where that makes no difference. ``authority`` is who has to
+    sign the person in, by its name in the settings, or None where any may.
     """
 
     code = "interaction_required"
@@ -465,16 +468,26 @@ class InteractionRequired(KeyfobError):
         suberror: str = "",
         force_refresh: bool = False,
         max_age: int | None = None,
+        authority: str | None = None,
         code: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.force_refresh = force_refresh
         self.max_age = max_age
+        self.authority = authority
         self.scopes = scopes
         self.api = api
         self.claims = claims
         self.error = error
         self.suberror = suberror
+
+
+class CallerMustInteract(InteractionRequired):
+    """The caller of a web API of ours must do something, and only their own application can show
+    them a page: consent, prove more, or bring a newer token.
+    """
+
+    code = "caller_interaction"
 
 
 class BrowserInteractionTimeoutError(KeyfobError, RuntimeError):

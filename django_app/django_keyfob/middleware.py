@@ -14,11 +14,13 @@ from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
+from django_keyfob.attach import aattach_tokens, attach_tokens
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import NAMESPACE, is_answer, to_response, web_request
 from django_keyfob.session import KeyfobSession, is_over
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web.audience import wants_page
+from keyfob.web.bearer_answers import WELL_KNOWN
 
 _REDIRECTS = (301, 302, 303, 307)
 
@@ -37,7 +39,7 @@ class KeyfobMiddleware:
         get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]],
     ) -> None:
         try:
-            current_site()
+            site = current_site()
         except ConfigurationError as error:
             # Servers run no system checks.
             raise ImproperlyConfigured(f"Keyfob's settings cannot be used.\n{error}") from error
@@ -45,22 +47,29 @@ class KeyfobMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        if site.attached:
+            # Only then: Django calls it for each request.
+            self.process_view = aattach_tokens if self._is_async else attach_tokens
 
     def __call__(self, request: HttpRequest) -> Any:
         if self._is_async:
             return self._acall(request)
         _open(request)
         response: HttpResponseBase = self._get_response(request)
+        if _asks_about_the_api(request, response):
+            return _about_the_api(request)
         if _leads_to_login(request, response):
             return _better_than_login(request, response)
-        return response
+        return _challenging(request, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         _open(request)
         response: HttpResponseBase = await self._get_response(request)
+        if _asks_about_the_api(request, response):
+            return await sync_to_async(_about_the_api)(request)
         if _leads_to_login(request, response):
             return await sync_to_async(_better_than_login)(request, response)
-        return response
+        return _challenging(request, response)
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
@@ -114,17 +123,48 @@ def _leave_out_what_is_over(request: HttpRequest, keyfob: KeyfobSession) -> None
     keyfob.users = (user, judged)
 
 
+def _asks_about_the_api(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether this is the one address of ours that is below the site's root (RFC 9728 §3), and the
+    project has no page of its own there."""
+    return (
+        response.status_code == 404
+        and request.path_info == WELL_KNOWN
+        and request.method in ("GET", "HEAD")
+    )
+
+
+def _about_the_api(request: HttpRequest) -> HttpResponseBase:
+    return to_response(request, current_site().protected_resource(web_request(request)))
+
+
+def _challenging(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The same, with what the token of a caller lacks who got a 403 of Django REST framework's."""
+    challenge = request.keyfob.challenge if response.status_code == 403 else ""  # type: ignore[attr-defined]
+    if challenge and "WWW-Authenticate" not in response.headers:
+        response.headers["WWW-Authenticate"] = challenge
+    return response
+
+
 def _leads_to_login(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Whether a stock decorator or mixin, or `LoginRequiredMiddleware`, sends to our login view."""
     if response.status_code not in _REDIRECTS or is_answer(response):
         return False
     location = urlsplit(response.headers.get("Location", ""))
-    try:
-        if location.path != reverse(f"{NAMESPACE}:login"):
-            return False
-    except NoReverseMatch:
+    if _authority_at(location.path) is None:
         return False
     return not location.netloc or location.netloc == request.get_host()
+
+
+def _authority_at(path: str) -> str | None:
+    """Whose login view has that path; None where it is another view's."""
+    try:
+        login = reverse(f"{NAMESPACE}:login")
+    except NoReverseMatch:
+        return None
+    if path == login:
+        return ""
+    name = path.removeprefix(f"{login}/")
+    return name if name != path and current_site().members.find(name) is not None else None
 
 
 def _better_than_login(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -140,6 +180,8 @@ def _better_than_login(request: HttpRequest, response: HttpResponseBase) -> Http
     if not signed_in and wants_page(asked) and asked.method in ("GET", "HEAD"):
         return response
     error = InteractionRequired(
-        "A view sent to the login address", code=None if signed_in else "not_signed_in"
+        "A view sent to the login address",
+        authority=_authority_at(urlsplit(response.headers["Location"]).path) or None,
+        code=None if signed_in else "not_signed_in",
     )
     return to_response(request, site.handle(asked, error))

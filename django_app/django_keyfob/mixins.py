@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import sync_to_async
 
+from django_keyfob.bearer import bearer_check, for_callers, varied
 from django_keyfob.gate import Check, login_check, refusal
 from django_keyfob.step_up import step_up_check
+from keyfob.web.bearer_rule import BearerRule, bearer_rule
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -58,15 +60,18 @@ class LoginRequiredMixin(GuardMixin):
     scopes: Collection[str] | None = None
     #: Seconds in which the person must have proved who they are, at the provider.
     max_age: int | None = None
+    #: Who must have signed the person in: a name in AUTHORITIES, "" for the site's own.
+    authority: str | None = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         api, scopes = initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes)
-        login_check(api, scopes, initkwargs.get("max_age", cls.max_age))
+        login_check(api, scopes, max_age=initkwargs.get("max_age", cls.max_age))
         return super().as_view(**initkwargs)
 
     def keyfob_checks(self) -> list[Check]:
-        return [login_check(self.api, self.scopes, self.max_age), *super().keyfob_checks()]
+        check = login_check(self.api, self.scopes, self.authority, self.max_age)
+        return [check, *super().keyfob_checks()]
 
 
 class StepUpMixin(GuardMixin):
@@ -83,3 +88,33 @@ class StepUpMixin(GuardMixin):
 
     def keyfob_checks(self) -> list[Check]:
         return [step_up_check(self.step_up), *super().keyfob_checks()]
+
+
+class BearerRequiredMixin(GuardMixin):
+    """As the decorator `bearer_required`, for class-based views. It goes before the other base
+    classes."""
+
+    #: As the decorator's parameters.
+    scopes: Collection[str] | None = None
+    all_scopes: Collection[str] | None = None
+    roles: Collection[str] | None = None
+    all_roles: Collection[str] | None = None
+    app_roles: Collection[str] | None = None
+    all_app_roles: Collection[str] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        _bearer_rule(cls, initkwargs)
+        view: Any = for_callers(varied(super().as_view(**initkwargs)))
+        return cast("Callable[..., HttpResponseBase]", view)
+
+    def keyfob_checks(self) -> list[Check]:
+        return [bearer_check(_bearer_rule(self, {})), *super().keyfob_checks()]
+
+
+_BEARER = ("scopes", "all_scopes", "roles", "all_roles", "app_roles", "all_app_roles")
+
+
+def _bearer_rule(view: object, given: dict[str, Any]) -> BearerRule:
+    named = {name: given.get(name, getattr(view, name)) for name in _BEARER}
+    return bearer_rule(**named, name="BearerRequiredMixin")

@@ -9,19 +9,34 @@ def home():
     return f"Hello {current_user.name}"
 """
 
+from flask_keyfob.bearer import bearer_required
 from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
 from flask_keyfob.links import login_url, logout_form, script_tag
-from flask_keyfob.proxies import current_user, downstream_api
+from flask_keyfob.proxies import current_caller, current_user, downstream_api
 from flask_keyfob.step_up import step_up
+from flask_keyfob.workers import (
+    app_api,
+    app_token,
+    background,
+    end_background,
+    start_background,
+)
 
 __all__ = [
     "Keyfob",
+    "app_api",
+    "app_token",
+    "background",
+    "bearer_required",
+    "current_caller",
     "current_user",
     "downstream_api",
+    "end_background",
     "login_required",
     "login_url",
     "logout_form",
     "script_tag",
+    "start_background",
     "step_up",
 ]

@@ -12,13 +12,15 @@ from flask import Response, current_app, request, session, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.urls import iri_to_uri
 
+from flask_keyfob.proxies import web_session
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
-from keyfob.web.exchange import PostedForm, page_headers
+from keyfob.web.exchange import NO_STORE, PostedForm, page_headers
 
 _TEMPLATE = "keyfob/page.html"
 _FORM_TEMPLATE = "keyfob/resume.html"
-_OUR_TEMPLATES = Path(__file__).parent / "templates"
+_BASE_TEMPLATE = "keyfob/base.html"
+_OUR_TEMPLATES = Path(__file__).parent / "templates" / "keyfob"
 # RFC 3986 §3.3 and §3.4, with what is encoded already.
 _PATH_CHARACTERS = "!$&'()*+,/:;=@"
 _QUERY_CHARACTERS = _PATH_CHARACTERS + "?%[]"
@@ -51,6 +53,7 @@ def web_request(*, with_form: bool = False) -> WebRequest:
         cookies=request.cookies.to_dict(),
         headers={name.lower(): value for name, value in request.headers},
         posted_form=_posted_form,
+        caller=web_session().caller,
     )
 
 
@@ -99,11 +102,11 @@ def routes() -> Routes:
     )
 
 
-def path_for(endpoint: str) -> str:
+def path_for(endpoint: str, **values: str) -> str:
     """Where one of our views is."""
     # With host_matching the address is absolute; url_defaults may have added a query; the mount
     # point in it is not encoded.
-    return iri_to_uri(urlsplit(url_for(endpoint)).path)
+    return iri_to_uri(urlsplit(url_for(endpoint, **values)).path)
 
 
 def _form() -> list[tuple[str, str]]:
@@ -123,7 +126,8 @@ def _form() -> list[tuple[str, str]]:
 def response_for(answer: Answer) -> Response:
     """Flask's response for an answer of the core."""
     if answer.page is not None:
-        response = _page(answer.page)
+        template = _FORM_TEMPLATE if answer.page.form else _TEMPLATE
+        response = page_response(answer.page, template)
     elif answer.problem is not None:
         body = json.dumps(answer.problem)
         response = Response(body, mimetype="application/problem+json")
@@ -143,14 +147,20 @@ def response_for(answer: Answer) -> Response:
     return response
 
 
-def _page(page: Page) -> Response:
+def page_response(page: Page, template_name: str = _TEMPLATE, **more: object) -> Response:
+    """A page of ours, made by the site's own template where it has one.
+
+    :param template_name: one that extends the usual page's, or that page's base.
+    """
     nonce = secrets.token_urlsafe(16)
-    name = _FORM_TEMPLATE if page.form else _TEMPLATE
-    template = current_app.jinja_env.get_template(name)
-    context: dict[str, object] = {"page": page, "keyfob_nonce": nonce}
+    environment = current_app.jinja_env
+    template = environment.get_template(template_name)
+    context: dict[str, object] = {"page": page, "keyfob_nonce": nonce, **more}
     current_app.update_template_context(context)
-    response = Response(template.render(context), mimetype="text/html")
-    is_ours = template.filename is not None and Path(template.filename) == _OUR_TEMPLATES / name
+    response = Response(template.render(context), mimetype="text/html", headers=NO_STORE)
+    below = _BASE_TEMPLATE if template_name == _FORM_TEMPLATE else _TEMPLATE
+    found = (template.filename, environment.get_template(below).filename)
+    is_ours = all(name is not None and Path(name).parent == _OUR_TEMPLATES for name in found)
     response.headers.update(page_headers(nonce, own_template=not is_ours))
     return response
 

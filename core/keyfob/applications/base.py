@@ -18,6 +18,7 @@ from keyfob.flows import Flow, cloud_shell, need, silent
 from keyfob.flows.client import Client
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import TenantRule
+from keyfob.protocol.keys import KeySet
 from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import Account, TokenResult
@@ -144,6 +145,12 @@ class Application:
         """MSAL's attribute can be set. To serve several people, use `with_cache`."""
         self._client = dataclasses.replace(self._client, cache=arguments.checked_cache(token_cache))
 
+    @property
+    def signing_keys(self) -> KeySet | None:
+        """The provider's signing keys that were fetched last; None before. Never from the network:
+        it is another object after each fetch."""
+        return self._client.provider.last_keys
+
     def with_cache(self, token_cache: TokenCache) -> Self:
         """The same application with another cache, such as one person's.
 
@@ -153,6 +160,26 @@ class Application:
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._client = self._client.with_cache(arguments.checked_cache(token_cache))
+        return twin
+
+    def variant(
+        self, *, tenant: str | None = None, exclude_scopes: Collection[str] | None = None
+    ) -> Self:
+        """The same application, with the same cache and connections, in another tenant of the same
+        host, or asking for less. Keep it: what is fetched of the tenant is kept in it.
+
+        :param tenant: its id or domain; None for the authority's own.
+        :param exclude_scopes: as the constructor's; None for the same as here.
+        :raises ConfigurationError: what is given cannot be.
+        """
+        changed: dict[str, Any] = {}
+        if tenant is not None:
+            changed["provider"] = self._client.provider.in_tenant(tenant)
+        if exclude_scopes is not None:
+            changed["excluded_scopes"] = arguments.excluded_scopes(exclude_scopes)
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._client = dataclasses.replace(self._client, **changed)
         return twin
 
     def is_pop_supported(self) -> bool:

@@ -5,22 +5,40 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
-from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import challenge, kept_forms, logout_channels, resume, script, sign_in, sign_out
+from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
+from keyfob.web import (
+    accounts,
+    bearer_answers,
+    challenge,
+    kept_forms,
+    logout_channels,
+    long_running,
+    resume,
+    script,
+    sign_in,
+    sign_out,
+)
 from keyfob.web.allowance import Allowance
+from keyfob.web.attached import AttachedApis
+from keyfob.web.bearer import BearerChecks
+from keyfob.web.caller import Caller
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, Pairs, WebRequest
 from keyfob.web.identity import Identity
 from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
+from keyfob.web.members import Members
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
+from keyfob.web.own_tokens import OwnTokens
+from keyfob.web.problems import NO_AUTHORITY, page_answer
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import WebSession
 from keyfob.web.session_entry import SESSION_KEY
@@ -28,6 +46,8 @@ from keyfob.web.session_index import SessionIndex
 from keyfob.web.settings import Settings
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
+from keyfob.web.tenant_clients import TenantClients
+from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -43,6 +63,9 @@ class WebApplication:
     :param session_lifetime: gives the seconds a browser's session may last.
     :param clock: seconds since the epoch; injected by tests.
     :param observer: is told what happens, in figures; default: one for the logs and OpenTelemetry.
+    :param name: the authority's name in AUTHORITIES, "" for the site's own.
+
+    :ivar members: this authority and the site's others; each has a `WebApplication` of its own.
     """
 
     def __init__(
@@ -54,6 +77,7 @@ class WebApplication:
         session_lifetime: Callable[[], float] = lambda: 14 * 86400.0,
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
+        name: str = "",
     ) -> None:
         keys: tuple[str | bytes, ...] = settings.token_store_keys or tuple(secrets)
         if not keys:
@@ -62,25 +86,29 @@ class WebApplication:
                 setting="SECRET_KEY",
             )
         self.settings = settings
+        self.name = name
         self.clock = clock
         self.observer = observer = observer or Observer()
         self.client = settings_client(settings, clock)
+        self.tenants = TenantClients(self.client)
+        self.own_tokens = OwnTokens(self)
+        self.attached = AttachedApis(settings.downstream_apis)
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
-        name = f"{settings.client_id} {settings.authority.url}"
+        label = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
         guarded: TokenStore = ObservedStore(store, observer)
         if not store.is_local:
             guarded = CircuitStore(guarded, observer=observer)
         sealer = Sealer(KeyRing.derive(keys, "token store"))
         self.store = SealedStore(guarded, sealer, observer=observer)
-        self.sealer = Sealer(KeyRing.derive(keys, f"browser {name}"))
-        self._form_tokens = FormTokens(keys, name)
-        self.cookie_site = hashlib.sha256(name.encode()).hexdigest()[:6]
-        self.tag = _tag(name, settings)
+        self.sealer = Sealer(KeyRing.derive(keys, f"browser {label}"))
+        self._form_tokens = FormTokens(keys, label)
+        self.cookie_site = hashlib.sha256(label.encode()).hexdigest()[:6]
+        self.tag = _tag(label, settings)
         self._session_lifetime = session_lifetime
         self.index = SessionIndex(
             self.store,
-            KeyRing.derive(keys, f"session index {name}"),
+            KeyRing.derive(keys, f"session index {label}"),
             is_microsoft=settings.authority.is_microsoft,
             clock=clock,
         )
@@ -95,30 +123,73 @@ class WebApplication:
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
         self.strangers_forms = Allowance(kept_forms.STRANGERS_FORMS, kept_forms.STRANGERS_INTERVAL)
+        self.bearer = BearerChecks(settings, self.client, clock)
+        self.bearer_refusals = Allowance(
+            bearer_answers.REFUSALS_LOGGED, bearer_answers.REFUSALS_INTERVAL
+        )
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self._adapter: Any = None
+        others = {
+            other: type(self)(
+                found,
+                store=store,
+                secrets=keys,
+                session_lifetime=session_lifetime,
+                clock=clock,
+                observer=observer,
+                name=other,
+            )
+            for other, found in settings.authorities.items()
+        }
+        self.members = Members(self, others)
+        for each in others.values():
+            each.members = self.members
 
     def __repr__(self) -> str:
         return f"<WebApplication {self.settings.client_id}>"
 
-    # What a request needs
+    # What a request needs. Each goes to the authority that it is about.
 
     def session(self, session: MutableMapping[str, Any]) -> WebSession:
         """The request's view of its browser session. Costs nothing until it is used."""
         return WebSession(self, session)
 
-    def login(self, request: WebRequest) -> Answer:
-        """Start a sign-in, ours or a third party's (OpenID Connect Core §4)."""
-        return sign_in.start(self, request)
+    def login(self, request: WebRequest, authority: str = "") -> Answer:
+        """Start a sign-in, ours or a third party's (OpenID Connect Core §4).
 
-    def callback(self, request: WebRequest, establish: Callable[[Identity], None]) -> Answer:
+        :param authority: as the address names it, like everywhere below.
+        """
+        member = self.members.find(authority)
+        return sign_in.start(member, _at(member, request)) if member else _unknown(request)
+
+    def callback(
+        self, request: WebRequest, establish: Callable[[Identity], None], authority: str = ""
+    ) -> Answer:
         """Finish a sign-in.
 
         :param establish: lets the framework make the person its own: change the session's id, log
             the user in. Called once all is proven; may raise SignInRefused.
         """
-        return sign_in.finish(self, request, establish)
+        member = self.members.find(authority)
+        if member is None:
+            return _unknown(request)
+        return sign_in.finish(member, _at(member, request), establish)
+
+    def accounts(self, request: WebRequest) -> list[accounts.Account]:
+        """The accounts that are signed in in this browser: the one that is here, then the others.
+
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        return accounts.listed(self, request)
+
+    def choose_account(self, request: WebRequest, establish: Callable[[Identity], None]) -> Answer:
+        """Switch to another account of this browser, or take one out: `accounts.choose` has the
+        form's fields. The framework has checked that it is a POST of its own form.
+
+        :param establish: as for `callback`.
+        """
+        return accounts.choose(self, request, establish)
 
     def logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
         """Sign out here, then at the provider (RP-Initiated Logout 1.0). The framework has checked
@@ -126,25 +197,36 @@ class WebApplication:
 
         :param end: lets the framework empty the session.
         """
-        return sign_out.start(self, request, end)
+        member = self.members.of_session(request.session)
+        return sign_out.start(member, _at(member, request), end)
 
-    def logged_out(self, request: WebRequest, next_url: str | None = None) -> Answer:
+    def logged_out(
+        self, request: WebRequest, next_url: str | None = None, authority: str = ""
+    ) -> Answer:
         """What the provider sends the browser back to after it signed out."""
-        return sign_out.finish(self, request, next_url)
+        member = self.members.find(authority)
+        if member is None:
+            return _unknown(request)
+        return sign_out.finish(member, _at(member, request), next_url)
 
-    def frontchannel_logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
+    def frontchannel_logout(
+        self, request: WebRequest, end: Callable[[], None], authority: str = ""
+    ) -> Answer:
         """The provider signs a person out, in a frame (Front-Channel Logout 1.0).
 
         :param end: lets the framework empty this browser's session.
         """
-        return logout_channels.front(self, request, end)
+        member = self.members.find(authority)
+        return logout_channels.front(member, request, end) if member else _unknown(request)
 
-    def backchannel_logout(self, request: WebRequest) -> Answer:
+    def backchannel_logout(self, request: WebRequest, authority: str = "") -> Answer:
         """The provider signs a person out, by a POST of its own (Back-Channel Logout 1.0)."""
-        return logout_channels.back(self, request)
+        member = self.members.find(authority)
+        return logout_channels.back(member, request) if member else _unknown(request)
 
     def sign_out_everywhere(self, account_key: str) -> int:
-        """End all sessions of a person at this site, in every browser and on every machine.
+        """End all sessions of a person at this site, in every browser and on every machine, and
+        what goes on in their name without one (`start_long_running`).
 
         Their sessions at the provider, and at other sites, stay: whoever is still signed in there
         may sign in here again.
@@ -153,7 +235,7 @@ class WebApplication:
         :returns: how many sessions were ended.
         :raises StoreUnavailable: the token store cannot be reached; some may not have ended.
         """
-        ended = self.index.end(account=account_key)
+        ended = sum(member.index.end(account=account_key) for member in self.members.all)
         self.observer.record(SIGN_OUTS, ended, channel="everywhere")
         return ended
 
@@ -174,9 +256,79 @@ class WebApplication:
         """Where that script's popups end."""
         return script.done(request)
 
+    # Without a request, or for what goes on after it
+
+    def app_token(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        tenant: str | None = None,
+    ) -> str:
+        """An access token in the application's own name. Needs no request, and nobody signed in.
+
+        :raises KeyfobError: whatever `OwnTokens.token` raises.
+        """
+        return self.own_tokens.token(api=api, scopes=scopes, tenant=tenant)
+
+    def app_api(self, name: str) -> ApiSession:
+        """A `requests.Session` for a downstream API, with the application's own token.
+
+        :raises ConfigurationError: there is no such API, or its scopes are a person's.
+        """
+        return self.own_tokens.api(name)
+
+    def start_long_running(
+        self,
+        who: Caller | WebSession,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        key: str | None = None,
+        seconds: int = long_running.DEFAULT_SECONDS,
+    ) -> str:
+        """Let work in a person's name go on after this request.
+
+        :param who: the request's session; or the caller of a web API of ours.
+        :param api: an API that the work calls: its token is had now, while the person is here.
+            Needed for a caller, this or `scopes`.
+        :param scopes: the same for scopes of no API of the settings.
+        :param key: of the same person's earlier work, to go on under it with new tokens.
+        :param seconds: after which it ends; a minute to 90 days.
+        :returns: the key for `long_running`: the earlier one, where that work had not ended, or a
+            new one. Whoever has it, and the site's keys, acts for the person: it is a secret.
+        :raises InteractionRequired: nobody is signed in, or the API needs the person's consent.
+        :raises CallerMustInteract: the same for a caller.
+        :raises TokenResponseError: the provider gave no refresh token.
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        member = self.members.named(who.authority) if isinstance(who, WebSession) else self
+        return long_running.start(member, who, api=api, scopes=scopes, key=key, seconds=seconds)
+
+    def long_running(self, key: str) -> long_running.LongRunning:
+        """Tokens for such work, in any process that shares the token store and its keys.
+
+        :param key: what `start_long_running` returned.
+        """
+        return long_running.LongRunning(self.members.of_key(key), key)
+
+    def end_long_running(self, key: str) -> None:
+        """End such work, and forget its tokens. Nothing happens where it has ended.
+
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        long_running.end(self.members.of_key(key), key)
+
     def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
         """What to answer where an error ended a view."""
-        return challenge.answer(self, request, error)
+        wanted = error.authority if isinstance(error, InteractionRequired) else None
+        members = self.members
+        member = members.of_session(request.session) if wanted is None else members.named(wanted)
+        return challenge.answer(member, _at(member, request), error)
+
+    def protected_resource(self, request: WebRequest) -> Answer:
+        """What this site is as a web API, for its callers' programs (RFC 9728)."""
+        return bearer_answers.protected_resource(self, request)
 
     def csrf_token(self, session: Mapping[str, Any]) -> str:
         """For the sign-out form, in frameworks without a protection of their own."""
@@ -188,10 +340,11 @@ class WebApplication:
 
     def close(self) -> None:
         """Close the connections to the provider, the APIs and the store."""
-        self.client.close()
+        for member in self.members.all:
+            member.client.close()
+            if member._adapter is not None:  # noqa: SLF001 - one of us
+                member._adapter.close()  # noqa: SLF001
         self.store.close()
-        if self._adapter is not None:
-            self._adapter.close()
 
     # What sessions need
 
@@ -243,7 +396,7 @@ class WebApplication:
             )
         return api
 
-    def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession:
+    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession:
         from keyfob.web.downstream import ApiSession, new_adapter
 
         base_url = api.base_url or self.client.metadata().graph_url
@@ -266,6 +419,16 @@ class WebApplication:
         entry = session.get(SESSION_KEY)
         key = entry.get("k") if isinstance(entry, dict) else None
         return key if isinstance(key, str) else ""
+
+
+def _at(member: WebApplication, request: WebRequest) -> WebRequest:
+    """The request, with the views of that authority."""
+    return replace(request, routes=request.routes.of(member.name)) if member.name else request
+
+
+def _unknown(request: WebRequest) -> Answer:
+    status, page = NO_AUTHORITY
+    return page_answer(status, page, home_url=request.home)
 
 
 def _tag(name: str, settings: Settings) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError, StepUpRequired
-from keyfob.protocol.www_authenticate import build_challenge, encode_claims
-from keyfob.web import kept_forms, rounds
+from keyfob.errors import CallerMustInteract, InteractionRequired, KeyfobError
+from keyfob.web import bearer_answers, caller_challenge, kept_forms, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, redirect
@@ -40,10 +39,14 @@ _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
     """A page, or a problem document for a script; for a missing token the way to it."""
+    if bearer_answers.is_refusal(request, error):
+        return bearer_answers.refusal(site, request, error)
+    if isinstance(error, CallerMustInteract):
+        return caller_challenge.answer(
+            error, consent_url=lambda: _consent_url(site, request, error)
+        )
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
-    if isinstance(error, StepUpRequired):
-        return _insufficient_claims(error)
     status, page = page_for(error)
     found = page_answer(
         status, page, retry_url=_here(site, request), home_url=request.home, error=error
@@ -52,19 +55,6 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
         return found
     correlation_id = found.page.correlation_id if found.page else ""
     return _as_problem(found, page.title, error.code, correlation_id=correlation_id)
-
-
-def _insufficient_claims(error: StepUpRequired) -> Answer:
-    """An API's answer to a token that proves too little: with a challenge, where the client can
-    answer one; otherwise there is nothing that it could do."""
-    status = 401 if error.claims else 403
-    claims = encode_claims(error.claims) if error.claims else ""
-    header = build_challenge(
-        "Bearer",
-        {"error": error.code, "error_description": "The token proves too little", "claims": claims},
-    )
-    answer = Answer(status, headers={**NO_STORE, "WWW-Authenticate": header})
-    return _as_problem(answer, "The token proves too little", error.code)
 
 
 def _interaction(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
@@ -141,6 +131,12 @@ def _login(
         scopes = () if error.api else error.scopes
         ask = seal_asked(site, scopes, error.claims, renews=renews, max_age=error.max_age)
     return login_url(request.routes.login, next_path, api=error.api, ask=ask)
+
+
+def _consent_url(site: WebApplication, request: WebRequest, error: InteractionRequired) -> str:
+    """Absolute, since the program that gets it is elsewhere."""
+    base = site.settings.base_url or request.origin
+    return base + _login(site, request, error, request.home)
 
 
 def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:

@@ -57,6 +57,7 @@ class KeptForm:
     :param passwords: the names of fields whose content is not kept.
     :param files: how many files came with it, which are not kept.
     :param api: the downstream API that it needed a token for, "" for none.
+    :param authority: who is to sign the person in, by its name; "" for the site's own.
     """
 
     target: str
@@ -66,6 +67,7 @@ class KeptForm:
     files: int = 0
     enctype: str = _FORM_TYPES[0]
     api: str = ""
+    authority: str = ""
 
     def to_bytes(self) -> bytes:
         return json.dumps(vars(self), separators=(",", ":")).encode()
@@ -208,6 +210,7 @@ def _form_to_keep(site: WebApplication, request: WebRequest, api: str) -> KeptFo
         posted.files,
         kind,
         api,
+        site.name,
     )
 
 
@@ -243,8 +246,13 @@ def _browser(site: WebApplication, cookies: Mapping[str, str]) -> str:
 
 
 def _cookie_name(site: WebApplication) -> str:
-    return f"keyfob-{site.cookie_site}-forms"
+    return f"keyfob-{_site_name(site)}-forms"
 
 
 def _record_key(site: WebApplication, mark: str, browser: str) -> str:
-    return f"kept form {site.cookie_site} {mark} {browser}"
+    return f"kept form {_site_name(site)} {mark} {browser}"
+
+
+def _site_name(site: WebApplication) -> str:
+    """One for all authorities of a site: a form is the site's."""
+    return site.members.named("").cookie_site

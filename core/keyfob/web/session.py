@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
@@ -18,14 +18,23 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import proofs, rounds
+from keyfob.web.attached import AttachedTokens
 from keyfob.web.caller import Caller
+from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
+from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
-from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
+from keyfob.web.session_entry import (
+    SESSION_KEY,
+    SessionRules,
+    Waiting,
+    is_live_entry,
+    waiting_in,
+)
 from keyfob.web.settings_apis import DownstreamApi
-from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
+from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -36,7 +45,15 @@ logger = logging.getLogger(__name__)
 _MOVE_AFTER = 0.1
 #: What a refreshed ID token may say that leaves nobody signed in: it is somebody else, or of a
 #: tenant that is not let in any more.
-_ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
+ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
+
+
+class SiteMembers(Protocol):
+    """The authorities of a site; `members.Members` is one."""
+
+    def of_session(self, session: Mapping[str, Any], /) -> Site: ...
+    def of_key(self, key: object, /) -> Site: ...
+    def named(self, name: str, /) -> Site: ...
 
 
 class Site(TokenSite, SessionRules, Protocol):
@@ -46,8 +63,14 @@ class Site(TokenSite, SessionRules, Protocol):
     def account_check_interval(self) -> int | None: ...
     @property
     def leeway(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def members(self) -> SiteMembers: ...
+    @property
+    def own_tokens(self) -> OwnTokens: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
-    def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
+    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
 class WebSession:
@@ -57,25 +80,29 @@ class WebSession:
     """
 
     def __init__(self, site: Site, session: MutableMapping[str, Any]) -> None:
-        self._site = site
+        self._members = site.members
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
         self._caller: Caller | None = None
+        self._of_caller: CallerTokens | None = None
+        #: The tokens of this request that are ready, by API (see `tokens`).
+        self._ready: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return "<WebSession>"
 
     @property
-    def caller(self) -> Caller | None:
-        """Who calls this site as an API, once a bearer check passed in this request."""
-        return self._caller
+    def _site(self) -> Site:
+        """Of the authority that signed in who is here."""
+        if self._caller is not None:
+            return self._members.named("")  # callers of our API come by the site's own
+        return self._members.of_session(self._session)
 
-    def act_for(self, caller: Caller) -> None:
-        """Let the request be this caller's. Whom the browser's session names counts no more: what
-        is asked of a caller must never be answered with a cookie's rights."""
-        self._caller = caller
-        self._tokens, self._user = None, None
+    @property
+    def authority(self) -> str:
+        """Who signed in the person that is here: a name in AUTHORITIES, "" for the site's own."""
+        return self._site.name
 
     @property
     def user(self) -> User:
@@ -98,6 +125,18 @@ class WebSession:
         return self._user
 
     @property
+    def caller(self) -> Caller | None:
+        """Who calls this site as an API, once a bearer check passed in this request."""
+        return self._caller
+
+    def act_for(self, caller: Caller) -> None:
+        """Let the request be this caller's. Whom the browser's session names counts no more: what
+        is asked of a caller must never be answered with a cookie's rights."""
+        self._caller = caller
+        self._tokens, self._user = None, None
+        self._ready.clear()
+
+    @property
     def is_signed_in(self) -> bool:
         return self._entry() is not None
 
@@ -109,27 +148,46 @@ class WebSession:
             return ""
         return base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()[:9]).decode()
 
-    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+    def require(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        authority: str | None = None,
+    ) -> None:
         """What a guarded view asks before it runs. Returns where it may.
 
         :param api: a downstream API whose token must be at hand, or to be had without the person.
         :param scopes: the same for scopes of no API of the settings.
+        :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the
+            site's own; None for any.
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the token needs the person.
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
+        if authority is not None and (tokens is None or self.authority != authority):
+            self._members.named(authority)
+            raise InteractionRequired(
+                "The page is for people whom another authority signs in",
+                authority=authority,
+                code="not_signed_in",
+            )
         if tokens is not None:
             self._check_account(tokens)
-        if api is not None or scopes is not None:
+        asks_token = api is not None or scopes is not None
+        if asks_token and self.caller is None and not self._is_own(api, None):
             self.token(api=api, scopes=scopes)
-        elif tokens is None:
+            return
+        # Another's token says nothing of who is signed in here.
+        if tokens is None:
             raise InteractionRequired("Nobody is signed in", code="not_signed_in")
-        elif not tokens.is_recorded():
+        if not tokens.is_recorded():
             raise tokens_lost(())
-        else:
-            self._end_round(rounds.want(()))
-            self._stay()
+        if asks_token:
+            self.token(api=api, scopes=scopes)
+        self._end_round(rounds.want(()))
+        self._stay()
 
     def require_context(self, context: str) -> None:
         """What a view asks that wants a stronger proof: the caller's, where one called, or else
@@ -149,22 +207,25 @@ class WebSession:
         proofs.judge_context(self._claims(), context, now=now, leeway=leeway)
         self._end_round(rounds.want((), wanted))
 
-    def require_recent(self, max_age: int) -> None:
+    def require_recent(self, max_age: int, *, authority: str | None = None) -> None:
         """What a view asks that wants a fresh proof of the signed-in person.
 
         :param max_age: seconds since they proved themselves, beyond LEEWAY.
+        :param authority: as in `require`.
         :raises InteractionRequired: it was longer ago, or their ID token does not say when.
         :raises KeyfobError: whatever `require` raises.
         """
-        self._require_with(max_age=max_age)
+        self._require_with(max_age=max_age, authority=authority)
         now, leeway = self._site.clock(), self._site.leeway
         proofs.judge_recent(self._claims(), max_age, now=now, leeway=leeway)
         self._end_round(rounds.want((), new=True))
 
-    def _require_with(self, *, claims: str = "", max_age: int | None = None) -> None:
+    def _require_with(
+        self, *, claims: str = "", max_age: int | None = None, authority: str | None = None
+    ) -> None:
         """As `require`; who has to sign in does it with what is wanted next, in one trip."""
         try:
-            self.require()
+            self.require(authority=authority)
         except InteractionRequired as error:
             if error.code == "not_signed_in":
                 error.claims, error.max_age = claims, max_age
@@ -206,13 +267,19 @@ class WebSession:
         scopes: Collection[str] | None = None,
         force_refresh: bool = False,
         claims: str | None = None,
+        app_only: bool | None = None,
     ) -> str:
-        """An access token of the signed-in person.
+        """An access token of the signed-in person; on behalf of the caller, where the request came
+        with a bearer token that was proven; or the application's own.
 
         :param api: the name of a downstream API of the settings; or
         :param scopes: what the token must be good for.
         :param force_refresh: a new one from the provider, whatever is at hand.
         :param claims: an API's claims challenge, as JSON text.
+        :param app_only: whether the application's own is wanted; None for what the API's settings
+            say. Nobody need be signed in for it.
+        :raises CallerMustInteract: only the caller can get it, in their own application.
+        :raises PermissionMissing: an application calls, and the token is to be a person's.
         :raises InteractionRequired: only the person can get it, by signing in or consenting.
         :raises SubjectChangedError: the provider answered about somebody else; the sign-in is over.
         :raises TokenResponseError: the provider refused, for a reason that is the site's.
@@ -221,6 +288,16 @@ class WebSession:
         :raises TransportError: the provider cannot be reached.
         """
         wanted = self._wanted(api, scopes)
+        if force_refresh or claims:
+            self._ready.pop(api or "", None)
+        if self._is_own(api, app_only):
+            return self._site.own_tokens.token(
+                api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
+            )
+        if self.caller is not None:
+            return self._tokens_of_caller(self.caller).token(
+                wanted, api=api or "", force_refresh=force_refresh, claims=claims
+            )
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -239,15 +316,65 @@ class WebSession:
         )
 
     def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the person's token.
+        """A `requests.Session` for a downstream API, with its address and the token that `token`
+        gives for it.
 
         :param name: as in DOWNSTREAM_APIS.
         :raises ConfigurationError: there is no such API.
         """
         return self._site.api_session(self, self._site.api_settings(name))
 
-    def begin(self, document_key: str, identity: Identity) -> None:
-        """Write a new sign-in into the browser's session."""
+    @property
+    def tokens(self) -> AttachedTokens:
+        """The tokens that are ready in this request, by API; others are had when asked for."""
+        return AttachedTokens(self._ready, self.token)
+
+    def attach(self, names: Iterable[str]) -> None:
+        """Have the tokens of these APIs ready, before a view runs (`attach_to`).
+
+        :raises KeyfobError: whatever `require` and `token` raise.
+        """
+        for name in names:
+            if not self._is_own(name, None):
+                self.require(api=name)
+            self._ready[name] = self.token(api=name)
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        """The other accounts of this browser, newest first."""
+        entry = self._entry()
+        return waiting_in(entry, self._members.of_key) if entry else []
+
+    def current(self) -> Waiting | None:
+        """The account that is here, as it would wait; None where nobody is."""
+        entry = self._entry()
+        if entry is None or not isinstance(entry.get("a"), str):
+            return None
+        begun = entry.get("b")
+        return Waiting(entry["k"], entry["a"], begun if isinstance(begun, int) else 0)
+
+    def drop(self, other: Waiting) -> None:
+        """End an account that waits: here, and in the token store if it can be reached."""
+        entry = self._entry()
+        if entry is not None:
+            left = [list(each) for each in self.waiting if each != other]
+            rest = {name: value for name, value in entry.items() if name != "o"}
+            self._session[SESSION_KEY] = {**rest, "o": left} if left else rest
+        self._delete(other.key)
+
+    def begin(
+        self,
+        document_key: str,
+        identity: Identity,
+        *,
+        begun: int | None = None,
+        waiting: Sequence[Waiting] = (),
+    ) -> None:
+        """Write a sign-in into the browser's session, as the one that is here.
+
+        :param begun: when it began, in minutes since 1970, where that is not now.
+        :param waiting: the other accounts of this browser.
+        """
         counted = (self._entry() or {}).get("r")
         kept, complete = session_claims(identity.claims)
         entry: dict[str, Any] = {
@@ -255,14 +382,17 @@ class WebSession:
             "a": identity.key,
             "c": kept,
             "e": int(self._site.clock() // 60),
-            "b": int(self._site.clock() // 60),
+            "b": int(self._site.clock() // 60) if begun is None else begun,
         }
+        if waiting:
+            entry["o"] = [list(each) for each in waiting]
         if not complete:
             entry["p"] = 1
         if counted:
             entry["r"] = counted
         self._session[SESSION_KEY] = entry
         self._tokens, self._user = None, None
+        self._ready.clear()
 
     def document(self) -> Document | None:
         """The token document, read once a request; None where nobody is signed in, or it is lost.
@@ -273,14 +403,18 @@ class WebSession:
         return None if tokens is None else tokens.document()
 
     def forget(self) -> None:
-        """End the sign-in: here, and in the token store if it can be reached."""
-        key = self._key()
+        """End the sign-in, of all accounts: here, and in the token store if it can be reached."""
+        keys = [self._key(), *(each.key for each in self.waiting)]
         self._session.pop(SESSION_KEY, None)
         self._tokens, self._user = None, None
-        if key is None:
-            return
+        self._ready.clear()
+        for key in keys:
+            if key is not None:
+                self._delete(key)
+
+    def _delete(self, key: str) -> None:
         try:
-            self._site.documents.delete(key)
+            self._members.of_key(key).documents.delete(key)
         except StoreError as error:
             # The session no longer names the record; it expires by itself.
             logger.warning("A sign-out could not empty the token store: %s", error)
@@ -324,6 +458,17 @@ class WebSession:
             self._tokens = SessionTokens(self._site, key)
         return self._tokens
 
+    def _is_own(self, api: str | None, app_only: bool | None) -> bool:
+        """Whether the application's own token is meant."""
+        if app_only is not None:
+            return app_only
+        return api is not None and self._site.api_settings(api).app_only
+
+    def _tokens_of_caller(self, caller: Caller) -> CallerTokens:
+        if self._of_caller is None or self._of_caller.caller is not caller:
+            self._of_caller = CallerTokens(self._site, caller)
+        return self._of_caller
+
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
         if document is None:
@@ -358,7 +503,7 @@ class WebSession:
 
     def _end_where_due(self, error: IdTokenError) -> None:
         """Sign the person out, where a refresh brought an ID token of somebody else."""
-        if error.code in _ENDS_THE_SIGN_IN:
+        if error.code in ENDS_THE_SIGN_IN:
             self.forget()
             self._site.observer.count(SIGN_OUTS, channel="renewal")
 

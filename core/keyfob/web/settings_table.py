@@ -61,6 +61,17 @@ _TABLE = (
         "`https://id.example.com/realms/staff`",
     ),
     SettingInfo(
+        "AUTHORITIES",
+        "Further parties who sign people in, by name: each with settings of its own for "
+        "`CLIENT_ID`, its credential, its authority, `ALLOWED_TENANTS`, `SCOPES`, "
+        "`DOWNSTREAM_APIS` and `RESPONSE_MODE`. [several-authorities.md](several-authorities.md) "
+        "has an example.",
+        "none",
+        '`{"customers": {"AUTHORITY": "https://contoso.ciamlogin.com", "CLIENT_ID": "...", '
+        '"CLIENT_SECRET": "..."}}`',
+        secret=True,
+    ),
+    SettingInfo(
         "ALLOWED_TENANTS",
         "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
         "id that returns true for those. Without it, every tenant that the authority serves. "
@@ -90,8 +101,10 @@ _TABLE = (
     ),
     SettingInfo(
         "DOWNSTREAM_APIS",
-        "APIs to call with the person's token, by name: `base_url`, and the `scopes` that it "
-        "needs. At Microsoft `graph` is there by itself (`User.Read`).",
+        "APIs to call, by name: `base_url`, and the `scopes` that the person's token needs; "
+        "`app_only` and `tenant` for the application's own token; `attach_to` for the paths "
+        "where it is ready ([whose-token.md](whose-token.md)). At Microsoft `graph` is there by "
+        "itself (`User.Read`).",
         "`graph` at Microsoft",
         '`{"orders": {"base_url": "https://orders.contoso.example", '
         '"scopes": ["api://orders/Read"]}}`',
@@ -139,6 +152,41 @@ _TABLE = (
         "a refresh that nobody notices: so a disabled account does not stay signed in. 60 or more.",
         "never",
         "`900`",
+    ),
+    SettingInfo(
+        "MAX_ACCOUNTS",
+        "How many accounts may be signed in in one browser at a time, 1 to 8. With more than one, "
+        "people switch between them at `auth/accounts`.",
+        "`1`",
+        "`3`",
+    ),
+    SettingInfo(
+        "AUDIENCES",
+        "What this site is called as a web API, in the tokens of its callers (`aud`); nothing else "
+        "is accepted then.",
+        "`CLIENT_ID`; at Microsoft also `api://` with it",
+        '`["api://orders.contoso.example"]`',
+    ),
+    SettingInfo(
+        "ALLOWED_CLIENTS",
+        "Ids of the applications that may call this site's web API. Empty is an error.",
+        "every application that the provider gives a token to",
+        '`["66666666-7777-8888-9999-000000000000"]`',
+    ),
+    SettingInfo(
+        "API_SCOPES",
+        "The web API's scopes, as callers ask for them: they can read them at "
+        "`/.well-known/oauth-protected-resource`.",
+        "`[]`",
+        '`["api://orders/Orders.Read"]`',
+    ),
+    SettingInfo(
+        "TOKEN_DECRYPTION_KEYS",
+        "RSA private keys in PEM for a web API whose tokens are encrypted: a list from the oldest "
+        "to the newest.",
+        "none: encrypted tokens are refused",
+        '`["-----BEGIN PRIVATE KEY-----..."]`',
+        secret=True,
     ),
     SettingInfo(
         "LEEWAY",
