@@ -6,6 +6,7 @@ import json
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flask import Response, current_app, request, session, url_for
@@ -102,7 +103,7 @@ def routes() -> Routes:
     )
 
 
-def path_for(endpoint: str, **values: str) -> str:
+def path_for(endpoint: str, **values: Any) -> str:
     """Where one of our views is."""
     # With host_matching the address is absolute; url_defaults may have added a query; the mount
     # point in it is not encoded.
