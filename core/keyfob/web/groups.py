@@ -161,13 +161,13 @@ class Groups:
         """For the session's other requests, wherever they are served. Without, they ask again."""
         if self._seconds <= 0:
             return
-        newest = sorted(answers.items(), key=lambda each: each[1][0], reverse=True)
+        newest = list(answers.items())[-_MAX_KEPT:]  # in the order in which they were asked for
         try:
             with self._site.alone(key):
                 document = self._site.documents.fresh(key)
                 if document is None:
                     raise tokens_lost(())
-                document.groups = dict(newest[:_MAX_KEPT])
+                document.groups = dict(newest)
                 self._site.documents.replace(document, self._site.document_expiry())
         except StoreError as error:
             logger.warning("What was found out about groups could not be kept: %s", error)
