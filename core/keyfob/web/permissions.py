@@ -41,13 +41,17 @@ def permission(
     :raises TypeError: it names nothing, or both, or what is no name: such a guard would keep out
         nobody, or everybody.
     """
-    if isinstance(all_of, str):
-        raise TypeError(f"{where} takes a list of names: all_of=[{all_of!r}]")
-    if any_of and all_of:
-        raise TypeError(f"{where} takes names, of which one is enough, or all_of=[...], not both")
-    names = tuple(all_of if all_of is not None else any_of)
+    for given in (any_of, all_of):
+        if isinstance(given, str):
+            raise TypeError(f"{where} takes a list of {kind}s: [{given!r}]")
+    if any_of and all_of is not None:
+        raise TypeError(
+            f"{where} names {kind}s of which one is enough, and some that are all "
+            "needed: one of both, or guard it twice"
+        )
+    names = tuple(any_of if all_of is None else all_of)
     if not names:
-        raise TypeError(f"{where} guards nothing: name a {kind}, or all_of=[...]")
+        raise TypeError(f"{where} guards nothing: it names no {kind}")
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise TypeError(f"{where} takes names of {kind}s, and was given {name!r}")
