@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("support.contract_permissions")
+pytest.register_assert_rewrite("support.contract_permissions", "support.emulator_permissions")
 
 from asgiref.sync import async_to_sync  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
@@ -25,6 +25,7 @@ from support.contract_permissions import (  # noqa: E402
     PermissionContract,
     UnknownGroupContract,
 )
+from support.emulator_permissions import EmulatorPermissions  # noqa: E402
 from support.form_browser import FormBrowser  # noqa: E402
 from support.provider import Provider  # noqa: E402
 
@@ -75,6 +76,13 @@ class TestDjangoPermissions(PermissionContract, UnknownGroupContract):
 
     def test_a_template_without_a_request_shows_nothing(self, site: Site) -> None:
         assert Client().get("/without-request").content == b"False False"
+
+
+class TestDjangoPermissionsWithTheEmulator(EmulatorPermissions):
+    @pytest.fixture
+    def running_site(self) -> RunningSite:
+        site: RunningSite = permissions_site
+        return site
 
 
 @pytest.mark.parametrize("guard", [roles_required, groups_required])

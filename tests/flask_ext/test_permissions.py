@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("support.contract_permissions")
+pytest.register_assert_rewrite("support.contract_permissions", "support.emulator_permissions")
 
 from flask_ext.pages_permissions import permissions_site  # noqa: E402
 from flask_keyfob import groups_required, roles_required  # noqa: E402
@@ -15,9 +15,17 @@ from support.contract_permissions import (  # noqa: E402
     PermissionContract,
     UnknownGroupContract,
 )
+from support.emulator_permissions import EmulatorPermissions  # noqa: E402
 
 
 class TestFlaskPermissions(PermissionContract, UnknownGroupContract):
+    @pytest.fixture
+    def running_site(self) -> RunningSite:
+        site: RunningSite = permissions_site
+        return site
+
+
+class TestFlaskPermissionsWithTheEmulator(EmulatorPermissions):
     @pytest.fixture
     def running_site(self) -> RunningSite:
         site: RunningSite = permissions_site
