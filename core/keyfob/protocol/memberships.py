@@ -82,9 +82,10 @@ def parse_member_check(body: bytes) -> tuple[frozenset[str], str]:
     :raises ProtocolError: it is no such answer.
     """
     values, next_page = _collection(body)
-    if not all(isinstance(value, str) for value in values):
+    ids = [group_name(value) for value in values if isinstance(value, str)]
+    if len(ids) != len(values):
         raise _malformed()
-    return frozenset(group_name(value) for value in values), next_page
+    return frozenset(ids), next_page
 
 
 def parse_memberships(body: bytes) -> tuple[frozenset[str], str]:
