@@ -53,7 +53,9 @@ def claimed_groups(claims: Mapping[str, Any]) -> ClaimedGroups:
     """The groups in `groups`, unless a mark, or its shape, says that these are not all."""
     texts = _texts(claims.get("groups"))
     if texts is not None and not _is_overage(claims):
-        return ClaimedGroups(frozenset(map(group_name, texts)), is_complete=True)
+        # Entra writes object ids in lower case, and there may be two hundred.
+        names = frozenset(each if each.islower() else group_name(each) for each in texts)
+        return ClaimedGroups(names, is_complete=True)
     is_silent = "groups" not in claims and not _is_overage(claims)
     return ClaimedGroups(frozenset(), is_complete=False, is_silent=is_silent)
 

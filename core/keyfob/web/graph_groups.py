@@ -81,7 +81,8 @@ class GraphGroups:
         return f"<GraphGroups: {len(self._resting)} resting>"
 
     def check(self, api: ApiSession, ids: Collection[str], *, whose: str) -> frozenset[str]:
-        """Those of the groups that the person is in, directly or through other groups.
+        """Those of the groups that the person is in, directly or through other groups; whatever
+        else Graph names was not asked.
 
         :param api: Graph, in the person's name.
         :param ids: object ids, in lower case; twenty are asked about at once.
@@ -96,8 +97,7 @@ class GraphGroups:
         for start in range(0, len(ordered), MAX_CHECKED):
             body = build_member_check(ordered[start : start + MAX_CHECKED])
             found |= call.collection("POST", CHECK_PATH, parse_member_check, json=body)
-        # What was not asked is none of our business.
-        return frozenset(found & set(ordered))
+        return frozenset(found)
 
     def all_of(self, api: ApiSession, *, whose: str) -> frozenset[str]:
         """The object ids of all groups that the person is in. As `check` else."""
