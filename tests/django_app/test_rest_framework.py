@@ -157,10 +157,7 @@ except ImportError as error:
         check=True,
         capture_output=True,
         text=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]),
-        },
+        env={**os.environ, "PYTHONPATH": path},
     ).stdout
     assert found == (
         "django_keyfob.rest_framework needs Django REST framework: pip install keyfob[drf]\n"
