@@ -151,16 +151,13 @@ try:
 except ImportError as error:
     print(error)
 """
-    tests = str(Path(__file__).parents[1])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     found = subprocess.run(
         [sys.executable, "-c", code],
         check=True,
         capture_output=True,
         text=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]),
-        },
+        env={**os.environ, "PYTHONPATH": path},
     ).stdout
     assert found == (
         "django_keyfob.rest_framework needs Django REST framework: pip install keyfob[drf]\n"

@@ -12,9 +12,11 @@ from keyfob.errors import (
     AuthorizationResponseError,
     ConfigurationError,
     DownstreamError,
+    GroupsUnknown,
     IdTokenError,
     InteractionRequired,
     KeyfobError,
+    PermissionMissing,
     ProtocolError,
     ProviderUnavailable,
     SignInRefused,
@@ -176,6 +178,30 @@ FORM_NOT_TAKEN = (
     ),
 )
 
+#: Who they are is known, and that they may not: signing in again would change nothing.
+_NOT_ALLOWED = (
+    403,
+    Page(
+        "You may not open this page",
+        "You are signed in, and your account does not have the permission that it needs.",
+        "If you should have it, ask who runs the site, or your organisation's administrator. A "
+        "permission that you were just given counts from your next sign-in.",
+        retry_label="Use another account",
+    ),
+)
+_GROUPS_UNKNOWN = (
+    503,
+    Page(
+        "This page is not available",
+        "The site cannot find out right now whether you may open it.",
+        "Try again in a minute. If it happens again, give the numbers below to the site's support.",
+    ),
+)
+_FIXED: tuple[tuple[type[KeyfobError], tuple[int, Page]], ...] = (
+    (PermissionMissing, _NOT_ALLOWED),
+    (GroupsUnknown, _GROUPS_UNKNOWN),
+)
+
 #: Errors of a provider that go away by themselves (RFC 6749 §4.1.2.1; some send them from the
 #: token endpoint).
 PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
@@ -242,20 +268,36 @@ _NOT_PROVED_ANEW = (
         "the site.",
     ),
 )
-_NOT_PROVED = {
-    "step_up": _NOT_PROVED_MORE,
-    "too_long_ago": _NOT_PROVED_ANEW,
+_NOT_PROVED = {"step_up": _NOT_PROVED_MORE, "too_long_ago": _NOT_PROVED_ANEW}
+_NOT_GIVEN = (
+    403,
+    Page(
+        "This page needs more than you have",
+        "Signing in again did not give this site what it needs to show the page.",
+        "Try again, and agree to what is asked. If it happens again, ask who runs the site.",
+    ),
+)
+#: What an ID token may say that is no fault of the provider's.
+_OF_ID_TOKENS = {
+    "tenant_not_allowed": (
+        403,
+        Page(
+            "You cannot sign in here",
+            "People of your organisation may not sign in to this site.",
+            "Sign in with another account, or ask who runs the site.",
+        ),
+    ),
     "auth_time": _NOT_PROVED_ANEW,
 }
 
 
 def page_for(error: KeyfobError) -> tuple[int, Page]:
     """The page for a failure, and its status."""
-    if error.code in _NOT_PROVED and isinstance(error, (IdTokenError, InteractionRequired)):
-        return _NOT_PROVED[error.code]
     if isinstance(error, ProviderUnavailable):
         status, title = 503, "The sign-in service is not available"
         return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)
+    if fixed := next((found for kind, found in _FIXED if isinstance(error, kind)), None):
+        return fixed
     if isinstance(error, ApiUnreachable):
         return 503, Page(
             "This page is not available",
@@ -271,18 +313,10 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
         return _FOREIGN_ISSUER if error.code == "foreign_issuer" else _MALFORMED
     if isinstance(error, SignInRefused):
         return 403, Page("You cannot sign in here", str(error))
-    if isinstance(error, IdTokenError) and error.code == "tenant_not_allowed":
-        return 403, Page(
-            "You cannot sign in here",
-            "People of your organisation may not sign in to this site.",
-            "Sign in with another account, or ask who runs the site.",
-        )
+    if isinstance(error, IdTokenError) and error.code in _OF_ID_TOKENS:
+        return _OF_ID_TOKENS[error.code]
     if isinstance(error, InteractionRequired):
-        return 403, Page(
-            "This page needs more than you have",
-            "Signing in again did not give this site what it needs to show the page.",
-            "Try again, and agree to what is asked. If it happens again, ask who runs the site.",
-        )
+        return _NOT_PROVED.get(error.code, _NOT_GIVEN)
     if isinstance(error, StoreUnavailable):
         return 503, Page(
             "This site is not ready",

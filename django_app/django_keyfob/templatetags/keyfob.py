@@ -1,4 +1,5 @@
-"""`{% load keyfob %}`: the link to sign in, the button to sign out, and the script."""
+"""`{% load keyfob %}`: the link to sign in, the button to sign out, who may see what, and the
+script."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from django.utils.safestring import SafeString
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import NAMESPACE, default_next, routes
 from django_keyfob.session import keyfob_of
+from keyfob.web import WebSession
 from keyfob.web.next_url import local_path
 from keyfob.web.sign_in import login_url
 
@@ -81,6 +83,21 @@ def keyfob_script(context: Context, *, nonce: str = "") -> SafeString:
     attribute = format_html(' nonce="{}"', escape(value)) if value else ""
     address = reverse(f"{NAMESPACE}:script")
     return format_html('<script src="{}"{} defer></script>', address, attribute)
+
+
+@register.filter
+def has_role(keyfob: object, role: str) -> bool:
+    """`{% if request.keyfob|has_role:"Orders.Approve" %}`: whether the person has an app role."""
+    return isinstance(keyfob, WebSession) and keyfob.has_role(role)
+
+
+@register.filter
+def in_group(keyfob: object, group: str) -> bool:
+    """`{% if request.keyfob|in_group:"approvers" %}`: whether the person is in a group.
+
+    :param group: a name in KEYFOB["GROUPS"], or an object id.
+    """
+    return isinstance(keyfob, WebSession) and keyfob.in_group(group)
 
 
 def _authority_for(request: object, name: str | None) -> str:
