@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from keyfob.errors import ConfigurationError, InteractionRequired
+from keyfob.web import WebRequest
 from keyfob.web.exchange import PostedForm, Routes
 from support.bare_site import ROUTES, BareSite, with_apis
 from support.logout_tokens import order_by
@@ -271,11 +272,8 @@ def test_routes_know_their_own_addresses() -> None:
 # Forms
 
 
-def test_a_form_of_another_authoritys_person_is_kept_for_them(
-    site: BareSite, customers: Provider
-) -> None:
-    site.sign_in(authority="customers")
-    request = replace(
+def posted(site: BareSite) -> WebRequest:
+    return replace(
         site.request("/order", "POST"),
         headers={
             "origin": f"http://{site.host}",
@@ -283,6 +281,13 @@ def test_a_form_of_another_authoritys_person_is_kept_for_them(
         },
         posted_form=lambda: PostedForm([("a", "b")]),
     )
+
+
+def test_a_form_of_another_authoritys_person_is_kept_for_them(
+    site: BareSite, customers: Provider
+) -> None:
+    site.sign_in(authority="customers")
+    request = posted(site)
     error = InteractionRequired("consent", api="api", scopes=("orders.read",))
     answer = site._kept(site.app.handle(request, error))
     assert answer.page is not None
@@ -298,6 +303,18 @@ def test_a_form_of_another_authoritys_person_is_kept_for_them(
     assert again.location.startswith("/auth/login/customers?next=%2Fauth%2Fresume")
     site.sign_in()
     assert site.app.resume(site.request(url), ()).status == 403  # staff, and not a customer
+
+
+def test_a_form_for_people_of_another_authority_waits_for_one_of_them(site: BareSite) -> None:
+    site.sign_in()
+    with pytest.raises(InteractionRequired) as raised:
+        site.keyfob.require(authority="customers")
+    answer = site._kept(site.app.handle(posted(site), raised.value))
+    assert answer.page is not None
+    login = urlsplit(answer.page.retry_url)
+    assert login.path == "/auth/login/customers"
+    back = site.sign_in(login.query, authority="customers")
+    assert site.app.resume(site.request(back.location), ()).status == 200
 
 
 def test_who_must_prove_themselves_anew_is_sent_to_their_own_authority(

@@ -113,13 +113,18 @@ def has_body(request: WebRequest) -> bool:
     )
 
 
-def keep(site: WebApplication, request: WebRequest, *, api: str = "") -> Kept | None:
+def keep(
+    site: WebApplication, request: WebRequest, *, api: str = "", for_newcomer: bool = False
+) -> Kept | None:
     """Keep the form that this request brought, if it is one that a page of ours sent.
 
     :param api: the downstream API that it needs a token for.
+    :param for_newcomer: whoever is here is not whom the view wants: somebody else is to sign in.
     :returns: None where nothing was kept.
     """
-    form = _form_to_keep(site, request, api)
+    # Not `user`: a framework may know that the person is in doubt, and it is theirs all the same.
+    person = "" if for_newcomer else site.session(request.session).named.key or ""
+    form = _form_to_keep(site, request, api, person)
     if form is None:
         return None
     mark, browser = secrets.token_urlsafe(16), _browser(site, request.cookies)
@@ -186,15 +191,15 @@ def resumed(form: KeptForm, action: str, fresh: Pairs) -> ResumedForm:
     )
 
 
-def _form_to_keep(site: WebApplication, request: WebRequest, api: str) -> KeptForm | None:
+def _form_to_keep(
+    site: WebApplication, request: WebRequest, api: str, person: str
+) -> KeptForm | None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     target = local_path(request.full_path, default="")
     if request.method != "POST" or kind not in _FORM_TYPES or not target:
         return None
     if not request.routes.resume or not is_from_here(request, site.settings.base_url):
         return None
-    # Not `user`: a framework may know that the person is in doubt, and it is theirs all the same.
-    person = site.session(request.session).named.key or ""
     if not person and not site.strangers_forms.take(site.clock()):
         return None
     posted = request.posted_form()
