@@ -42,7 +42,8 @@ class Request:
 
 
 class Reply(NamedTuple):
-    """One answer. `Content-Length` and `Connection: close` are added where they are not given."""
+    """One answer. `Content-Length` and `Connection: close` are added where they are not given;
+    with `Connection: keep-alive` the connection serves again."""
 
     status: int
     headers: Mapping[str, str]
@@ -172,6 +173,8 @@ class HttpServer:
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        #: Connections that were opened so far.
+        self.connections = 0
         self._server = _Server(("127.0.0.1", 0), _handler(respond, self))
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -188,6 +191,7 @@ class HttpServer:
 
     def opened(self, connection: socket.socket) -> None:
         with self._lock:
+            self.connections += 1
             self._open.add(connection)
 
     def closed(self, connection: socket.socket) -> None:
@@ -256,6 +260,7 @@ def _handler(
                     if self.command == "HEAD":
                         data = data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
                     self.connection.sendall(data)
+                    self.close_connection = answer.headers.get("Connection") != "keep-alive"
                 else:
                     answer(Wire(self.connection, owner.closing))
 

@@ -30,7 +30,7 @@ from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
 
 if TYPE_CHECKING:
-    from keyfob.web.downstream import ApiSession
+    from keyfob.web.downstream import ApiConnections, ApiSession
 
 
 class WebApplication:
@@ -96,7 +96,7 @@ class WebApplication:
         )
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
-        self._adapter: Any = None
+        self._connections: ApiConnections | None = None
 
     def __repr__(self) -> str:
         return f"<WebApplication {self.settings.client_id}>"
@@ -172,8 +172,8 @@ class WebApplication:
         """Close the connections to the provider, the APIs and the store."""
         self.client.close()
         self.store.close()
-        if self._adapter is not None:
-            self._adapter.close()
+        if self._connections is not None:
+            self._connections.close()
 
     # What sessions need
 
@@ -222,8 +222,22 @@ class WebApplication:
         return api
 
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession:
-        from keyfob.web.downstream import ApiSession, new_adapter
+        from keyfob.web.downstream import ApiConnections
 
+        base_url = self.api_address(api)
+        if self._connections is None:
+            self._connections = ApiConnections()
+
+        def token(*, new: bool, claims: str = "") -> str:
+            return session.token(api=api.name, force_refresh=new, claims=claims or None)
+
+        return self._connections.session(api, base_url, token)
+
+    def api_address(self, api: DownstreamApi) -> str:
+        """Where an API is; the provider's metadata say where `graph` is.
+
+        :raises ConfigurationError: nobody says.
+        """
         base_url = api.base_url or self.client.metadata().graph_url
         if base_url is None:
             raise ConfigurationError(
@@ -231,13 +245,7 @@ class WebApplication:
                 "names none",
                 setting="DOWNSTREAM_APIS",
             )
-        if self._adapter is None:
-            self._adapter = new_adapter()
-
-        def token(*, new: bool) -> str:
-            return session.token(api=api.name, force_refresh=new)
-
-        return ApiSession(base_url, token, self._adapter)
+        return base_url
 
     @staticmethod
     def _session_key(session: Mapping[str, Any]) -> str:

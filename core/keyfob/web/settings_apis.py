@@ -6,15 +6,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypeAlias
 
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
 from keyfob.web import settings_values as values
+from keyfob.web.repeating import DEFAULT_RETRIES
 from keyfob.web.settings_values import Reader, UnfitValue
 
 GRAPH_SCOPES = ("User.Read",)
+#: Seconds for all of it, or to connect and between two bytes.
+Timeout: TypeAlias = "float | tuple[float, float]"
+#: Seconds to connect, and seconds between two bytes, where neither settings nor a call name any.
+DEFAULT_TIMEOUT = (5.0, 30.0)
 
-_API_KEYS = ("base_url", "scopes")
+_API_KEYS = ("base_url", "scopes", "timeout", "retries")
+_MAX_TIMEOUT = 600
+_MAX_RETRIES = 10
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -23,12 +31,16 @@ class DownstreamApi:
     """An API that the site calls with a person's token.
 
     `base_url` has no trailing slash. None is for `graph` only: its address comes from the
-    provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it.
+    provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it. `timeout` is
+    in seconds: one number for connecting and between two bytes, or one for each. `retries` is how
+    often a call is repeated at most.
     """
 
     name: str
     base_url: str | None
     scopes: tuple[str, ...]
+    timeout: Timeout = DEFAULT_TIMEOUT
+    retries: int = DEFAULT_RETRIES
 
 
 def scope_names(value: object) -> tuple[str, ...]:
@@ -78,7 +90,8 @@ def _api(
     for key in value:
         if key not in _API_KEYS:
             near = values.nearest(str(key).lower(), _API_KEYS)
-            hint = f"did you mean {near!r}?" if near else "it has 'base_url' and 'scopes'"
+            known = f"it has {', '.join(map(repr, _API_KEYS))}"
+            hint = f"did you mean {near!r}?" if near else known
             raise UnfitValue(f" has the unknown key {values.shown(key)}; {hint}")
     base_url = implicit.base_url if implicit else None
     scopes = implicit.scopes if implicit else ()
@@ -95,6 +108,34 @@ def _api(
             raise UnfitValue(
                 "is missing or empty: the permission to ask for, such as api://id/Read"
             )
+        part = "timeout"
+        timeout = _timeout(value[part]) if part in value else DEFAULT_TIMEOUT
+        part = "retries"
+        retries = _retries(value[part]) if part in value else DEFAULT_RETRIES
     except ValueError as error:
         raise UnfitValue(f"[{part!r}] {error}") from None
-    return DownstreamApi(name, base_url, scopes)
+    return DownstreamApi(name, base_url, scopes, timeout, retries)
+
+
+def _timeout(value: object) -> Timeout:
+    if isinstance(value, (list, tuple)):
+        if len(value) != 2:
+            raise UnfitValue("has two numbers, if it is a list: to connect, and between two bytes")
+        connect, read = map(_seconds, value)
+        return connect, read
+    return _seconds(value)
+
+
+def _seconds(value: object) -> float:
+    # One that never ends would let a silent API hold every thread of the site.
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= _MAX_TIMEOUT:  # type: ignore[operator]
+        raise UnfitValue(
+            f"is in seconds, above 0 and up to {_MAX_TIMEOUT}, or a list of two such numbers; "
+            f"{values.shown(value)} is not"
+        )
+    return float(value)  # type: ignore[arg-type]
+
+
+def _retries(value: object) -> int:
+    return values.whole_number(value, least=0, most=_MAX_RETRIES, unit="repetitions")
