@@ -165,17 +165,22 @@ class HttpServer:
     """Listens on a free port of 127.0.0.1 and asks `respond` for every answer.
 
     :param tls: speaks TLS, with this context's certificate.
+    :param port: in the place of a free one.
     """
 
     def __init__(
-        self, respond: Callable[[Request], Answer], tls: ssl.SSLContext | None = None
+        self,
+        respond: Callable[[Request], Answer],
+        tls: ssl.SSLContext | None = None,
+        *,
+        port: int = 0,
     ) -> None:
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         #: Connections that were opened so far.
         self.connections = 0
-        self._server = _Server(("127.0.0.1", 0), _handler(respond, self))
+        self._server = _Server(("127.0.0.1", port), _handler(respond, self))
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
