@@ -204,7 +204,8 @@ HOSTS = st.sampled_from(
     [
         "api.example", "API.EXAMPLE", "api.example.", "sub.api.example", "example", "evil.example",
         "api.example.evil.example", "xn--api-example", "api。example", "\uff41pi.example",
-        "127.0.0.1", "[::1]", "", "api.example%2eevil.example", "api.example%00.evil.example", "api.exam\tple",
+        "127.0.0.1", "[::1]", "", "api.example%2eevil.example", "api.example%00.evil.example",
+        "api.exam\tple",
     ]
 )  # fmt: skip
 USERS = st.sampled_from(["", "api.example@", "a:b@", "api.example:443@", "api.example\\@"])

@@ -23,6 +23,7 @@ from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import WebSession
+from keyfob.web.session_calls import SessionCalls
 from keyfob.web.session_entry import SESSION_KEY
 from keyfob.web.session_index import SessionIndex
 from keyfob.web.settings import Settings
@@ -30,6 +31,7 @@ from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
 
 if TYPE_CHECKING:
+    from keyfob.web.attached import GiveToken
     from keyfob.web.downstream import ApiConnections, ApiSession
 
 
@@ -221,17 +223,21 @@ class WebApplication:
             )
         return api
 
-    def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession:
+    def api_session(self, session: SessionCalls, api: DownstreamApi) -> ApiSession:
         from keyfob.web.downstream import ApiConnections
 
         base_url = self.api_address(api)
         if self._connections is None:
             self._connections = ApiConnections()
+        return self._connections.session(api, base_url, self.token_giver(session, api))
 
-        def token(*, new: bool, claims: str = "") -> str:
+    def token_giver(self, session: SessionCalls, api: DownstreamApi) -> GiveToken:
+        """What attaches an API's token asks for it."""
+
+        def give(*, new: bool, claims: str = "") -> str:
             return session.token(api=api.name, force_refresh=new, claims=claims or None)
 
-        return self._connections.session(api, base_url, token)
+        return give
 
     def api_address(self, api: DownstreamApi) -> str:
         """Where an API is; the provider's metadata say where `graph` is.
@@ -275,6 +281,7 @@ def settings_client(
         oidc_authority=None if authority.is_microsoft else authority.url,
         # Whoever set the site up names a host of their own choice: nobody need vouch for it.
         instance_discovery=False,
+        client_capabilities=settings.client_capabilities,
         leeway=settings.leeway,
         allowed_tenants=settings.allowed_tenants,
         clock=clock,

@@ -95,7 +95,8 @@ class _Call:
 
 def can_repeat(request: requests.PreparedRequest) -> bool:
     """Whether the body can be sent again: it is whole, or a file that can be rewound."""
-    return isinstance(request.body, (str, bytes, type(None))) or _is_file(request)
+    body: object = request.body
+    return body is None or isinstance(body, (str, bytes)) or _is_file(request)
 
 
 def rewind(request: requests.PreparedRequest) -> None:
@@ -106,7 +107,7 @@ def rewind(request: requests.PreparedRequest) -> None:
 
 def _is_file(request: requests.PreparedRequest) -> bool:
     # Where requests itself looks before it follows a redirect.
-    return isinstance(request._body_position, int)  # noqa: SLF001
+    return isinstance(getattr(request, "_body_position", None), int)
 
 
 def _challenges(response: requests.Response) -> list[str]:

@@ -26,7 +26,12 @@ from keyfob.protocol.authority import (
 )
 from keyfob.protocol.id_token import TenantRule
 from keyfob.web import settings_values as values
-from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
+from keyfob.web.settings_apis import (
+    DownstreamApi,
+    client_capabilities,
+    downstream_apis,
+    scope_names,
+)
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
@@ -67,6 +72,7 @@ class Settings:
     :ivar base_url: the site's public address without a trailing slash, or None.
     :ivar response_mode: how the answer to a sign-in arrives.
     :ivar downstream_apis: by name.
+    :ivar client_capabilities: what Microsoft is told that the site can handle, such as `cp1`.
     :ivar token_store: a store's name or URL, or None for the adapter's default. Not in the repr.
     :ivar token_store_keys: oldest to newest, or () for keys derived from the framework's secret
         key. Not in the repr.
@@ -88,6 +94,7 @@ class Settings:
     downstream_apis: Mapping[str, DownstreamApi] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )
+    client_capabilities: tuple[str, ...] = ()
     token_store: str | None = field(default=None, repr=False)
     token_store_keys: tuple[str, ...] = field(default=(), repr=False)
     token_store_l1_seconds: int = DEFAULT_L1_SECONDS
@@ -130,6 +137,7 @@ def load_settings(
     scopes = reader.read("SCOPES", scope_names, ())
     base_url = reader.read("BASE_URL", _optional(values.address), None)
     apis = downstream_apis(reader, authority)
+    capabilities = client_capabilities(reader, authority)
     token_store = reader.read("TOKEN_STORE", _optional(store), None)
     token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
     l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
@@ -145,6 +153,7 @@ def load_settings(
         base_url=base_url,
         response_mode=cast("ResponseMode", mode),
         downstream_apis=apis,
+        client_capabilities=capabilities,
         token_store=token_store,
         token_store_keys=token_store_keys,
         token_store_l1_seconds=l1_seconds,

@@ -1,4 +1,5 @@
-"""The setting DOWNSTREAM_APIS: the APIs that a site calls."""
+"""The settings DOWNSTREAM_APIS and CLIENT_CAPABILITIES: the APIs that a site calls, and what it can
+handle of what they answer."""
 
 from __future__ import annotations
 
@@ -19,6 +20,9 @@ GRAPH_SCOPES = ("User.Read",)
 Timeout: TypeAlias = "float | tuple[float, float]"
 #: Seconds to connect, and seconds between two bytes, where neither settings nor a call name any.
 DEFAULT_TIMEOUT = (5.0, 30.0)
+
+#: Claims challenges are answered: by `downstream`, and by the page that a sign-in begins with.
+DEFAULT_CAPABILITIES = ("cp1",)
 
 _API_KEYS = ("base_url", "scopes", "timeout", "retries")
 _MAX_TIMEOUT = 600
@@ -53,6 +57,14 @@ def scope_names(value: object) -> tuple[str, ...]:
                 "space, quotes, backslashes or letters beyond ASCII"
             )
     return tuple(scope for scope in scopes if scope not in OPENID_SCOPES)
+
+
+def client_capabilities(reader: Reader, authority: Authority | None) -> tuple[str, ...]:
+    """What the site announces that it can handle. By itself at Entra ID and External ID alone: who
+    else reads the claims parameter may do so in another way."""
+    by_itself = authority is not None and authority.kind in ("entra", "ciam")
+    default = DEFAULT_CAPABILITIES if by_itself else ()
+    return reader.read("CLIENT_CAPABILITIES", values.items, default)
 
 
 def downstream_apis(reader: Reader, authority: Authority | None) -> Mapping[str, DownstreamApi]:
