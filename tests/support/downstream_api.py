@@ -6,11 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from keyfob.protocol.www_authenticate import encode_claims
 from keyfob.web.attached import GiveToken
 from keyfob.web.downstream import ApiSession
 from keyfob.web.downstream_adapter import ApiAdapter
 from keyfob.web.repeating import DEFAULT_RETRIES
 from support.provider_http import HttpServer, Reply, Request, Trouble
+
+#: What an API challenges with, as JSON text.
+CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}'
+
+
+def challenge(claims: str = CLAIMS) -> Reply:
+    """A refusal as Microsoft Graph writes it."""
+    header = f'Bearer realm="", error="insufficient_claims", claims="{encode_claims(claims)}"'
+    return Reply(401, {"WWW-Authenticate": header, "Connection": "keep-alive"}, b"no")
 
 
 class Api:

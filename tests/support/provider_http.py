@@ -242,9 +242,19 @@ def _handler(
             owner.closed(self.connection)
             super().finish()
 
+        def body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunks = []
+            while size := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+
         def answer(self) -> None:
             self.close_connection = True
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             parts = urlsplit(self.path)
             is_form = self.headers.get_content_type() == "application/x-www-form-urlencoded"
             form = body.decode("utf-8", "replace") if is_form else ""

@@ -70,7 +70,11 @@ class _Call:
     def _renewed(self, response: requests.Response, options: dict[str, Any]) -> requests.Response:
         # Also where this call cannot be repeated: the next one must not send this token again.
         self._is_renewed = True
-        header = self._attached.after_refusal(self._header, _challenges(response))
+        try:
+            header = self._attached.after_refusal(self._header, _challenges(response))
+        except BaseException:
+            response.close()  # nobody else will: the caller gets the error
+            raise
         request = response.request
         if header is None or not can_repeat(request):
             return response
