@@ -8,11 +8,16 @@ import pytest
 from flask import Flask, g, jsonify
 from flask.typing import ResponseReturnValue
 
-pytest.register_assert_rewrite("support.contract_downstream")
+pytest.register_assert_rewrite("support.contract_downstream", "support.emulator_logouts")
 
 from flask_ext.site import running_site  # noqa: E402
 from support.contract_base import RunningSite  # noqa: E402
-from support.contract_downstream import DownstreamContract, azure_call, httpx_call  # noqa: E402
+from support.contract_downstream import (  # noqa: E402
+    DownstreamContract,
+    EmulatorDownstream,
+    azure_call,
+    httpx_call,
+)
 
 
 def add_pages(app: Flask) -> None:
@@ -32,3 +37,9 @@ class TestFlaskDownstream(DownstreamContract):
     @pytest.fixture
     def running_site(self) -> RunningSite:
         return partial(running_site, before_init=add_pages)
+
+
+class TestFlaskAtTheEmulator(EmulatorDownstream):
+    @pytest.fixture
+    def running_site(self) -> RunningSite:
+        return running_site

@@ -6,17 +6,22 @@ A site has `/call` (calls the API `api` at `/me` and shows its JSON), and of its
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from support.contract_base import FETCH, ContractBase, Site, once
+from keyfob_emulator import EmulatorServer
+from keyfob_emulator.sample import DJANGO_SITE, DJANGO_SITE_SECRET
+from support.contract_base import FETCH, ContractBase, RunningSite, Site, once
 from support.downstream_api import CLAIMS, Api, challenge, running_api
+from support.emulator_logouts import ADA, sign_in
 from support.form_browser import FormBrowser
 from support.provider import Provider
-from support.provider_http import Reply
+from support.provider_http import Reply, Request
 
 STEP_UP = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
 SCOPE = "api://one/orders.read"
@@ -123,3 +128,81 @@ class DownstreamContract(ContractBase):
             assert browser.open(f"{site.url}/call").response.json() == {"ok": True}
         assert api.server.connections == 1
         assert all("cookie" not in request.headers for request in api.requests)
+
+
+class EmulatorDownstream:
+    """The same with the local identity provider, which writes what it is asked for into tokens."""
+
+    @pytest.fixture
+    def running_site(self) -> RunningSite:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def server(self) -> Iterator[EmulatorServer]:
+        with EmulatorServer() as server:
+            server.emulator.give_consent(
+                ADA, DJANGO_SITE, "openid profile offline_access User.Read"
+            )
+            yield server
+
+    @pytest.fixture
+    def api(self) -> Iterator[Api]:
+        with running_api() as api:
+            yield api
+
+    @pytest.fixture
+    def site(self, running_site: RunningSite, server: EmulatorServer, api: Api) -> Iterator[Site]:
+        settings = {
+            "AUTHORITY": server.authority("common"),
+            "CLIENT_ID": DJANGO_SITE,
+            "CLIENT_SECRET": DJANGO_SITE_SECRET,
+            "DOWNSTREAM_APIS": {"api": {"base_url": api.base, "scopes": ["User.Read"]}},
+        }
+        with running_site(settings) as site:
+            yield site
+            assert not site.errors
+
+    @pytest.fixture
+    def one(self, site: Site) -> Iterator[FormBrowser]:
+        with FormBrowser() as browser:
+            sign_in(site, browser, ADA)
+            yield browser
+
+    def test_tokens_from_before_an_event_are_replaced(
+        self, site: Site, api: Api, one: FormBrowser
+    ) -> None:
+        """Continuous access evaluation: whoever can handle it is told so in the token."""
+        since = int(time.time()) - 30  # the emulator's tokens start earlier than they are made
+        wanted = {"access_token": {"nbf": {"essential": True, "value": str(since)}}}
+
+        def judge(request: Request) -> Reply:
+            api.requests.append(request)
+            token = told(request)
+            assert token["xms_cc"] == ["cp1"]
+            return Reply(200, {}, b"{}") if token["nbf"] >= since else challenge(json.dumps(wanted))
+
+        api.requests.clear()
+        api.answer = judge
+        assert one.open(f"{site.url}/call").response.json() == {}
+        assert [told(request)["nbf"] >= since for request in api.requests] == [False, True]
+        assert one.open(f"{site.url}/call").response.json() == {}
+        assert len(api.requests) == 3
+
+    def test_a_revoked_person_must_sign_in_again(
+        self, site: Site, server: EmulatorServer, api: Api, one: FormBrowser
+    ) -> None:
+        assert one.open(f"{site.url}/call").url == f"{site.url}/call"
+        """And is, where their session at the provider goes on, without a page."""
+        server.emulator.revoke_refresh_tokens(ADA)
+        api.requests.clear()
+        api.first = [challenge()]
+        page = one.open(f"{site.url}/call?x=1")
+        assert page.url == f"{site.url}/call?x=1"
+        assert len(set(api.tokens)) == len(api.tokens) == 2
+        assert told(api.requests[1])["nbf"] > 1604106651
+
+
+def told(request: Request) -> Any:
+    """What the token of a request says."""
+    payload = request.headers["authorization"].split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
