@@ -40,6 +40,7 @@ class AttachedToken:
     ) -> None:
         self._give = give
         self._origin = allowed_origin
+        self._root = f"{allowed_origin}/"
         self._clock = clock
         #: The header that the last refusal brought, what it was refused for, and when.
         self._brought = ("", "", 0.0)
@@ -49,6 +50,8 @@ class AttachedToken:
 
     def is_for(self, url: str) -> bool:
         """Whether the token may go to this address: to exactly its own origin (RFC 6454 §4)."""
+        if url.startswith(self._root):
+            return True  # whatever follows it; the usual case
         try:
             return origin(url) == self._origin
         except ValueError:

@@ -113,7 +113,7 @@ class WebSession(SessionCalls):
         elif not tokens.is_recorded():
             raise tokens_lost(())
         else:
-            self._end_round(rounds.want(()))
+            self._end_round(())
             self._stay()
 
     def keep(self) -> None:
@@ -198,7 +198,7 @@ class WebSession(SessionCalls):
         if result is None:
             result = self._renewed(tokens, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
-            self._end_round(rounds.want(wanted, claims or "", new=force_refresh))
+            self._end_round(wanted, claims or "", new=force_refresh)
             self._stay()
             return result
         raise refused_token(
@@ -253,9 +253,10 @@ class WebSession(SessionCalls):
         self._write_rounds(counted)
         return counted is not None
 
-    def _end_round(self, wanted: str) -> None:
+    def _end_round(self, scopes: Collection[str], claims: str = "", *, new: bool = False) -> None:
         before = (self._entry() or {}).get("r")
         if before is not None:
+            wanted = rounds.want(scopes, claims, new=new)
             self._write_rounds(rounds.brought(before, wanted, self._site.clock()))
 
     def _write_rounds(self, counted: list[object] | None) -> None:
