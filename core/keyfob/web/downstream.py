@@ -105,6 +105,11 @@ class ApiSession(requests.Session):
         # shows its frames, as debug pages and error mails do.
         raise self._unreachable(failed)
 
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As `requests.Session.send`, for a request of one's own that was prepared before."""
+        kwargs.setdefault("timeout", self._timeout)
+        return super().send(request, **kwargs)
+
     def _unreachable(self, failed: type[Exception]) -> ApiUnreachable:
         if issubclass(failed, requests.exceptions.Timeout):
             return ApiTimeout(f"{self._base_url} did not answer in time", url=self._base_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from keyfob.errors import ConfigurationError
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.token_info import TokenInfo
 
@@ -85,9 +86,14 @@ class SessionCalls:
     def httpx_auth(self, api: str) -> HttpxAuth:
         """As `auth`, for httpx: for its `Client` and its `AsyncClient`. Needs httpx.
 
-        :raises ConfigurationError: there is no such API.
+        :raises ConfigurationError: there is no such API, or no httpx.
         """
-        from keyfob.web.downstream_httpx import HttpxAuth
+        try:
+            from keyfob.web.downstream_httpx import HttpxAuth
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                "httpx_auth() needs httpx: pip install keyfob[aio]", code="no_httpx"
+            ) from None
 
         settings = self.call_site.api_settings(api)
         return HttpxAuth(
