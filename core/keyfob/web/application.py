@@ -21,6 +21,7 @@ from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
+from keyfob.web.renewals import Renewals
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import WebSession
 from keyfob.web.session_calls import SessionCalls
@@ -99,6 +100,7 @@ class WebApplication:
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self._connections: ApiConnections | None = None
+        self._renewals = Renewals(clock)
 
     def __repr__(self) -> str:
         return f"<WebApplication {self.settings.client_id}>"
@@ -232,10 +234,17 @@ class WebApplication:
         return self._connections.session(api, base_url, self.token_giver(session, api))
 
     def token_giver(self, session: SessionCalls, api: DownstreamApi) -> GiveToken:
-        """What attaches an API's token asks for it."""
+        """What attaches an API's token asks for it. A new one is the one at hand again where that
+        was had for the same reason a moment ago."""
 
         def give(*, new: bool, claims: str = "") -> str:
-            return session.token(api=api.name, force_refresh=new, claims=claims or None)
+            if not new:
+                return session.token(api=api.name)
+            token = session.token(api=api.name)
+            if not self._renewals.is_recent(token, claims):
+                token = session.token(api=api.name, force_refresh=True, claims=claims or None)
+                self._renewals.note(token, claims)
+            return token
 
         return give
 

@@ -12,10 +12,7 @@ from typing import Protocol
 from keyfob.errors import DownstreamError
 from keyfob.protocol.urls import origin
 from keyfob.protocol.www_authenticate import claims_challenge
-
-#: Seconds in which a token that was had after a refusal is not replaced for the same reason: the
-#: API would refuse the next one, too.
-_ENOUGH = 60.0
+from keyfob.web.renewals import ENOUGH
 
 
 class GiveToken(Protocol):
@@ -81,15 +78,16 @@ class AttachedToken:
 
         :param sent: the header that was refused.
         :param www_authenticate: the answer's headers of that name (RFC 6750 §3).
-        :returns: None where a new token was had for the same reason a moment ago.
+        :returns: None where a new token was had for the same reason a moment ago, or there is no
+            other one.
         :raises InteractionRequired: only the person can get it; with the challenge as `claims`.
         :raises KeyfobError: whatever giving a token raises.
         """
         claims = claims_challenge(www_authenticate)
         brought, why, at = self._brought
-        if sent == brought and claims == why and self._clock() - at < _ENOUGH:
+        if sent == brought and claims == why and self._clock() - at < ENOUGH:
             return None
         token = self._give(new=True, claims=claims) if claims else self._give(new=True)
         header = f"Bearer {token}"
         self._brought = (header, claims, self._clock())
-        return header
+        return header if header != sent else None
