@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import building
+import calls
 import lookups
 import msal
 import requests_made
@@ -22,7 +23,7 @@ from world import Wire
 
 from keyfob_emulator import Emulator
 
-GROUPS = ("lookups", "building", "imports", "requests", "sessions", "memory")
+GROUPS = ("lookups", "building", "imports", "requests", "sessions", "calls", "memory")
 
 
 def main(asked: list[str]) -> int:
@@ -36,6 +37,7 @@ def main(asked: list[str]) -> int:
         "imports": building.import_rows,
         "requests": requests_made.rows,
         "sessions": lambda: sessions.rows(wire),
+        "calls": lambda: calls.rows(wire),
         "memory": lookups.memory_rows,
     }
     began = time.monotonic()

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import httpx
 import requests
+from azure.core.credentials import SupportsTokenInfo, TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
 from flask import Flask
 from typing_extensions import assert_type
 
@@ -220,6 +223,13 @@ assert_type(current_user.claims, Mapping[str, Any])
 
 def tokens(session: WebSession) -> requests.Session:
     assert_type(session.token(api="graph"), str)
+    assert_type(session.token_info(scopes=["a"]).expires_on, int)
+    requests.get("https://graph.example", auth=session.auth("graph"), timeout=5)
+    httpx.Client(auth=session.httpx_auth("graph")).close()
+    credential: TokenCredential = session.credential()
+    informed: SupportsTokenInfo = session.credential("graph")
+    awaited: AsyncTokenCredential = session.async_credential()
+    print(credential, informed, awaited)
     return session.api("graph")
 
 

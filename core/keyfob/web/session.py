@@ -6,7 +6,7 @@ import base64
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from keyfob.errors import (
     ConfigurationError,
@@ -18,7 +18,7 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
-from keyfob.web.attached import AttachedTokens
+from keyfob.web.attach_to import AttachedTokens
 from keyfob.web.caller import Caller
 from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
@@ -27,6 +27,7 @@ from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
+from keyfob.web.session_calls import CallSite, SessionCalls
 from keyfob.web.session_entry import (
     SESSION_KEY,
     SessionRules,
@@ -34,11 +35,8 @@ from keyfob.web.session_entry import (
     is_live_entry,
     waiting_in,
 )
-from keyfob.web.settings_apis import DownstreamApi
-from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
-
-if TYPE_CHECKING:
-    from keyfob.web.downstream import ApiSession
+from keyfob.web.token_info import TokenInfo
+from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +55,7 @@ class SiteMembers(Protocol):
     def named(self, name: str, /) -> Site: ...
 
 
-class Site(TokenSite, SessionRules, Protocol):
+class Site(TokenSite, SessionRules, CallSite, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
@@ -70,11 +68,9 @@ class Site(TokenSite, SessionRules, Protocol):
     def own_tokens(self) -> OwnTokens: ...
     @property
     def groups(self) -> Groups: ...
-    def api_settings(self, name: str) -> DownstreamApi: ...
-    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
-class WebSession:
+class WebSession(SessionCalls):
     """The browser's session as Keyfob sees it. Nothing is read before it is asked for.
 
     Flask has it as `g.keyfob`, Django as `request.keyfob`.
@@ -104,6 +100,10 @@ class WebSession:
     def authority(self) -> str:
         """Who signed in the person that is here: a name in AUTHORITIES, "" for the site's own."""
         return self._site.name
+
+    @property
+    def call_site(self) -> Site:
+        return self._site
 
     @property
     def user(self) -> User:
@@ -187,7 +187,7 @@ class WebSession:
             raise tokens_lost(())
         if asks_token:
             self.token(api=api, scopes=scopes)
-        self._end_round(rounds.want(()))
+        self._end_round(())
         self._stay()
 
     def keep(self) -> None:
@@ -246,15 +246,38 @@ class WebSession:
         :raises StoreUnavailable: the token store cannot be reached.
         :raises TransportError: the provider cannot be reached.
         """
+        return self._token(api, scopes, force_refresh, claims, app_only)["access_token"]
+
+    def token_info(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+    ) -> TokenInfo:
+        """As `token`, with the times for whoever keeps it for a while."""
+        found = self._token(api, scopes, force_refresh, claims, None)
+        expires_on = int(self._site.clock()) + found.get("expires_in", 0)
+        return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
+
+    def _token(
+        self,
+        api: str | None,
+        scopes: Collection[str] | None,
+        force_refresh: bool,
+        claims: str | None,
+        app_only: bool | None,
+    ) -> TokenResult:
         wanted = self._wanted(api, scopes)
         if force_refresh or claims:
             self._ready.pop(api or "", None)
         if self._is_own(api, app_only):
-            return self._site.own_tokens.token(
+            return self._site.own_tokens.result(
                 api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
             )
         if self.caller is not None:
-            return self._tokens_of_caller(self.caller).token(
+            return self._tokens_of_caller(self.caller).result(
                 wanted, api=api or "", force_refresh=force_refresh, claims=claims
             )
         tokens = self._of_session()
@@ -266,22 +289,12 @@ class WebSession:
         if result is None:
             result = self._renewed(tokens, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
-            self._end_round(rounds.want(wanted, claims or "", new=force_refresh))
+            self._end_round(wanted, claims or "", new=force_refresh)
             self._stay()
-            token: str = result["access_token"]
-            return token
+            return result
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
-
-    def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the token that `token`
-        gives for it.
-
-        :param name: as in DOWNSTREAM_APIS.
-        :raises ConfigurationError: there is no such API.
-        """
-        return self._site.api_session(self, self._site.api_settings(name))
 
     def has_role(self, role: str) -> bool:
         """Whether the signed-in person has an app role, as of their sign-in; False for nobody.
@@ -427,9 +440,10 @@ class WebSession:
         self._write_rounds(counted)
         return counted is not None
 
-    def _end_round(self, wanted: str) -> None:
+    def _end_round(self, scopes: Collection[str], claims: str = "", *, new: bool = False) -> None:
         before = (self._entry() or {}).get("r")
         if before is not None:
+            wanted = rounds.want(scopes, claims, new=new)
             self._write_rounds(rounds.brought(before, wanted, self._site.clock()))
 
     def _write_rounds(self, counted: list[object] | None) -> None:
