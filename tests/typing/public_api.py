@@ -27,7 +27,9 @@ from flask_keyfob import (
     background,
     current_user,
     downstream_api,
+    groups_required,
     login_required,
+    roles_required,
     start_background,
 )
 from keyfob import (
@@ -217,8 +219,23 @@ def me() -> dict[str, Any]:
 assert_type(home(1), str)
 assert_type(me(), dict[str, Any])
 
+
+@roles_required("Orders.Approve", "Admin")
+@groups_required(all_of=["approvers"])
+def approve(number: int) -> str:
+    return f"approved {number}"
+
+
+assert_type(approve(7), str)
 assert_type(current_user, User)
+assert_type(current_user.roles, frozenset[str])
 assert_type(current_user.claims, Mapping[str, Any])
+
+
+def memberships(session: WebSession) -> bool:
+    assert_type(session.groups_among(["approvers"]), frozenset[str])
+    assert_type(session.all_groups(), frozenset[str])
+    return session.has_role("Admin") and session.in_group("approvers")
 
 
 def tokens(session: WebSession) -> requests.Session:
