@@ -238,6 +238,18 @@ def test_new_tokens_may_come_under_the_same_key(site: BareSite, provider: Provid
     assert site.app.long_running(key).token(api="api", force_refresh=True)
 
 
+def test_work_that_was_begun_anew_is_still_within_reach(
+    site: BareSite, provider: Provider, clock: Clock
+) -> None:
+    key = site.app.start_long_running(caller(), api="api", seconds=60)
+    again = site.app.start_long_running(caller(), api="api", key=key, seconds=7200)
+    assert again == key
+    clock.offset = site.clock_offset = provider.clock_offset = 3600
+    assert site.app.long_running(key).token(api="api")
+    assert site.app.sign_out_everywhere(caller().key) == 1
+    assert code_of(site, key) == "work_ended"
+
+
 def test_a_key_of_somebody_elses_or_of_nothing_is_not_taken(
     site: BareSite, provider: Provider
 ) -> None:

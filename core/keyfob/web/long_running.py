@@ -243,7 +243,8 @@ def _filed(site: WorkSite, document: Document, key: str | None) -> str:
         before = site.documents.fresh(key)
         if before is not None and _key_of(site, before) == _key_of(site, document):
             document.key, document.version = key, before.version
-            if site.documents.replace(document, ends_at):
+            # Extended also in the list that `sign_out_everywhere` goes by.
+            if site.documents.replace(document, ends_at) and site.documents.extend(key, ends_at):
                 return key
     document.key, document.version = new_key(site.tag, WORK), 0
     site.documents.create(document, ends_at)
