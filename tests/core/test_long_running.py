@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -164,8 +165,13 @@ def test_without_a_refresh_token_there_is_none(site: BareSite, provider: Provide
     provider.refresh_tokens = False
     site.sign_in("api=api")
     for who in (caller(), site.keyfob):
-        with pytest.raises(TokenResponseError, match="offline_access"):
+        with pytest.raises(TokenResponseError, match="offline_access") as raised:
             site.app.start_long_running(who, api="api")
+        # A debug page shows each frame's variables.
+        for frame, _ in traceback.walk_tb(raised.value.__traceback__):
+            if "test_" not in frame.f_code.co_filename:
+                shown = repr(list(dict(frame.f_locals).values()))
+                assert [token for token in provider._access if token in shown] == []
 
 
 # Its end

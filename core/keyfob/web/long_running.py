@@ -9,7 +9,7 @@ in a browser does not end it (OpenID Connect Back-Channel Logout 1.0 §2.7).
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.cache import SerializableTokenCache
@@ -200,11 +200,18 @@ def _on_behalf_of(
         )
     document.claims = whose(caller.claims)
     client = site.tenants.of_person(caller.tid, offline=True).with_cache(document.cache)
-    result: Any = client.acquire_token_on_behalf_of(caller.token, list(wanted))
+    _exchange(client, caller, wanted, api)
+    _check_refreshable(document, client.authority.environment)
+
+
+def _exchange(
+    client: ConfidentialClientApplication, caller: Caller, wanted: Collection[str], api: str
+) -> None:
+    """Fill the client's cache. No frame of a later error has what came."""
+    result = client.acquire_token_on_behalf_of(caller.token, list(wanted))
     if "access_token" not in result:
         error = refused_token(result, wanted, api=api)
         raise as_callers(error) if isinstance(error, InteractionRequired) else error
-    _check_refreshable(document, client.authority.environment)
 
 
 def _of_session(site: WorkSite, document: Document, session: WebSession) -> None:
