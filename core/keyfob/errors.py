@@ -450,7 +450,8 @@ class InteractionRequired(KeyfobError):
     ``scopes`` are those that were asked for, ``api`` the downstream API, by its name in the
     settings, that they are for, or "". ``claims`` is a claims challenge to pass on, ``error`` and
     ``suberror`` are the provider's words, where it was asked. ``force_refresh`` says that a new
-    token was wanted, whatever was at hand.
+    token was wanted, whatever was at hand. ``authority`` is who has to sign the person in, by its
+    name in the settings, or None where any may.
     """
 
     code = "interaction_required"
@@ -465,10 +466,12 @@ class InteractionRequired(KeyfobError):
         error: str = "",
         suberror: str = "",
         force_refresh: bool = False,
+        authority: str | None = None,
         code: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.force_refresh = force_refresh
+        self.authority = authority
         self.scopes = scopes
         self.api = api
         self.claims = claims

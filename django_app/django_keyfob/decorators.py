@@ -12,20 +12,29 @@ from django_keyfob.gate import V, guarded, login_check
 def login_required(view: V) -> V: ...
 @overload
 def login_required(
-    *, api: str | None = None, scopes: Collection[str] | None = None
+    *,
+    api: str | None = None,
+    scopes: Collection[str] | None = None,
+    authority: str | None = None,
 ) -> Callable[[V], V]: ...
 
 
 def login_required(
-    view: V | None = None, *, api: str | None = None, scopes: Collection[str] | None = None
+    view: V | None = None,
+    *,
+    api: str | None = None,
+    scopes: Collection[str] | None = None,
+    authority: str | None = None,
 ) -> V | Callable[[V], V]:
     """As `django.contrib.auth.decorators.login_required`; scripts get a 401 rather than a page.
 
     :param api: also see to it that there is a token for this API of DOWNSTREAM_APIS: the person is
         asked for consent on the way in, if it is missing; or
     :param scopes: for these scopes.
+    :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the site's
+        own. Without it, any of them, and any other backend.
     """
-    check = login_check(api, scopes)
+    check = login_check(api, scopes, authority)
 
     def decorate(view: V) -> V:
         if not callable(view):

@@ -12,7 +12,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import resolve_url
-from django.template import Context, Engine, TemplateDoesNotExist, loader
+from django.template import Engine, RequestContext, TemplateDoesNotExist, loader
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.encoding import iri_to_uri
 
@@ -127,7 +127,7 @@ def posted_pairs(request: HttpRequest) -> Pairs:
 def to_response(request: HttpRequest, answer: Answer) -> HttpResponse:
     """What Django is to send for an answer of the web layer."""
     if answer.page is not None:
-        response = _page_response(request, answer.page)
+        response = page_response(request, answer.page)
     elif answer.problem is not None:
         response = JsonResponse(dict(answer.problem), content_type="application/problem+json")
     elif answer.json is not None:
@@ -160,20 +160,30 @@ def is_answer(response: Any) -> bool:
     return getattr(response, _ANSWER_MARK, False) is True
 
 
-def _page_response(request: HttpRequest, page: Page) -> HttpResponse:
+def page_response(
+    request: HttpRequest, page: Page, template_name: str = PAGE_TEMPLATE, **more: object
+) -> HttpResponse:
+    """A page of ours, made by the project's own template where it has one.
+
+    :param template_name: one that extends the usual page's.
+    """
     nonce = secrets.token_urlsafe(16)
-    context = {"page": page, "keyfob_nonce": nonce}
+    context = {"page": page, "keyfob_nonce": nonce, **more}
     is_ours = True
     try:
-        template = loader.get_template(PAGE_TEMPLATE)
-        origin = getattr(template, "origin", None)
-        is_ours = Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES)
+        template = loader.get_template(template_name)
+        is_ours = _is_ours(template) and _is_ours(loader.get_template(PAGE_TEMPLATE))
         body = template.render(context, request)
     except TemplateDoesNotExist:
         # A project whose TEMPLATES look into no app.
         engine = Engine(dirs=[str(_TEMPLATES)])
-        body = engine.get_template(PAGE_TEMPLATE).render(Context(context))
+        body = engine.get_template(template_name).render(RequestContext(request, context))
     response = HttpResponse(body, content_type="text/html; charset=utf-8")
     for name, value in page_headers(nonce, own_template=not is_ours).items():
         response.headers[name] = value
     return response
+
+
+def _is_ours(template: Any) -> bool:
+    origin = getattr(template, "origin", None)
+    return Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES)

@@ -62,10 +62,12 @@ def _asynchronous(view: Callable[..., Any], check: Check) -> Callable[..., Any]:
     return wrapper
 
 
-def login_check(api: str | None, scopes: Collection[str] | None) -> Check:
+def login_check(
+    api: str | None, scopes: Collection[str] | None, authority: str | None = None
+) -> Check:
     """What `login_required` asks.
 
-    Without `api` or `scopes` every user of the site is let in, by whichever backend they came, as
+    Without any of them every user of the site is let in, by whichever backend they came, as
     with the stock decorator. A token needs a sign-in of ours.
 
     :raises TypeError: both, or one text in the place of a list.
@@ -77,8 +79,9 @@ def login_check(api: str | None, scopes: Collection[str] | None) -> Check:
 
     def check(request: HttpRequest) -> None:
         keyfob = keyfob_of(request)
-        if api is None and scopes is None and not keyfob.is_ours and request.user.is_authenticated:
+        wants_nothing = api is None and scopes is None and authority is None
+        if wants_nothing and not keyfob.is_ours and request.user.is_authenticated:
             return
-        keyfob.require(api=api, scopes=scopes)
+        keyfob.require(api=api, scopes=scopes, authority=authority)
 
     return check

@@ -55,6 +55,8 @@ class LoginRequiredMixin(GuardMixin):
     api: str | None = None
     #: what a token must be good for.
     scopes: Collection[str] | None = None
+    #: Who must have signed the person in: a name in AUTHORITIES, "" for the site's own.
+    authority: str | None = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
@@ -62,4 +64,4 @@ class LoginRequiredMixin(GuardMixin):
         return super().as_view(**initkwargs)
 
     def keyfob_checks(self) -> list[Check]:
-        return [login_check(self.api, self.scopes), *super().keyfob_checks()]
+        return [login_check(self.api, self.scopes, self.authority), *super().keyfob_checks()]

@@ -13,10 +13,18 @@ from flask_keyfob.proxies import web_session
 def login_required(view: View, /) -> View: ...
 @overload
 def login_required(
-    *, api: str | None = None, scopes: Collection[str] | None = None
+    *,
+    api: str | None = None,
+    scopes: Collection[str] | None = None,
+    authority: str | None = None,
 ) -> Callable[[View], View]: ...
 def login_required(
-    view: Any = None, /, *, api: str | None = None, scopes: Collection[str] | None = None
+    view: Any = None,
+    /,
+    *,
+    api: str | None = None,
+    scopes: Collection[str] | None = None,
+    authority: str | None = None,
 ) -> Any:
     """Let only signed-in people into a view: others are sent to sign in, scripts get a 401.
 
@@ -25,6 +33,8 @@ def login_required(
     :param api: a downstream API that the view calls. Where the token for it is missing, consent
         is asked for on the way in.
     :param scopes: the same for scopes that belong to no API of the settings.
+    :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the site's
+        own. Without it, any of them.
     """
     if api is not None and scopes is not None:
         raise TypeError("login_required takes either api= or scopes=, not both")
@@ -32,7 +42,7 @@ def login_required(
         raise TypeError(f"login_required takes a list of scopes: scopes=[{scopes!r}]")
 
     def check() -> None:
-        web_session().require(api=api, scopes=scopes)
+        web_session().require(api=api, scopes=scopes, authority=authority)
 
     def decorate(each: View) -> View:
         if not callable(each):

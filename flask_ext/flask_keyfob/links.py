@@ -28,6 +28,8 @@ def login_url(
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
+    add: bool = False,
+    authority: str | None = None,
 ) -> str:
     """The address that starts a sign-in.
 
@@ -36,15 +38,19 @@ def login_url(
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
+    :param add: add an account to those of this browser, where MAX_ACCOUNTS has room for it.
+    :param authority: who is to sign the person in: a name in AUTHORITIES, "" for the site's own.
+        Default: who signed in the person that is here.
     """
     target = _here() if next is None else local_path(next)
     return core_login_url(
-        routes().login,
+        routes().of(_authority_for(authority)).login,
         target,
         api=api,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,
+        add="1" if add else "",
     )
 
 
@@ -63,6 +69,15 @@ def logout_form(label: str = "Sign out", *, class_: str = "") -> Markup:
         token=current_site().csrf_token(flask_session),
         label=label,
     )
+
+
+def _authority_for(name: str | None) -> str:
+    """Whose login address is meant.
+
+    :raises ConfigurationError: AUTHORITIES has none of that name.
+    """
+    members = current_site().members
+    return (members.of_session(flask_session) if name is None else members.named(name)).name
 
 
 def _here() -> str:

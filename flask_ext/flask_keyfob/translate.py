@@ -13,10 +13,10 @@ from werkzeug.urls import iri_to_uri
 
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
-from keyfob.web.exchange import page_headers
+from keyfob.web.exchange import NO_STORE, page_headers
 
 _TEMPLATE = "keyfob/page.html"
-_OUR_TEMPLATE = Path(__file__).parent / "templates" / _TEMPLATE
+_OUR_TEMPLATES = Path(__file__).parent / "templates" / "keyfob"
 # RFC 3986 §3.3 and §3.4, with what is encoded already.
 _PATH_CHARACTERS = "!$&'()*+,/:;=@"
 _QUERY_CHARACTERS = _PATH_CHARACTERS + "?%[]"
@@ -81,7 +81,7 @@ def _form() -> list[tuple[str, str]]:
 def response_for(answer: Answer) -> Response:
     """Flask's response for an answer of the core."""
     if answer.page is not None:
-        response = _page(answer.page)
+        response = page_response(answer.page)
     elif answer.problem is not None:
         body = json.dumps(answer.problem)
         response = Response(body, mimetype="application/problem+json")
@@ -99,13 +99,19 @@ def response_for(answer: Answer) -> Response:
     return response
 
 
-def _page(page: Page) -> Response:
+def page_response(page: Page, template_name: str = _TEMPLATE, **more: object) -> Response:
+    """A page of ours, made by the site's own template where it has one.
+
+    :param template_name: one that extends the usual page's.
+    """
     nonce = secrets.token_urlsafe(16)
-    template = current_app.jinja_env.get_template(_TEMPLATE)
-    context: dict[str, object] = {"page": page, "keyfob_nonce": nonce}
+    environment = current_app.jinja_env
+    template = environment.get_template(template_name)
+    context: dict[str, object] = {"page": page, "keyfob_nonce": nonce, **more}
     current_app.update_template_context(context)
-    response = Response(template.render(context), mimetype="text/html")
-    is_ours = template.filename is not None and Path(template.filename) == _OUR_TEMPLATE
+    response = Response(template.render(context), mimetype="text/html", headers=NO_STORE)
+    found = (template.filename, environment.get_template(_TEMPLATE).filename)
+    is_ours = all(name is not None and Path(name).parent == _OUR_TEMPLATES for name in found)
     response.headers.update(page_headers(nonce, own_template=not is_ours))
     return response
 

@@ -24,7 +24,8 @@ def test_every_setting_is_described() -> None:
 def test_every_description_is_complete(info) -> None:
     assert info.meaning.endswith(".")
     assert info.example.startswith("`")
-    assert info.secret == (info.key in ("CLIENT_SECRET", "CLIENT_CREDENTIAL", "TOKEN_STORE_KEYS"))
+    secrets = ("AUTHORITIES", "CLIENT_SECRET", "CLIENT_CREDENTIAL", "TOKEN_STORE_KEYS")
+    assert info.secret == (info.key in secrets)
     assert "|" not in info.meaning + info.default + info.example
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,12 +14,57 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Routes:
-    """Where the framework has put our views: absolute paths, mount point included."""
+    """Where the framework has put our views: absolute paths, mount point included.
+
+    Those of a further authority are the same with its name behind them, which the framework
+    routes as well; but the sign-out is one for all.
+    """
 
     login: str
     callback: str
     logout: str
     logged_out: str
+    authority: str = ""
+
+    def of(self, authority: str) -> Routes:
+        """The views of an authority, by its name.
+
+        :param authority: "" for the site's own, whose these are.
+        """
+        if authority == self.authority:
+            return self
+        base, tail = self.base, f"/{authority}" if authority else ""
+        return Routes(
+            base.login + tail,
+            base.callback + tail,
+            base.logout,
+            base.logged_out + tail,
+            authority,
+        )
+
+    @property
+    def base(self) -> Routes:
+        """The views of the site's own authority."""
+        if not self.authority:
+            return self
+        tail = f"/{self.authority}"
+        return Routes(
+            self.login.removesuffix(tail),
+            self.callback.removesuffix(tail),
+            self.logout,
+            self.logged_out.removesuffix(tail),
+        )
+
+    @property
+    def folder(self) -> str:
+        """The path that our views are in, of all authorities."""
+        return posixpath.dirname(self.base.callback.rstrip("/")) or "/"
+
+    def has(self, path: str) -> bool:
+        """Whether the path is one of these views, of any authority."""
+        base = self.base
+        own = (base.login, base.callback, base.logout, base.logged_out)
+        return any(path == view or path.startswith(f"{view}/") for view in own)
 
 
 @dataclass(frozen=True)

@@ -142,12 +142,31 @@ REFUSALS_OF_THE_SITE = frozenset({"invalid_client", "unauthorized_client"})
 #: What ends nobody's sign-in.
 SAYS_NOTHING_OF_THE_PERSON = PASSING_ERRORS | REFUSALS_OF_THE_SITE
 
+NO_AUTHORITY = (
+    404,
+    Page(
+        "There is no such sign-in",
+        "The address names a sign-in service that this site does not use.",
+        "Go to the site's own pages, and sign in from there.",
+        code="no_authority",
+    ),
+)
 FORGED_FORM = (
     403,
     Page(
         "You were not signed out",
         "The request did not come from a page of this site, or from one that was out of date.",
         "Go back to the site and press its sign-out button again.",
+    ),
+)
+#: A posted choice of an account without the proof that it is from our own page.
+FORGED_CHOICE = (
+    403,
+    Page(
+        "Your accounts are as they were",
+        "What was sent did not come from a page of this site, or the page was too old.",
+        "Open the list of your accounts again, and choose there.",
+        code="csrf",
     ),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
@@ -26,7 +26,13 @@ from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
-from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
+from keyfob.web.session_entry import (
+    SESSION_KEY,
+    SessionRules,
+    Waiting,
+    is_live_entry,
+    waiting_in,
+)
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
 
@@ -42,11 +48,23 @@ _MOVE_AFTER = 0.1
 ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 
 
+class SiteMembers(Protocol):
+    """The authorities of a site; `members.Members` is one."""
+
+    def of_session(self, session: Mapping[str, Any], /) -> Site: ...
+    def of_key(self, key: object, /) -> Site: ...
+    def named(self, name: str, /) -> Site: ...
+
+
 class Site(TokenSite, SessionRules, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
     def account_check_interval(self) -> int | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def members(self) -> SiteMembers: ...
     @property
     def own_tokens(self) -> OwnTokens: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
@@ -60,7 +78,7 @@ class WebSession:
     """
 
     def __init__(self, site: Site, session: MutableMapping[str, Any]) -> None:
-        self._site = site
+        self._members = site.members
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
@@ -71,6 +89,16 @@ class WebSession:
 
     def __repr__(self) -> str:
         return "<WebSession>"
+
+    @property
+    def _site(self) -> Site:
+        """Of the authority that signed in who is here."""
+        return self._members.of_session(self._session)
+
+    @property
+    def authority(self) -> str:
+        """Who signed in the person that is here: a name in AUTHORITIES, "" for the site's own."""
+        return self._site.name
 
     @property
     def user(self) -> User:
@@ -115,16 +143,31 @@ class WebSession:
             return ""
         return base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()[:9]).decode()
 
-    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+    def require(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        authority: str | None = None,
+    ) -> None:
         """What a guarded view asks before it runs. Returns where it may.
 
         :param api: a downstream API whose token must be at hand, or to be had without the person.
         :param scopes: the same for scopes of no API of the settings.
+        :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the
+            site's own; None for any.
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the token needs the person.
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
+        if authority is not None and (tokens is None or self.authority != authority):
+            self._members.named(authority)
+            raise InteractionRequired(
+                "The page is for people whom another authority signs in",
+                authority=authority,
+                code="not_signed_in",
+            )
         if tokens is not None:
             self._check_account(tokens)
         asks_token = api is not None or scopes is not None
@@ -249,8 +292,42 @@ class WebSession:
                 self.require(api=name)
             self._ready[name] = self.token(api=name)
 
-    def begin(self, document_key: str, identity: Identity) -> None:
-        """Write a new sign-in into the browser's session."""
+    @property
+    def waiting(self) -> list[Waiting]:
+        """The other accounts of this browser, newest first."""
+        entry = self._entry()
+        return waiting_in(entry, self._members.of_key) if entry else []
+
+    def current(self) -> Waiting | None:
+        """The account that is here, as it would wait; None where nobody is."""
+        entry = self._entry()
+        if entry is None or not isinstance(entry.get("a"), str):
+            return None
+        begun = entry.get("b")
+        return Waiting(entry["k"], entry["a"], begun if isinstance(begun, int) else 0)
+
+    def drop(self, other: Waiting) -> None:
+        """End an account that waits: here, and in the token store if it can be reached."""
+        entry = self._entry()
+        if entry is not None:
+            left = [list(each) for each in self.waiting if each != other]
+            rest = {name: value for name, value in entry.items() if name != "o"}
+            self._session[SESSION_KEY] = {**rest, "o": left} if left else rest
+        self._delete(other.key)
+
+    def begin(
+        self,
+        document_key: str,
+        identity: Identity,
+        *,
+        begun: int | None = None,
+        waiting: Sequence[Waiting] = (),
+    ) -> None:
+        """Write a sign-in into the browser's session, as the one that is here.
+
+        :param begun: when it began, in minutes since 1970, where that is not now.
+        :param waiting: the other accounts of this browser.
+        """
         counted = (self._entry() or {}).get("r")
         kept, complete = session_claims(identity.claims)
         entry: dict[str, Any] = {
@@ -258,8 +335,10 @@ class WebSession:
             "a": identity.key,
             "c": kept,
             "e": int(self._site.clock() // 60),
-            "b": int(self._site.clock() // 60),
+            "b": int(self._site.clock() // 60) if begun is None else begun,
         }
+        if waiting:
+            entry["o"] = [list(each) for each in waiting]
         if not complete:
             entry["p"] = 1
         if counted:
@@ -277,15 +356,18 @@ class WebSession:
         return None if tokens is None else tokens.document()
 
     def forget(self) -> None:
-        """End the sign-in: here, and in the token store if it can be reached."""
-        key = self._key()
+        """End the sign-in, of all accounts: here, and in the token store if it can be reached."""
+        keys = [self._key(), *(each.key for each in self.waiting)]
         self._session.pop(SESSION_KEY, None)
         self._tokens, self._user = None, None
         self._ready.clear()
-        if key is None:
-            return
+        for key in keys:
+            if key is not None:
+                self._delete(key)
+
+    def _delete(self, key: str) -> None:
         try:
-            self._site.documents.delete(key)
+            self._members.of_key(key).documents.delete(key)
         except StoreError as error:
             # The session no longer names the record; it expires by itself.
             logger.warning("A sign-out could not empty the token store: %s", error)

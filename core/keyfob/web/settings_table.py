@@ -61,6 +61,17 @@ _TABLE = (
         "`https://id.example.com/realms/staff`",
     ),
     SettingInfo(
+        "AUTHORITIES",
+        "Further parties who sign people in, by name: each with settings of its own for "
+        "`CLIENT_ID`, its credential, its authority, `ALLOWED_TENANTS`, `SCOPES`, "
+        "`DOWNSTREAM_APIS` and `RESPONSE_MODE`. [several-authorities.md](several-authorities.md) "
+        "has an example.",
+        "none",
+        '`{"customers": {"AUTHORITY": "https://contoso.ciamlogin.com", "CLIENT_ID": "...", '
+        '"CLIENT_SECRET": "..."}}`',
+        secret=True,
+    ),
+    SettingInfo(
         "ALLOWED_TENANTS",
         "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
         "id that returns true for those. Without it, every tenant that the authority serves. "
@@ -141,6 +152,13 @@ _TABLE = (
         "a refresh that nobody notices: so a disabled account does not stay signed in. 60 or more.",
         "never",
         "`900`",
+    ),
+    SettingInfo(
+        "MAX_ACCOUNTS",
+        "How many accounts may be signed in in one browser at a time, 1 to 8. With more than one, "
+        "people switch between them at `auth/accounts`.",
+        "`1`",
+        "`3`",
     ),
     SettingInfo(
         "LEEWAY",

@@ -7,9 +7,10 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.template import Context
-from django.urls import reverse
 
-from django_keyfob.exchange import NAMESPACE, default_next
+from django_keyfob.conf import current_site
+from django_keyfob.exchange import NAMESPACE, default_next, routes
+from django_keyfob.session import keyfob_of
 from keyfob.web.next_url import local_path
 from keyfob.web.sign_in import login_url
 
@@ -25,6 +26,8 @@ def keyfob_login_url(
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
+    add: bool = False,
+    authority: str | None = None,
 ) -> str:
     """The address that starts a sign-in.
 
@@ -33,15 +36,19 @@ def keyfob_login_url(
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
+    :param add: add an account to those of this browser, where MAX_ACCOUNTS has room for it.
+    :param authority: who is to sign the person in: a name in AUTHORITIES, "" for the site's own.
+        Default: who signed in the person that is here.
     """
     target = _here(context.get("request")) if next is None else next
     return login_url(
-        reverse(f"{NAMESPACE}:login"),
+        routes().of(_authority_for(context.get("request"), authority)).login,
         local_path(target, default=default_next()),
         api=api,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,
+        add="1" if add else "",
     )
 
 
@@ -57,6 +64,16 @@ def keyfob_logout_form(
     user = getattr(context.get("request"), "user", None)
     is_signed_in = user is not None and user.is_authenticated
     return {"label": label, "class_": class_, "is_signed_in": is_signed_in}
+
+
+def _authority_for(request: object, name: str | None) -> str:
+    """Whose login address is meant.
+
+    :raises ConfigurationError: AUTHORITIES has none of that name.
+    """
+    if name is not None:
+        return current_site().members.named(name).name
+    return keyfob_of(request).authority if isinstance(request, HttpRequest) else ""
 
 
 def _here(request: object) -> str | None:
