@@ -9,22 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from support.callers import ADA, ON_BEHALF_OF, apis, entra, forms
+from support.callers import ADA, ON_BEHALF_OF, attached_apis, entra, forms
 from support.contract_base import FETCH, ContractBase, Site, once
 from support.form_browser import FormBrowser
 from support.provider import Provider
 
 BEARER = {"Authorization": "Bearer adas-token"}
-
-
-def attached(provider: Provider, **more: object) -> dict[str, object]:
-    """`api` is ready under /orders, `jobs` under /jobs, and both under /both."""
-    settings = apis(provider, **more)
-    named = settings["DOWNSTREAM_APIS"]
-    assert isinstance(named, dict)
-    named["api"] = {**named["api"], "attach_to": ["/orders/", "/both", "/static/orders"]}
-    named["jobs"] = {**named["jobs"], "attach_to": ["/jobs", "/both"]}
-    return settings
 
 
 class WhoseContract(ContractBase):
@@ -38,7 +28,7 @@ class WhoseContract(ContractBase):
 
     @pytest.fixture
     def site(self, start: Callable[..., Site], provider: Provider) -> Site:
-        return start(attached(provider), **self.pages)
+        return start(attached_apis(provider), **self.pages)
 
     # Ready before the view
 
@@ -108,7 +98,7 @@ class WhoseContract(ContractBase):
     def test_files_and_our_own_pages_never_ask(
         self, start: Callable[..., Site], provider: Provider, browser: FormBrowser
     ) -> None:
-        settings = attached(provider)
+        settings = attached_apis(provider)
         named: Any = settings["DOWNSTREAM_APIS"]
         named["api"] = {**named["api"], "attach_to": ["/"]}
         site = start(settings, **self.pages)
@@ -121,11 +111,11 @@ class WhoseContract(ContractBase):
     def test_a_mount_point_is_no_part_of_the_path(
         self, start: Callable[..., Site], provider: Provider, browser: FormBrowser
     ) -> None:
-        site = start(attached(provider), script_name="/shop", **self.pages)
+        site = start(attached_apis(provider), script_name="/shop", **self.pages)
         page = browser.open(f"{site.url}/orders/7")
         assert page.response.json()["ready"] == ["api"]
         # Another app's path, which happens to be the mount point of this one.
-        site = start(attached(provider), script_name="/orders", **self.pages)
+        site = start(attached_apis(provider), script_name="/orders", **self.pages)
         assert once(browser, f"{site.url}/?idle=1").json() == {"ready": [], "whose": []}
 
     @pytest.mark.parametrize("path", ["/%6frders/7", "/orders%2F7", "/orders//7", "//orders/7"])

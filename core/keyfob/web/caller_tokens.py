@@ -121,6 +121,7 @@ def as_callers(error: InteractionRequired, claims: str | None = None) -> CallerM
         error=error.error,
         suberror=error.suberror,
         force_refresh=error.force_refresh,
+        authority="",
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
-    ConfigurationError,
     IdTokenError,
     InteractionRequired,
     StoreError,
@@ -18,13 +17,11 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
-from keyfob.web.attached import AttachedTokens
+from keyfob.web.attached import AttachedApis, AttachedTokens
 from keyfob.web.caller import Caller
-from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
-from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session_entry import (
     SESSION_KEY,
@@ -34,7 +31,8 @@ from keyfob.web.session_entry import (
     waiting_in,
 )
 from keyfob.web.settings_apis import DownstreamApi
-from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
+from keyfob.web.tokens import GivesTokens, SessionTokens, tokens_lost
+from keyfob.web.whose import ApiSite, OtherTokens, wanted_scopes
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -54,9 +52,12 @@ class SiteMembers(Protocol):
     def of_session(self, session: Mapping[str, Any], /) -> Site: ...
     def of_key(self, key: object, /) -> Site: ...
     def named(self, name: str, /) -> Site: ...
+    @property
+    def attached(self) -> AttachedApis: ...
+    def attaching(self, path: str, /) -> Site: ...
 
 
-class Site(TokenSite, SessionRules, Protocol):
+class Site(ApiSite, SessionRules, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
@@ -66,8 +67,7 @@ class Site(TokenSite, SessionRules, Protocol):
     @property
     def members(self) -> SiteMembers: ...
     @property
-    def own_tokens(self) -> OwnTokens: ...
-    def api_settings(self, name: str) -> DownstreamApi: ...
+    def attached(self) -> AttachedApis: ...
     def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
@@ -82,8 +82,7 @@ class WebSession:
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
-        self._caller: Caller | None = None
-        self._of_caller: CallerTokens | None = None
+        self._others = OtherTokens(site.members.named(""))
         #: The tokens of this request that are ready, by API (see `tokens`).
         self._ready: dict[str, str] = {}
 
@@ -123,11 +122,11 @@ class WebSession:
     @property
     def caller(self) -> Caller | None:
         """Whoever calls a web API of ours with a bearer token that was proven; a guard sets it."""
-        return self._caller
+        return self._others.caller
 
     @caller.setter
     def caller(self, caller: Caller | None) -> None:
-        self._caller = caller
+        self._others.caller = caller
         # What was ready was somebody else's.
         self._ready.clear()
 
@@ -171,7 +170,8 @@ class WebSession:
         if tokens is not None:
             self._check_account(tokens)
         asks_token = api is not None or scopes is not None
-        if asks_token and self.caller is None and not self._is_own(api, None):
+        own = self._others.own(self._site, api, None)
+        if asks_token and self.caller is None and own is None:
             self.token(api=api, scopes=scopes)
             return
         # Another's token says nothing of who is signed in here.
@@ -240,17 +240,19 @@ class WebSession:
         :raises StoreUnavailable: the token store cannot be reached.
         :raises TransportError: the provider cannot be reached.
         """
-        wanted = self._wanted(api, scopes)
         if force_refresh or claims:
             self._ready.pop(api or "", None)
-        if self._is_own(api, app_only):
-            return self._site.own_tokens.token(
-                api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
-            )
-        if self.caller is not None:
-            return self._tokens_of_caller(self.caller).token(
-                wanted, api=api or "", force_refresh=force_refresh, claims=claims
-            )
+        other = self._others.token(
+            self._site,
+            api=api,
+            scopes=scopes,
+            force_refresh=force_refresh,
+            claims=claims,
+            app_only=app_only,
+        )
+        if other is not None:
+            return other
+        wanted = wanted_scopes(self._site, api, scopes)
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -275,22 +277,40 @@ class WebSession:
         :param name: as in DOWNSTREAM_APIS.
         :raises ConfigurationError: there is no such API.
         """
-        return self._site.api_session(self, self._site.api_settings(name))
+        own = self._others.own(self._site, name, None)
+        if own is not None:
+            return own.api(name)
+        site = self._site if self.caller is None else self._members.named("")
+        return site.api_session(self, site.api_settings(name))
 
     @property
     def tokens(self) -> AttachedTokens:
         """The tokens that are ready in this request, by API; others are had when asked for."""
         return AttachedTokens(self._ready, self.token)
 
-    def attach(self, names: Iterable[str]) -> None:
-        """Have the tokens of these APIs ready, before a view runs (`attach_to`).
+    def attach(self, path: str) -> None:
+        """Have the tokens ready that a request has for its path, before a view runs (`attach_to`):
+        of the APIs of who signed in the person, and the application's own.
 
+        :param path: as `AttachedApis` has it.
         :raises KeyfobError: whatever `require` and `token` raise.
         """
-        for name in names:
-            if not self._is_own(name, None):
+        site = self._members.attaching(path) if self._key() is None else self._site
+        for name in self._members.attached.names(path):
+            own = self._others.own(site, name, None)
+            if own is not None:
+                self._ready[name] = own.token(api=name)
+            elif name in site.attached.names(path):
+                if site is not self._site:
+                    raise InteractionRequired(
+                        "Nobody is signed in",
+                        scopes=site.api_settings(name).scopes,
+                        api=name,
+                        authority=site.name,
+                        code="not_signed_in",
+                    )
                 self.require(api=name)
-            self._ready[name] = self.token(api=name)
+                self._ready[name] = self.token(api=name)
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -409,31 +429,11 @@ class WebSession:
             self._tokens = SessionTokens(self._site, key)
         return self._tokens
 
-    def _is_own(self, api: str | None, app_only: bool | None) -> bool:
-        """Whether the application's own token is meant."""
-        if app_only is not None:
-            return app_only
-        return api is not None and self._site.api_settings(api).app_only
-
-    def _tokens_of_caller(self, caller: Caller) -> CallerTokens:
-        if self._of_caller is None or self._of_caller.caller is not caller:
-            self._of_caller = CallerTokens(self._site, caller)
-        return self._of_caller
-
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
         if document is None:
             raise tokens_lost(())
         return document.claims
-
-    def _wanted(self, api: str | None, scopes: Collection[str] | None) -> tuple[str, ...]:
-        if (api is None) == (scopes is None):
-            raise ConfigurationError("token() takes either api= or scopes=")
-        if api is not None:
-            return self._site.api_settings(api).scopes
-        if isinstance(scopes, str):
-            raise ConfigurationError("scopes is a list of texts")
-        return tuple(scopes or ())
 
     def _renewed(
         self,
