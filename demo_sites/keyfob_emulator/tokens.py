@@ -93,8 +93,9 @@ def id_token_claims(
     *,
     oidc: frozenset[str],
     access_token: str,
+    groups: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The claims of an ID token."""
+    """The claims of an ID token; ``groups`` are those about groups."""
     account = identity.account
     claims: dict[str, Any] = {
         "aud": client.client_id,
@@ -122,8 +123,7 @@ def id_token_claims(
     roles = account.roles.get(client.client_id, ())
     if roles:
         claims["roles"] = list(roles)
-    if client.group_claims and account.groups and not identity.guest:
-        claims["groups"] = list(account.groups)
+    claims |= groups
     if minting.include_at_hash:
         # OpenID Connect Core 3.1.3.6: the left half of the hash. Entra leaves it out in this flow.
         claims["at_hash"] = base64url(hashlib.sha256(access_token.encode()).digest()[:16])
@@ -138,8 +138,10 @@ def access_token_claims(
     *,
     target: ResourceScopes,
     names: list[str],
+    groups: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The claims of an access token for a person; ``names`` are the permissions of the resource."""
+    """The claims of an access token for a person; ``names`` are the permissions of the resource,
+    ``groups`` the claims about groups."""
     resource, account = target.resource, identity.account
     version = resource.access_token_version
     claims: dict[str, Any] = {
@@ -177,6 +179,7 @@ def access_token_claims(
     roles = account.roles.get(resource.client_id, ())
     if roles:
         claims["roles"] = list(roles)
+    claims |= groups or {}
     return claims | requested_claims(grant.claims, claims["nbf"], minting.now)
 
 

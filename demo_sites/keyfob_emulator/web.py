@@ -91,6 +91,7 @@ def create_app(
         discovery,
         federation,
         graph,
+        graph_groups,
         home,
         managed_identity,
         sign_in,
@@ -129,6 +130,7 @@ def create_app(
         federation,
         sign_out,
         graph,
+        graph_groups,
         managed_identity,
     )
     for module in modules:

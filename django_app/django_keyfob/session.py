@@ -36,6 +36,8 @@ class KeyfobSession(WebSession):
         self.users: tuple[Any, Any] = (None, None)
         self._doubt: InteractionRequired | None = None
         self._is_kept = False
+        #: The header WWW-Authenticate for a 403, where the answer is made by others.
+        self.challenge = ""
         super().__init__(site, BrowserSession(request, self))
 
     @property
@@ -119,6 +121,22 @@ class KeyfobSession(WebSession):
     async def auser(self) -> User:
         """As `user`, which may be used afterwards as well."""
         return await sync_to_async(lambda: self.user)()
+
+    async def ahas_role(self, role: str) -> bool:
+        """As `has_role`."""
+        return await sync_to_async(self.has_role)(role)
+
+    async def ain_group(self, group: str) -> bool:
+        """As `in_group`."""
+        return await sync_to_async(self.in_group)(group)
+
+    async def agroups_among(self, groups: Collection[str]) -> frozenset[str]:
+        """As `groups_among`."""
+        return await sync_to_async(self.groups_among)(groups)
+
+    async def aall_groups(self) -> frozenset[str]:
+        """As `all_groups`."""
+        return await sync_to_async(self.all_groups)()
 
     async def atoken(
         self,

@@ -9,10 +9,12 @@ def home():
     return f"Hello {current_user.name}"
 """
 
+from flask_keyfob.bearer import bearer_required
 from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
 from flask_keyfob.links import login_url, logout_form
-from flask_keyfob.proxies import current_user, downstream_api
+from flask_keyfob.permissions import groups_required, roles_required
+from flask_keyfob.proxies import current_caller, current_user, downstream_api
 from flask_keyfob.workers import (
     app_api,
     app_token,
@@ -26,11 +28,15 @@ __all__ = [
     "app_api",
     "app_token",
     "background",
+    "bearer_required",
+    "current_caller",
     "current_user",
     "downstream_api",
     "end_background",
+    "groups_required",
     "login_required",
     "login_url",
     "logout_form",
+    "roles_required",
     "start_background",
 ]

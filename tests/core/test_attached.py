@@ -177,7 +177,7 @@ def test_a_caller_never_gets_what_was_ready_for_the_browser(
     session = site.keyfob
     session.attach("/orders")
     own = session.tokens["api"]
-    session.caller = caller()
+    session.act_for(caller())
     assert session.tokens["api"] != own
 
 
@@ -227,7 +227,7 @@ def test_each_has_the_tokens_of_their_own_authority(
 def test_a_caller_is_the_sites_own_authoritys(two: BareSite, provider: Provider) -> None:
     two.sign_in(authority="customers")
     session = two.keyfob
-    session.caller = caller()
+    session.act_for(caller())
     assert provider._access[session.token(api="api")].person == ADA
     assert session.api("api").get("/me").json()["id"] == ADA.oid
     key = two.app.start_long_running(session, api="api")

@@ -94,10 +94,10 @@ def test_the_session_of_the_browser_has_no_part_in_it(site: BareSite, provider: 
     own = site.keyfob.token(api="api")
     session = site.keyfob
     provider.person = GRACE
-    session.caller = caller("graces-token", GRACE)
+    session.act_for(caller("graces-token", GRACE))
     assert session.token(api="api") != own
-    session.caller = None
-    assert session.token(api="api") == own
+    assert not session.user
+    assert site.keyfob.token(api="api") == own
 
 
 def test_a_bearer_token_signs_nobody_in(site: BareSite) -> None:

@@ -42,7 +42,7 @@ def lazy(request: Any) -> HttpResponse:
 
 
 def as_caller(request: Any) -> HttpResponse:
-    request.keyfob.caller = caller(request.headers["Authorization"].partition(" ")[2])
+    request.keyfob.act_for(caller(request.headers["Authorization"].partition(" ")[2]))
     assert request.keyfob.tokens["api"] == request.keyfob.token(api="api")
     return seen(request)
 

@@ -47,7 +47,7 @@ def lazy() -> ResponseReturnValue:
 
 
 def as_caller() -> ResponseReturnValue:
-    g.keyfob.caller = caller(request.headers["Authorization"].partition(" ")[2])
+    g.keyfob.act_for(caller(request.headers["Authorization"].partition(" ")[2]))
     assert g.keyfob.tokens["api"] == g.keyfob.token(api="api")
     return jsonify(seen())
 

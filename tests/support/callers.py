@@ -63,7 +63,7 @@ def attached_apis(provider: Provider, **more: object) -> dict[str, object]:
 def called(site: BareSite, who: Caller) -> Any:
     """A new request with a bearer token that has passed its check."""
     session = site.app.session({})
-    session.caller = who
+    session.act_for(who)
     return session
 
 

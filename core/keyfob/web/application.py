@@ -12,13 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
-from keyfob.web import accounts, challenge, logout_channels, long_running, sign_in, sign_out
+from keyfob.web import (
+    accounts,
+    bearer_answers,
+    challenge,
+    logout_channels,
+    long_running,
+    sign_in,
+    sign_out,
+)
 from keyfob.web.allowance import Allowance
 from keyfob.web.attached import AttachedApis
+from keyfob.web.bearer import BearerChecks
 from keyfob.web.caller import Caller
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, WebRequest
+from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity
 from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
@@ -110,8 +120,13 @@ class WebApplication:
         self.logout_refusals = Allowance(
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
+        self.bearer = BearerChecks(settings, self.client, clock)
+        self.bearer_refusals = Allowance(
+            bearer_answers.REFUSALS_LOGGED, bearer_answers.REFUSALS_INTERVAL
+        )
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
+        self.groups = Groups(settings, self)
         self._adapter: Any = None
         others = {
             other: type(self)(
@@ -293,6 +308,10 @@ class WebApplication:
         members = self.members
         member = members.of_session(request.session) if wanted is None else members.named(wanted)
         return challenge.answer(member, _at(member, request), error)
+
+    def protected_resource(self, request: WebRequest) -> Answer:
+        """What this site is as a web API, for its callers' programs (RFC 9728)."""
+        return bearer_answers.protected_resource(self, request)
 
     def csrf_token(self, session: Mapping[str, Any]) -> str:
         """For the sign-out form, in frameworks without a protection of their own."""

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import CallerMustInteract, InteractionRequired, KeyfobError
-from keyfob.web import caller_challenge, rounds
+from keyfob.errors import (
+    CallerMustInteract,
+    InteractionRequired,
+    KeyfobError,
+    PermissionMissing,
+)
+from keyfob.web import bearer_answers, caller_challenge, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
@@ -30,16 +35,20 @@ _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
     """A page, or a problem document for a script; for a missing token the way to it."""
+    if bearer_answers.is_refusal(request, error):
+        return bearer_answers.refusal(site, request, error)
     if isinstance(error, CallerMustInteract):
         return caller_challenge.answer(
-            error, consent_url=lambda: _consent_url(site, request, error)
+            site, request, error, consent_url=lambda: _consent_url(site, request, error)
         )
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)
-    found = page_answer(
-        status, page, retry_url=_here(site, request), home_url=request.home, error=error
-    )
+    retry = _here(site, request)
+    if isinstance(error, PermissionMissing):
+        # Never by itself: the provider would send the same person straight back.
+        retry = login_url(request.routes.login, retry, prompt="select_account")
+    found = page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     if wants_page(request):
         return found
     correlation_id = found.page.correlation_id if found.page else ""

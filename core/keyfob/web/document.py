@@ -41,6 +41,8 @@ class Document:
     ends_at: float | None = None
     #: Of work: the key of the browser's session whose tokens it uses, where it has none of its own.
     shares: str = field(default="", repr=False)
+    #: What was found out about the person's groups, by group: when, and whether they are in it.
+    groups: dict[str, tuple[int, bool]] = field(default_factory=dict, repr=False)
     #: Until when the provider is known to have let the person in, in seconds since 1970.
     checked_at: float = field(init=False)
 
@@ -92,6 +94,8 @@ class Document:
             content["end"] = self.ends_at
         if self.shares:
             content["shares"] = self.shares
+        if self.groups:
+            content["groups"] = self.groups
         return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -152,6 +156,9 @@ def load_document(store: SealedStore, key: str) -> Document | None:
         if content["v"] == _FORMAT:
             cache = SerializableTokenCache()
             cache.deserialize(content["cache"])
+            groups = {
+                name: (at, within) for name, (at, within) in content.get("groups", {}).items()
+            }
             return Document(
                 key,
                 content["claims"],
@@ -160,8 +167,9 @@ def load_document(store: SealedStore, key: str) -> Document | None:
                 len(record.value),
                 content.get("end"),
                 content.get("shares", ""),
+                groups,
             )
-    except (ValueError, KeyError, TypeError, TokenCacheError):
+    except (ValueError, KeyError, TypeError, AttributeError, TokenCacheError):
         pass  # another version of Keyfob's, or a key that served for something else before
     store.discard(_record_key(key), record)
     return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from keyfob.web.caller import Caller
 from keyfob.web.next_url import local_path
 
 Pairs = Sequence[tuple[str, str]]
@@ -76,6 +77,7 @@ class WebRequest:
     :param root_path: the mount point, "" at the root.
     :param headers: by lower-case name.
     :param session: the browser's session, of any framework.
+    :param caller: whose bearer token passed a check in this request, or None.
     """
 
     method: str
@@ -90,6 +92,7 @@ class WebRequest:
     form: Pairs = field(default=(), repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    caller: Caller | None = None
 
     @property
     def origin(self) -> str:

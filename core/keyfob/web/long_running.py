@@ -169,9 +169,7 @@ class WorkTokens(SessionTokens):
         return "<WorkTokens>"
 
     def _client(self, document: Document) -> ConfidentialClientApplication:
-        tenant = document.claims.get("tid")
-        tenants = self._site.tenants
-        client = tenants.of_person(tenant if isinstance(tenant, str) else "", offline=True)
+        client = self._site.tenants.of_person(document.claims["tid"], offline=True)
         return client.with_cache(document.cache)
 
 
@@ -198,7 +196,7 @@ def _on_behalf_of(
             "start_long_running needs api= or scopes= for the caller of an API: the provider is "
             "asked now, while the caller's token still lives"
         )
-    document.claims = whose(caller.claims)
+    document.claims = whose(caller.key, caller.tid)
     client = site.tenants.of_person(caller.tid, offline=True).with_cache(document.cache)
     _exchange(client, caller, wanted, api)
     _check_refreshable(document, client.authority.environment)
@@ -225,7 +223,9 @@ def _of_session(site: WorkSite, document: Document, session: WebSession) -> None
         )
     authority = site.client.authority
     _check_refreshable(found, authority.environment)
-    document.claims = whose(found.claims)
+    identity = Identity.from_claims(found.claims, is_microsoft=authority.is_microsoft)
+    tenant = found.claims.get("tid")
+    document.claims = whose(identity.key, tenant if isinstance(tenant, str) else "")
     if authority.is_microsoft:
         document.cache.deserialize(found.cache.serialize())
     else:
@@ -248,7 +248,7 @@ def _filed(site: WorkSite, document: Document, key: str | None) -> str:
     ends_at = document.ends_at or 0.0
     if key is not None and is_key_of(site.tag, key, WORK):
         before = site.documents.fresh(key)
-        if before is not None and _key_of(site, before) == _key_of(site, document):
+        if before is not None and before.claims["account"] == document.claims["account"]:
             document.key, document.version = key, before.version
             # Extended also in the list that `sign_out_everywhere` goes by.
             if site.documents.replace(document, ends_at) and site.documents.extend(key, ends_at):
@@ -256,8 +256,3 @@ def _filed(site: WorkSite, document: Document, key: str | None) -> str:
     document.key, document.version = new_key(site.tag, WORK), 0
     site.documents.create(document, ends_at)
     return document.key
-
-
-def _key_of(site: WorkSite, document: Document) -> str:
-    is_microsoft = site.client.authority.is_microsoft
-    return Identity.from_claims(document.claims, is_microsoft=is_microsoft).key

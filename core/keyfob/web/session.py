@@ -20,6 +20,7 @@ from keyfob.web import rounds
 from keyfob.web.attached import AttachedApis, AttachedTokens
 from keyfob.web.caller import Caller
 from keyfob.web.document import Document
+from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.refused_token import refused_token
@@ -68,6 +69,8 @@ class Site(ApiSite, SessionRules, Protocol):
     def members(self) -> SiteMembers: ...
     @property
     def attached(self) -> AttachedApis: ...
+    @property
+    def groups(self) -> Groups: ...
     def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
@@ -92,6 +95,8 @@ class WebSession:
     @property
     def _site(self) -> Site:
         """Of the authority that signed in who is here."""
+        if self._others.caller is not None:
+            return self._members.named("")  # callers of our API come by the site's own
         return self._members.of_session(self._session)
 
     @property
@@ -121,13 +126,14 @@ class WebSession:
 
     @property
     def caller(self) -> Caller | None:
-        """Whoever calls a web API of ours with a bearer token that was proven; a guard sets it."""
+        """Who calls this site as an API, once a bearer check passed in this request."""
         return self._others.caller
 
-    @caller.setter
-    def caller(self, caller: Caller | None) -> None:
+    def act_for(self, caller: Caller) -> None:
+        """Let the request be this caller's. Whom the browser's session names counts no more: what
+        is asked of a caller must never be answered with a cookie's rights."""
         self._others.caller = caller
-        # What was ready was somebody else's.
+        self._tokens, self._user = None, None
         self._ready.clear()
 
     @property
@@ -283,6 +289,46 @@ class WebSession:
         site = self._site if self.caller is None else self._members.named("")
         return site.api_session(self, site.api_settings(name))
 
+    def has_role(self, role: str) -> bool:
+        """Whether the signed-in person has an app role, as of their sign-in; False for nobody.
+
+        :raises InteractionRequired: the token store has lost this session.
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        return role in self.user.roles
+
+    def in_group(self, group: str) -> bool:
+        """Whether the signed-in person is in a group; False for nobody.
+
+        :param group: a name in GROUPS, or an object id.
+        :raises KeyfobError: as `groups_among`.
+        """
+        return bool(self.groups_among((group,)))
+
+    def groups_among(self, groups: Collection[str]) -> frozenset[str]:
+        """Those of the groups that the signed-in person is in; none for nobody. Where their claims
+        do not say, Microsoft Graph is asked, and its answer kept for GROUPS_CACHE_SECONDS.
+
+        :param groups: names in GROUPS, or object ids.
+        :raises ConfigurationError: GROUPS has no such name.
+        :raises GroupsUnknown: nobody can tell.
+        :raises InteractionRequired: the session is lost, or the person must let the site ask.
+        :raises KeyfobError: whatever else `token` raises.
+        """
+        self.check_group_names(groups)
+        return self._site.groups.among(self, groups) if self.user else frozenset()
+
+    def all_groups(self) -> frozenset[str]:
+        """All groups of the signed-in person, by object id or as their claims have them; none for
+        nobody. Where the claims do not say, Microsoft Graph lists them, each time, page by page.
+        Errors as `groups_among`.
+        """
+        return self._site.groups.all_of(self) if self.user else frozenset()
+
+    def check_group_names(self, groups: Collection[str]) -> None:
+        """:raises ConfigurationError: GROUPS has no such name."""
+        self._site.groups.named(groups)
+
     @property
     def tokens(self) -> AttachedTokens:
         """The tokens that are ready in this request, by API; others are had when asked for."""
@@ -414,6 +460,8 @@ class WebSession:
         self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
     def _entry(self) -> Mapping[str, Any] | None:
+        if self._others.caller is not None:
+            return None
         entry = self._session.get(SESSION_KEY)
         return entry if is_live_entry(entry, self._site) else None
 

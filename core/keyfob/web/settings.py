@@ -25,9 +25,11 @@ from keyfob.protocol.authority import (
     tenant_authority,
 )
 from keyfob.protocol.id_token import TenantRule
+from keyfob.web import settings_bearer as bearer
 from keyfob.web import settings_values as values
 from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
 from keyfob.web.settings_authorities import named_authorities
+from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
@@ -63,6 +65,7 @@ OF_AUTHORITY = (
     "RESPONSE_MODE",
     "SCOPES",
     "DOWNSTREAM_APIS",
+    "GROUPS",
 )
 _NEW_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
@@ -80,6 +83,9 @@ class Settings:
     :ivar base_url: the site's public address without a trailing slash, or None.
     :ivar response_mode: how the answer to a sign-in arrives.
     :ivar downstream_apis: by name.
+    :ivar groups: the groups that the site uses, by its own names: object ids in lower case, or
+        names as the claims have them.
+    :ivar groups_cache_seconds: for how long an answer about groups is believed.
     :ivar token_store: a store's name or URL, or None for the adapter's default. Not in the repr.
     :ivar token_store_keys: oldest to newest, or () for keys derived from the framework's secret
         key. Not in the repr.
@@ -89,6 +95,11 @@ class Settings:
     :ivar account_check_interval: seconds after which the provider is asked whether the person may
         still be here; None for never.
     :ivar max_accounts: how many accounts one browser's session may hold.
+    :ivar audiences: what the site is called as a web API, in its callers' tokens; None for its
+        client id, and at Microsoft also `api://` with it.
+    :ivar allowed_clients: ids of the applications that may call it; None for every one.
+    :ivar api_scopes: its scopes, for its callers to read.
+    :ivar token_decryption_keys: private keys in PEM, oldest to newest. Not in the repr.
     :ivar leeway: clock difference that is forgiven, in seconds.
     :ivar authorities: the settings for each further authority, by name.
     """
@@ -103,6 +114,8 @@ class Settings:
     downstream_apis: Mapping[str, DownstreamApi] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )
+    groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    groups_cache_seconds: int = DEFAULT_GROUPS_SECONDS
     token_store: str | None = field(default=None, repr=False)
     token_store_keys: tuple[str, ...] = field(default=(), repr=False)
     token_store_l1_seconds: int = DEFAULT_L1_SECONDS
@@ -110,6 +123,10 @@ class Settings:
     session_idle_age: int | None = None
     account_check_interval: int | None = None
     max_accounts: int = 1
+    audiences: frozenset[str] | None = None
+    allowed_clients: frozenset[str] | None = None
+    api_scopes: tuple[str, ...] = ()
+    token_decryption_keys: tuple[str, ...] = field(default=(), repr=False)
     leeway: int = DEFAULT_LEEWAY
     authorities: Mapping[str, Settings] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
@@ -153,17 +170,19 @@ def _of_authority(reader: Reader) -> dict[str, Any]:
     client_id = _required(reader, "CLIENT_ID", values.text)
     credential = _credential(reader)
     authority = _authority(reader)
+    allowed_tenants = _allowed_tenants(reader, authority)
     modes = ("query", "form_post")
     return {
         "client_id": client_id,
         "client_credential": credential,
         "authority": authority,  # without one there was a problem
-        "allowed_tenants": _allowed_tenants(reader, authority),
+        "allowed_tenants": allowed_tenants,
         "response_mode": reader.read(
             "RESPONSE_MODE", lambda value: values.one_of(value, modes), "query"
         ),
         "scopes": reader.read("SCOPES", scope_names, ()),
         "downstream_apis": downstream_apis(reader, authority),
+        "groups": group_names(reader, authority, allowed_tenants),
     }
 
 
@@ -171,6 +190,7 @@ def _shared(reader: Reader, *, django: bool) -> dict[str, Any]:
     """What a site has once, whoever signs in."""
     store = partial(_store_name, django=django)
     seconds = partial(values.whole_number, least=0, most=MAX_LEEWAY, unit="seconds")
+    believed = partial(values.whole_number, least=0, most=MAX_GROUPS_SECONDS, unit="seconds")
     accounts = partial(values.whole_number, least=1, most=MAX_ACCOUNTS, unit="accounts")
     return {
         "base_url": reader.read("BASE_URL", _optional(values.address), None),
@@ -180,9 +200,27 @@ def _shared(reader: Reader, *, django: bool) -> dict[str, Any]:
             "TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS
         ),
         **{name.lower(): reader.read(name, _age, None) for name in _AGES},
+        "audiences": _some(reader, "AUDIENCES"),
+        "allowed_clients": _some(reader, "ALLOWED_CLIENTS"),
+        "api_scopes": reader.read("API_SCOPES", bearer.api_scopes, ()),
+        "token_decryption_keys": reader.read("TOKEN_DECRYPTION_KEYS", bearer.decryption_keys, ()),
+        "groups_cache_seconds": reader.read(
+            "GROUPS_CACHE_SECONDS", believed, DEFAULT_GROUPS_SECONDS
+        ),
         "max_accounts": reader.read("MAX_ACCOUNTS", accounts, 1),
         "leeway": reader.read("LEEWAY", seconds, DEFAULT_LEEWAY),
     }
+
+
+def _some(reader: Reader, key: str) -> frozenset[str] | None:
+    """Names that are accepted. Set to nothing is a mistake, and not the default: whoever wrote it
+    meant to keep some out."""
+    found = reader.find(key)
+    if found is None:
+        if empty := reader.find_empty(key):
+            reader.problem(key, "is empty, which accepts nothing", in_environ=empty.in_environ)
+        return None
+    return reader.converted(found, bearer.names, None)
 
 
 def _age(value: object) -> int | None:

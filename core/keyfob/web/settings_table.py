@@ -110,6 +110,20 @@ _TABLE = (
         '"scopes": ["api://orders/Read"]}}`',
     ),
     SettingInfo(
+        "GROUPS",
+        "The groups that the site uses, by names of its own: the object id of each, or what the "
+        "claim `groups` calls it. [roles-and-groups.md](roles-and-groups.md) has more.",
+        "`{}`",
+        '`{"approvers": "11111111-2222-3333-4444-555555555555"}`',
+    ),
+    SettingInfo(
+        "GROUPS_CACHE_SECONDS",
+        "For how long a session goes by what Microsoft Graph said about a person's groups, where "
+        "their claims have no room for them; 0 to 3600. 0 asks each time.",
+        "`300`",
+        "`60`",
+    ),
+    SettingInfo(
         "TOKEN_STORE",
         "Where tokens are kept, on the server: `sqlite:///file` (relative to the instance folder "
         "in Flask, to `BASE_DIR` in Django), `sqlite:////absolute/file`; `redis://host/0` and its "
@@ -159,6 +173,34 @@ _TABLE = (
         "people switch between them at `auth/accounts`.",
         "`1`",
         "`3`",
+    ),
+    SettingInfo(
+        "AUDIENCES",
+        "What this site is called as a web API, in the tokens of its callers (`aud`); nothing else "
+        "is accepted then.",
+        "`CLIENT_ID`; at Microsoft also `api://` with it",
+        '`["api://orders.contoso.example"]`',
+    ),
+    SettingInfo(
+        "ALLOWED_CLIENTS",
+        "Ids of the applications that may call this site's web API. Empty is an error.",
+        "every application that the provider gives a token to",
+        '`["66666666-7777-8888-9999-000000000000"]`',
+    ),
+    SettingInfo(
+        "API_SCOPES",
+        "The web API's scopes, as callers ask for them: they can read them at "
+        "`/.well-known/oauth-protected-resource`.",
+        "`[]`",
+        '`["api://orders/Orders.Read"]`',
+    ),
+    SettingInfo(
+        "TOKEN_DECRYPTION_KEYS",
+        "RSA private keys in PEM for a web API whose tokens are encrypted: a list from the oldest "
+        "to the newest.",
+        "none: encrypted tokens are refused",
+        '`["-----BEGIN PRIVATE KEY-----..."]`',
+        secret=True,
     ),
     SettingInfo(
         "LEEWAY",
