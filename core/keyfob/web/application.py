@@ -92,7 +92,7 @@ class WebApplication:
         self.client = settings_client(settings, clock)
         self.tenants = TenantClients(self.client)
         self.own_tokens = OwnTokens(self)
-        self.attached = AttachedApis(settings.downstream_apis)
+        self.attached = AttachedApis.of(settings.downstream_apis)
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
         label = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
@@ -286,7 +286,9 @@ class WebApplication:
         :raises TokenResponseError: the provider gave no refresh token.
         :raises StoreUnavailable: the token store cannot be reached.
         """
-        member = self.members.named(who.authority) if isinstance(who, WebSession) else self
+        member = self
+        if isinstance(who, WebSession) and who.caller is None:
+            member = self.members.named(who.authority)
         return long_running.start(member, who, api=api, scopes=scopes, key=key, seconds=seconds)
 
     def long_running(self, key: str) -> long_running.LongRunning:
@@ -366,8 +368,11 @@ class WebApplication:
         """
         return self._leases.hold(key)
 
+    def find_api(self, name: str) -> DownstreamApi | None:
+        return self.settings.downstream_apis.get(name)
+
     def api_settings(self, name: str) -> DownstreamApi:
-        api = self.settings.downstream_apis.get(name)
+        api = self.find_api(name)
         if api is None:
             known = ", ".join(sorted(self.settings.downstream_apis)) or "none"
             raise ConfigurationError(

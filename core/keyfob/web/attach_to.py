@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from keyfob.web.audience import has_bearer_token
 from keyfob.web.settings_apis import DownstreamApi
@@ -14,22 +14,38 @@ class AttachedApis:
 
     A path counts as the site's routes see it: decoded, below the mount point, and in its very case.
     It matches by whole segments: `/orders` is for `/orders` and `/orders/7`, not for `/orderships`.
+
+    :param names: of the APIs, by path prefix without a slash at its end.
     """
 
-    def __init__(self, apis: Mapping[str, DownstreamApi]) -> None:
-        self._prefixes = {prefix for api in apis.values() for prefix in api.attach_to}
+    def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
+        self._names = names
         #: For one look at a path that is attached nowhere.
-        self._beginnings = tuple(self._prefixes)
-        self._names = {
-            prefix: tuple(name for name, api in apis.items() if prefix in api.attach_to)
-            for prefix in self._prefixes
-        }
+        self._beginnings = tuple(names)
+
+    @classmethod
+    def of(cls, apis: Mapping[str, DownstreamApi]) -> AttachedApis:
+        """Those of one authority."""
+        found: dict[str, list[str]] = {}
+        for name, api in apis.items():
+            for prefix in api.attach_to:
+                found.setdefault(prefix, []).append(name)
+        return cls(found)
+
+    @classmethod
+    def of_all(cls, parts: Iterable[AttachedApis]) -> AttachedApis:
+        """Those of several authorities in one."""
+        found: dict[str, list[str]] = {}
+        for part in parts:
+            for prefix, names in part._names.items():  # noqa: SLF001 - one of us
+                found.setdefault(prefix, []).extend(names)
+        return cls(found)
 
     def __bool__(self) -> bool:
         return bool(self._beginnings)
 
     def __repr__(self) -> str:
-        return f"<AttachedApis under {', '.join(sorted(self._prefixes)) or 'nothing'}>"
+        return f"<AttachedApis under {', '.join(sorted(self._names)) or 'nothing'}>"
 
     def names(self, path: str) -> tuple[str, ...]:
         """The APIs for a path, each once."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
-    ConfigurationError,
     IdTokenError,
     InteractionRequired,
     StoreError,
@@ -18,14 +17,12 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import rounds
-from keyfob.web.attach_to import AttachedTokens
+from keyfob.web.attach_to import AttachedApis, AttachedTokens
 from keyfob.web.caller import Caller
-from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
 from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
-from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session_calls import CallSite, SessionCalls
 from keyfob.web.session_entry import (
@@ -36,7 +33,11 @@ from keyfob.web.session_entry import (
     waiting_in,
 )
 from keyfob.web.token_info import TokenInfo
-from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
+from keyfob.web.tokens import SessionTokens, tokens_lost
+from keyfob.web.whose import ApiSite, OtherTokens, wanted_scopes
+
+if TYPE_CHECKING:
+    from keyfob.web.downstream import ApiSession
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,12 @@ class SiteMembers(Protocol):
     def of_session(self, session: Mapping[str, Any], /) -> Site: ...
     def of_key(self, key: object, /) -> Site: ...
     def named(self, name: str, /) -> Site: ...
+    @property
+    def attached(self) -> AttachedApis: ...
+    def attaching(self, path: str, /) -> Site: ...
 
 
-class Site(TokenSite, SessionRules, CallSite, Protocol):
+class Site(ApiSite, SessionRules, CallSite, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
@@ -65,7 +69,7 @@ class Site(TokenSite, SessionRules, CallSite, Protocol):
     @property
     def members(self) -> SiteMembers: ...
     @property
-    def own_tokens(self) -> OwnTokens: ...
+    def attached(self) -> AttachedApis: ...
     @property
     def groups(self) -> Groups: ...
 
@@ -81,8 +85,7 @@ class WebSession(SessionCalls):
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
-        self._caller: Caller | None = None
-        self._of_caller: CallerTokens | None = None
+        self._others = OtherTokens(site.members.named(""))
         #: The tokens of this request that are ready, by API (see `tokens`).
         self._ready: dict[str, str] = {}
 
@@ -92,7 +95,7 @@ class WebSession(SessionCalls):
     @property
     def _site(self) -> Site:
         """Of the authority that signed in who is here."""
-        if self._caller is not None:
+        if self._others.caller is not None:
             return self._members.named("")  # callers of our API come by the site's own
         return self._members.of_session(self._session)
 
@@ -128,12 +131,12 @@ class WebSession(SessionCalls):
     @property
     def caller(self) -> Caller | None:
         """Who calls this site as an API, once a bearer check passed in this request."""
-        return self._caller
+        return self._others.caller
 
     def act_for(self, caller: Caller) -> None:
         """Let the request be this caller's. Whom the browser's session names counts no more: what
         is asked of a caller must never be answered with a cookie's rights."""
-        self._caller = caller
+        self._others.caller = caller
         self._tokens, self._user = None, None
         self._ready.clear()
 
@@ -177,7 +180,8 @@ class WebSession(SessionCalls):
         if tokens is not None:
             self._check_account(tokens)
         asks_token = api is not None or scopes is not None
-        if asks_token and self.caller is None and not self._is_own(api, None):
+        own = self._others.own(self._site, api, None)
+        if asks_token and self.caller is None and own is None:
             self.token(api=api, scopes=scopes)
             return
         # Another's token says nothing of who is signed in here.
@@ -269,17 +273,19 @@ class WebSession(SessionCalls):
         claims: str | None,
         app_only: bool | None,
     ) -> TokenResult:
-        wanted = self._wanted(api, scopes)
         if force_refresh or claims:
             self._ready.pop(api or "", None)
-        if self._is_own(api, app_only):
-            return self._site.own_tokens.result(
-                api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
-            )
-        if self.caller is not None:
-            return self._tokens_of_caller(self.caller).result(
-                wanted, api=api or "", force_refresh=force_refresh, claims=claims
-            )
+        other = self._others.result(
+            self._site,
+            api=api,
+            scopes=scopes,
+            force_refresh=force_refresh,
+            claims=claims,
+            app_only=app_only,
+        )
+        if other is not None:
+            return other
+        wanted = wanted_scopes(self._site, api, scopes)
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -295,6 +301,19 @@ class WebSession(SessionCalls):
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
+
+    def api(self, name: str) -> ApiSession:
+        """A `requests.Session` for a downstream API, with its address and the token that `token`
+        gives for it.
+
+        :param name: as in DOWNSTREAM_APIS.
+        :raises ConfigurationError: there is no such API.
+        """
+        own = self._others.own(self._site, name, None)
+        if own is not None:
+            return own.api(name)
+        site = self._site if self.caller is None else self._members.named("")
+        return site.api_session(self, site.api_settings(name))
 
     def has_role(self, role: str) -> bool:
         """Whether the signed-in person has an app role, as of their sign-in; False for nobody.
@@ -341,15 +360,29 @@ class WebSession(SessionCalls):
         """The tokens that are ready in this request, by API; others are had when asked for."""
         return AttachedTokens(self._ready, self.token)
 
-    def attach(self, names: Iterable[str]) -> None:
-        """Have the tokens of these APIs ready, before a view runs (`attach_to`).
+    def attach(self, path: str) -> None:
+        """Have the tokens ready that a request has for its path, before a view runs (`attach_to`):
+        of the APIs of who signed in the person, and the application's own.
 
+        :param path: as `AttachedApis` has it.
         :raises KeyfobError: whatever `require` and `token` raise.
         """
-        for name in names:
-            if not self._is_own(name, None):
+        site = self._members.attaching(path) if self._key() is None else self._site
+        for name in self._members.attached.names(path):
+            own = self._others.own(site, name, None)
+            if own is not None:
+                self._ready[name] = own.token(api=name)
+            elif name in site.attached.names(path):
+                if site is not self._site:
+                    raise InteractionRequired(
+                        "Nobody is signed in",
+                        scopes=site.api_settings(name).scopes,
+                        api=name,
+                        authority=site.name,
+                        code="not_signed_in",
+                    )
                 self.require(api=name)
-            self._ready[name] = self.token(api=name)
+                self._ready[name] = self.token(api=name)
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -454,7 +487,7 @@ class WebSession(SessionCalls):
         self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
     def _entry(self) -> Mapping[str, Any] | None:
-        if self._caller is not None:
+        if self._others.caller is not None:
             return None
         entry = self._session.get(SESSION_KEY)
         return entry if is_live_entry(entry, self._site) else None
@@ -471,31 +504,11 @@ class WebSession(SessionCalls):
             self._tokens = SessionTokens(self._site, key)
         return self._tokens
 
-    def _is_own(self, api: str | None, app_only: bool | None) -> bool:
-        """Whether the application's own token is meant."""
-        if app_only is not None:
-            return app_only
-        return api is not None and self._site.api_settings(api).app_only
-
-    def _tokens_of_caller(self, caller: Caller) -> CallerTokens:
-        if self._of_caller is None or self._of_caller.caller is not caller:
-            self._of_caller = CallerTokens(self._site, caller)
-        return self._of_caller
-
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
         if document is None:
             raise tokens_lost(())
         return document.claims
-
-    def _wanted(self, api: str | None, scopes: Collection[str] | None) -> tuple[str, ...]:
-        if (api is None) == (scopes is None):
-            raise ConfigurationError("token() takes either api= or scopes=")
-        if api is not None:
-            return self._site.api_settings(api).scopes
-        if isinstance(scopes, str):
-            raise ConfigurationError("scopes is a list of texts")
-        return tuple(scopes or ())
 
     def _renewed(
         self,
