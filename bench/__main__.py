@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
+import bearer
 import building
 import lookups
 import msal
@@ -22,7 +23,7 @@ from world import Wire
 
 from keyfob_emulator import Emulator
 
-GROUPS = ("lookups", "building", "imports", "requests", "sessions", "memory")
+GROUPS = ("lookups", "building", "imports", "requests", "sessions", "bearer", "memory")
 
 
 def main(asked: list[str]) -> int:
@@ -36,6 +37,7 @@ def main(asked: list[str]) -> int:
         "imports": building.import_rows,
         "requests": requests_made.rows,
         "sessions": lambda: sessions.rows(wire),
+        "bearer": bearer.rows,
         "memory": lookups.memory_rows,
     }
     began = time.monotonic()
