@@ -12,7 +12,7 @@ import string
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from keyfob.errors import AccessTokenError, IdTokenError, LogoutTokenError
 from keyfob.protocol.http import strict_json
@@ -25,9 +25,6 @@ from keyfob.protocol.signing import (
     is_pkcs1_signature,
 )
 from keyfob.protocol.unverified import json_object_in
-
-if TYPE_CHECKING:
-    from joserfc.jws import JWSAlgModel
 
 MAX_SUBJECT_LENGTH = 255
 CLOCK_HINT = (
@@ -92,7 +89,7 @@ Signed = TypeVar("Signed", bound=SignedToken)
 
 
 def read_token(
-    token: object, kind: TokenKind, made: Callable[..., Unverified] = UnverifiedToken
+    token: object, kind: TokenKind, made: Callable[..., Unverified]
 ) -> tuple[Unverified, str]:
     """Take a compact JWS apart, and refuse what can be no token of a provider's.
 
@@ -141,7 +138,7 @@ def verified_token(
     keys: KeySet,
     algorithms: Collection[str],
     kind: TokenKind,
-    made: Callable[..., Signed] = SignedToken,
+    made: Callable[..., Signed],
 ) -> Signed:
     """Check that one of the provider's keys signed the token, with an algorithm it announces.
 
@@ -266,13 +263,13 @@ def _is_signature(signature: bytes, signed: bytes, key: SigningKey, token: Unver
     from joserfc.errors import JoseError
 
     try:
-        return _verifier(token.algorithm).verify(signed, signature, key.public)
+        return bool(_verifier(token.algorithm).verify(signed, signature, key.public))
     except (JoseError, ValueError, TypeError):
         return False
 
 
 @lru_cache(maxsize=len(ASYMMETRIC_ALGORITHMS))
-def _verifier(algorithm: str) -> JWSAlgModel:
+def _verifier(algorithm: str) -> Any:
     from joserfc.jws import JWSRegistry
 
     return JWSRegistry(algorithms=[algorithm]).get_alg(algorithm)

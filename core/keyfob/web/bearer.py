@@ -49,9 +49,7 @@ class BearerChecks:
         self._client = client
         self._clock = clock
         self._is_microsoft = settings.authority.is_microsoft
-        self.audiences = settings.audiences or default_audiences(
-            settings.client_id, is_microsoft=self._is_microsoft
-        )
+        self.audiences = _audiences(settings)
         self._allowed_clients = settings.allowed_clients
         self._allowed_tenants = settings.allowed_tenants
         self._decryption_keys = DecryptionKeys(settings.token_decryption_keys)
@@ -137,6 +135,16 @@ class BearerChecks:
             status=503,
             retry_after=getattr(failed, "retry_after", None),
         )
+
+
+def _audiences(settings: Settings) -> frozenset[str]:
+    """At Microsoft the client id is the audience of every token of version 2, however the API is
+    called otherwise. Elsewhere it is that of ID tokens, so that what is set stands alone."""
+    is_microsoft = settings.authority.is_microsoft
+    own = default_audiences(settings.client_id, is_microsoft=is_microsoft)
+    if settings.audiences is None:
+        return own
+    return own | settings.audiences if is_microsoft else settings.audiences
 
 
 def _bearer_token(authorization: str | None) -> str:
