@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
+import bearer
 import building
 import calls
 import lookups
@@ -23,7 +24,7 @@ from world import Wire
 
 from keyfob_emulator import Emulator
 
-GROUPS = ("lookups", "building", "imports", "requests", "sessions", "calls", "memory")
+GROUPS = ("lookups", "building", "imports", "requests", "sessions", "bearer", "calls", "memory")
 
 
 def main(asked: list[str]) -> int:
@@ -38,6 +39,7 @@ def main(asked: list[str]) -> int:
         "requests": requests_made.rows,
         "sessions": lambda: sessions.rows(wire),
         "calls": lambda: calls.rows(wire),
+        "bearer": bearer.rows,
         "memory": lookups.memory_rows,
     }
     began = time.monotonic()

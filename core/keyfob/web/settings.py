@@ -103,7 +103,7 @@ class Settings:
         still be here; None for never.
     :ivar max_accounts: how many accounts one browser's session may hold.
     :ivar audiences: what the site is called as a web API, in its callers' tokens; None for its
-        client id, and at Microsoft also `api://` with it.
+        client id, and at Microsoft also `api://` with it. At Microsoft it adds to those.
     :ivar allowed_clients: ids of the applications that may call it; None for every one.
     :ivar api_scopes: its scopes, for its callers to read.
     :ivar token_decryption_keys: private keys in PEM, oldest to newest. Not in the repr.

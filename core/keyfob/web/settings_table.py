@@ -186,10 +186,11 @@ _TABLE = (
     ),
     SettingInfo(
         "AUDIENCES",
-        "What this site is called as a web API, in the tokens of its callers (`aud`); nothing else "
-        "is accepted then.",
+        "What this site is called as a web API, in the tokens of its callers (`aud`): at Microsoft "
+        "its application ID URIs beside the client id and `api://` with it, which are accepted "
+        "always; elsewhere nothing else is accepted then.",
         "`CLIENT_ID`; at Microsoft also `api://` with it",
-        '`["api://orders.contoso.example"]`',
+        '`["api://orders"]`',
     ),
     SettingInfo(
         "ALLOWED_CLIENTS",
