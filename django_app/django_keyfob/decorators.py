@@ -8,10 +8,9 @@ from typing import overload
 from django_keyfob.bearer import bearer_required
 from django_keyfob.gate import V, guarded, login_check
 from django_keyfob.permissions import groups_required, roles_required
+from django_keyfob.step_up import step_up
 
-__all__ = ["groups_required", "login_required", "roles_required"]
-
-__all__ = ["bearer_required", "login_required"]
+__all__ = ["bearer_required", "groups_required", "login_required", "roles_required", "step_up"]
 
 
 @overload
@@ -21,6 +20,7 @@ def login_required(
     *,
     api: str | None = None,
     scopes: Collection[str] | None = None,
+    max_age: int | None = None,
     authority: str | None = None,
 ) -> Callable[[V], V]: ...
 
@@ -30,6 +30,7 @@ def login_required(
     *,
     api: str | None = None,
     scopes: Collection[str] | None = None,
+    max_age: int | None = None,
     authority: str | None = None,
 ) -> V | Callable[[V], V]:
     """As `django.contrib.auth.decorators.login_required`; scripts get a 401 rather than a page.
@@ -37,10 +38,12 @@ def login_required(
     :param api: also see to it that there is a token for this API of DOWNSTREAM_APIS: the person is
         asked for consent on the way in, if it is missing; or
     :param scopes: for these scopes.
+    :param max_age: seconds in which the person must have proved who they are, at the provider;
+        whoever did it longer ago does it again on the way in.
     :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the site's
         own. Without it, any of them, and any other backend.
     """
-    check = login_check(api, scopes, authority)
+    check = login_check(api, scopes, authority, max_age)
 
     def decorate(view: V) -> V:
         if not callable(view):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.middleware.csrf import get_token
 from django.shortcuts import resolve_url
 from django.template import Engine, RequestContext, TemplateDoesNotExist, loader
 from django.urls import NoReverseMatch, get_script_prefix, reverse
@@ -19,16 +22,21 @@ from django.utils.encoding import iri_to_uri
 from django_keyfob.session import keyfob_of
 from keyfob.errors import ConfigurationError
 from keyfob.web import Answer, Page, Routes, WebRequest
-from keyfob.web.exchange import Pairs, page_headers
+from keyfob.web.exchange import Pairs, PostedForm, page_headers
 
 #: The namespace of our addresses.
 NAMESPACE = "keyfob"
 PAGE_TEMPLATE = "django_keyfob/page.html"
+FORM_TEMPLATE = "django_keyfob/resume.html"
+BASE_TEMPLATE = "django_keyfob/base.html"
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAX_PARAMETERS = 100
 #: Bytes of a form that is read by `posted_pairs`.
 _MAX_FORM = 65_536
+#: Bytes of another view's form that are read so that it can be kept: percent-encoding makes of each
+#: byte up to three.
+_MAX_READ = 262_144
 _ANSWER_MARK = "_keyfob_answer"
 
 
@@ -43,6 +51,9 @@ def routes() -> Routes:
             callback=reverse(f"{NAMESPACE}:callback"),
             logout=reverse(f"{NAMESPACE}:logout"),
             logged_out=reverse(f"{NAMESPACE}:logged_out"),
+            resume=reverse(f"{NAMESPACE}:resume"),
+            done=reverse(f"{NAMESPACE}:done"),
+            script=reverse(f"{NAMESPACE}:script"),
         )
     except NoReverseMatch:
         raise ConfigurationError(
@@ -83,8 +94,36 @@ def web_request(
         form=form,
         cookies=request.COOKIES,
         headers={name.lower(): value for name, value in request.headers.items()},
+        posted_form=partial(_posted_form, request),
         caller=keyfob.caller,
     )
+
+
+def _posted_form(request: HttpRequest) -> PostedForm | None:
+    """The view's form, where it was read already, or is not too large to be read for this."""
+    try:
+        if not hasattr(request, "_post"):
+            # As Django itself finds out: a view has taken the body for itself.
+            is_gone = getattr(request, "_read_started", False) and not hasattr(request, "_body")
+            if is_gone or int(request.META.get("CONTENT_LENGTH") or 0) > _MAX_READ:
+                return None
+        files = sum(len(found) for _, found in request.FILES.lists())
+        return PostedForm(pairs(request.POST), files)
+    except (ValueError, SuspiciousOperation, MultiPartParserError, UnreadablePostError):
+        return None
+
+
+def fresh_proof(request: HttpRequest) -> Pairs:
+    """The field by which Django knows its forms, as it is now."""
+    return [("csrfmiddlewaretoken", get_token(request))]
+
+
+def take_body(request: HttpRequest) -> None:
+    """Read what was posted, and make nothing of it: a connection that is closed over an unread body
+    may lose the answer. A kept form's is never larger than this."""
+    with suppress(ValueError, SuspiciousOperation, UnreadablePostError):
+        if int(request.META.get("CONTENT_LENGTH") or 0) <= _MAX_READ:
+            request.read()
 
 
 def _query_string(request: HttpRequest) -> str:
@@ -129,11 +168,14 @@ def posted_pairs(request: HttpRequest) -> Pairs:
 def to_response(request: HttpRequest, answer: Answer) -> HttpResponse:
     """What Django is to send for an answer of the web layer."""
     if answer.page is not None:
-        response = page_response(request, answer.page)
+        template = FORM_TEMPLATE if answer.page.form else PAGE_TEMPLATE
+        response = page_response(request, answer.page, template)
     elif answer.problem is not None:
         response = JsonResponse(dict(answer.problem), content_type="application/problem+json")
     elif answer.json is not None:
         response = JsonResponse(dict(answer.json))
+    elif answer.text is not None:
+        response = HttpResponse(answer.text)
     else:
         response = HttpResponse()
         if answer.location:
@@ -167,22 +209,23 @@ def page_response(
 ) -> HttpResponse:
     """A page of ours, made by the project's own template where it has one.
 
-    :param template_name: one that extends the usual page's.
+    :param template_name: one that extends the usual page's, or that page's base.
     """
     nonce = secrets.token_urlsafe(16)
     context = {"page": page, "keyfob_nonce": nonce, **more}
     is_ours = True
     try:
         template = loader.get_template(template_name)
-        is_ours = _is_ours(template) and _is_ours(loader.get_template(PAGE_TEMPLATE))
+        below = BASE_TEMPLATE if template_name == FORM_TEMPLATE else PAGE_TEMPLATE
+        is_ours = _is_ours(template) and _is_ours(loader.get_template(below))
         body = template.render(context, request)
     except TemplateDoesNotExist:
         # A project whose TEMPLATES look into no app.
         engine = Engine(dirs=[str(_TEMPLATES)])
         body = engine.get_template(template_name).render(RequestContext(request, context))
     response = HttpResponse(body, content_type="text/html; charset=utf-8")
-    for name, value in page_headers(nonce, own_template=not is_ours).items():
-        response.headers[name] = value
+    for header, value in page_headers(nonce, own_template=not is_ours).items():
+        response.headers[header] = value
     return response
 
 

@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 from django_keyfob.bearer import bearer_check, for_callers, varied
 from django_keyfob.gate import Check, login_check, refusal
 from django_keyfob.permissions import permission_check
+from django_keyfob.step_up import step_up_check
 from keyfob.web.bearer_rule import BearerRule, bearer_rule
 from keyfob.web.permissions import permission
 
@@ -59,16 +60,36 @@ class LoginRequiredMixin(GuardMixin):
     api: str | None = None
     #: what a token must be good for.
     scopes: Collection[str] | None = None
+    #: Seconds in which the person must have proved who they are, at the provider.
+    max_age: int | None = None
     #: Who must have signed the person in: a name in AUTHORITIES, "" for the site's own.
     authority: str | None = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        login_check(initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes))
+        api, scopes = initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes)
+        login_check(api, scopes, max_age=initkwargs.get("max_age", cls.max_age))
         return super().as_view(**initkwargs)
 
     def keyfob_checks(self) -> list[Check]:
-        return [login_check(self.api, self.scopes, self.authority), *super().keyfob_checks()]
+        check = login_check(self.api, self.scopes, self.authority, self.max_age)
+        return [check, *super().keyfob_checks()]
+
+
+class StepUpMixin(GuardMixin):
+    """As the decorator `step_up`. It goes behind `BearerRequiredMixin` in an API, and before the
+    other base classes."""
+
+    #: An authentication context, `c1` to `c99`.
+    step_up: str = ""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        step_up_check(initkwargs.get("step_up", cls.step_up))
+        return super().as_view(**initkwargs)
+
+    def keyfob_checks(self) -> list[Check]:
+        return [step_up_check(self.step_up), *super().keyfob_checks()]
 
 
 class BearerRequiredMixin(GuardMixin):

@@ -18,6 +18,9 @@ _OF_EACH_AUTHORITY = (
 
 urlpatterns = [
     path("logout", views.logout, name="logout"),
+    path("resume", views.resume, name="resume"),
+    path("done", views.done, name="done"),
+    path("keyfob.js", views.script, name="script"),
     path("accounts", views.accounts, name="accounts"),
     *(path(route, view, name=name) for route, view, name in _OF_EACH_AUTHORITY),
     *(

@@ -1,5 +1,5 @@
-"""Ways in and out, for pages: also in every template, as `keyfob_login_url` and
-`keyfob_logout_form`.
+"""Ways in and out, for pages: also in every template, as `keyfob_login_url`, `keyfob_logout_form`
+and `keyfob_script`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from flask import session as flask_session
 from markupsafe import Markup
 
 from flask_keyfob.proxies import current_site, current_user
-from flask_keyfob.translate import routes, web_request
+from flask_keyfob.translate import path_for, web_request
 from keyfob.web.csrf import FIELD
 from keyfob.web.next_url import local_path
 from keyfob.web.sign_in import login_url as core_login_url
@@ -43,8 +43,9 @@ def login_url(
         Default: who signed in the person that is here.
     """
     target = _here() if next is None else local_path(next)
+    named = _authority_for(authority)
     return core_login_url(
-        routes().of(_authority_for(authority)).login,
+        path_for("keyfob.login", **({"authority": named} if named else {})),
         target,
         api=api,
         prompt=prompt,
@@ -63,12 +64,22 @@ def logout_form(label: str = "Sign out", *, class_: str = "") -> Markup:
     if not current_user:
         return Markup("")
     return _FORM.format(
-        action=routes().logout,
+        action=path_for("keyfob.logout"),
         class_=Markup(' class="{}"').format(class_) if class_ else "",
         field=FIELD,
         token=current_site().csrf_token(flask_session),
         label=label,
     )
+
+
+def script_tag(*, nonce: str = "") -> Markup:
+    """The tag of the script by which `fetch` and htmx sign in where that is needed.
+
+    :param nonce: of the page's Content-Security-Policy; default: Flask-Talisman's, if it gives one.
+    """
+    nonce = nonce or str(getattr(request, "csp_nonce", None) or "")
+    attribute = Markup(' nonce="{}"').format(nonce) if nonce else ""
+    return Markup('<script src="{}"{} defer></script>').format(path_for("keyfob.script"), attribute)
 
 
 def _authority_for(name: str | None) -> str:

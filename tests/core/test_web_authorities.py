@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from keyfob.errors import ConfigurationError, InteractionRequired
-from keyfob.web.exchange import Routes
+from keyfob.web.exchange import PostedForm, Routes
 from support.bare_site import ROUTES, BareSite, with_apis
 from support.logout_tokens import order_by
 from support.provider import Person, Provider
@@ -265,3 +266,48 @@ def test_routes_know_their_own_addresses() -> None:
         assert customers.has(path)
     for path in ("/auth/accounts", "/auth/loginx", "/", "/auth"):
         assert not ROUTES.has(path)
+
+
+# Forms
+
+
+def test_a_form_of_another_authoritys_person_is_kept_for_them(
+    site: BareSite, customers: Provider
+) -> None:
+    site.sign_in(authority="customers")
+    request = replace(
+        site.request("/order", "POST"),
+        headers={
+            "origin": f"http://{site.host}",
+            "content-type": "application/x-www-form-urlencoded",
+        },
+        posted_form=lambda: PostedForm([("a", "b")]),
+    )
+    error = InteractionRequired("consent", api="api", scopes=("orders.read",))
+    answer = site._kept(site.app.handle(request, error))
+    assert answer.page is not None
+    assert answer.page.code == "form_kept"
+    login = urlsplit(answer.page.retry_url)
+    assert login.path == "/auth/login/customers"
+    (url,) = parse_qs(login.query)["next"]
+    shown = site.app.resume(site.request(url), ())
+    assert shown.page is not None
+    assert shown.page.form is not None
+    site.session.clear()
+    again = site.app.resume(site.request(url), ())
+    assert again.location.startswith("/auth/login/customers?next=%2Fauth%2Fresume")
+    site.sign_in()
+    assert site.app.resume(site.request(url), ()).status == 403  # staff, and not a customer
+
+
+def test_who_must_prove_themselves_anew_is_sent_to_their_own_authority(
+    site: BareSite, customers: Provider
+) -> None:
+    with pytest.raises(InteractionRequired) as raised:
+        site.keyfob.require_recent(300, authority="customers")
+    answer = site.app.handle(site.request("/pay"), raised.value)
+    login = urlsplit(answer.location)
+    assert login.path == "/auth/login/customers"
+    site.sign_in(login.query, authority="customers")
+    assert customers.requests_to("authorize")[-1].query["max_age"] == "300"
+    site.keyfob.require_recent(300, authority="customers")

@@ -31,6 +31,7 @@ from flask_keyfob import (
     login_required,
     roles_required,
     start_background,
+    step_up,
 )
 from keyfob import (
     Account,
@@ -215,7 +216,14 @@ def me() -> dict[str, Any]:
     return found
 
 
+@step_up("c1")
+@login_required(api="graph", max_age=300)
+def stepped_up() -> str:
+    return "stepped up"
+
+
 # A decorated view keeps its signature.
+assert_type(stepped_up(), str)
 assert_type(home(1), str)
 assert_type(me(), dict[str, Any])
 

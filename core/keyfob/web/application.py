@@ -16,8 +16,11 @@ from keyfob.web import (
     accounts,
     bearer_answers,
     challenge,
+    kept_forms,
     logout_channels,
     long_running,
+    resume,
+    script,
     sign_in,
     sign_out,
 )
@@ -27,7 +30,7 @@ from keyfob.web.bearer import BearerChecks
 from keyfob.web.caller import Caller
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
-from keyfob.web.exchange import Answer, WebRequest
+from keyfob.web.exchange import Answer, Pairs, WebRequest
 from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity
 from keyfob.web.leases import LEASE_SECONDS, Leases
@@ -122,6 +125,7 @@ class WebApplication:
         self.logout_refusals = Allowance(
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
+        self.strangers_forms = Allowance(kept_forms.STRANGERS_FORMS, kept_forms.STRANGERS_INTERVAL)
         self.bearer = BearerChecks(settings, self.client, clock)
         self.bearer_refusals = Allowance(
             bearer_answers.REFUSALS_LOGGED, bearer_answers.REFUSALS_INTERVAL
@@ -240,6 +244,23 @@ class WebApplication:
         self.observer.record(SIGN_OUTS, ended, channel="everywhere")
         return ended
 
+    def resume(self, request: WebRequest, fresh: Pairs) -> Answer:
+        """Show a form that was kept until its person could come in, or send it on.
+
+        :param fresh: the framework's own proof against forgery, as names and values of fields.
+        """
+        return resume.answer(self, request, fresh)
+
+    @staticmethod
+    def script(request: WebRequest) -> Answer:
+        """The script for pages that fetch."""
+        return script.script(request)
+
+    @staticmethod
+    def done(request: WebRequest) -> Answer:
+        """Where that script's popups end."""
+        return script.done(request)
+
     # Without a request, or for what goes on after it
 
     def app_token(
@@ -341,6 +362,10 @@ class WebApplication:
     @property
     def account_check_interval(self) -> int | None:
         return self.settings.account_check_interval
+
+    @property
+    def leeway(self) -> int:
+        return self.settings.leeway
 
     def document_expiry(self) -> float:
         """Until when a session's record lives that is used now, in seconds since 1970."""

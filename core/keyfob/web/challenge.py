@@ -11,12 +11,19 @@ from keyfob.errors import (
     KeyfobError,
     PermissionMissing,
 )
-from keyfob.web import bearer_answers, caller_challenge, rounds
+from keyfob.web import bearer_answers, caller_challenge, kept_forms, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
-from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
+from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, redirect
+from keyfob.web.kept_forms import Kept
 from keyfob.web.next_url import local_path, same_site_path
-from keyfob.web.problems import FORM_NOT_TAKEN, page_answer, page_for
+from keyfob.web.problems import (
+    FILES_NOT_KEPT,
+    FORM_KEPT,
+    FORM_NOT_TAKEN,
+    page_answer,
+    page_for,
+)
 from keyfob.web.sign_in import login_url
 
 if TYPE_CHECKING:
@@ -26,6 +33,8 @@ _REASONS = {
     "not_signed_in": "login_required",
     "tokens_lost": "login_required",
     "account_check": "login_required",
+    "step_up": "step_up_required",
+    "too_long_ago": "reauthentication_required",
 }
 #: What the provider may cure without showing a page: it still knows the person, most likely.
 _RENEWABLE = frozenset({"tokens_lost", "account_check"})
@@ -59,17 +68,20 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     if not wants_page(request):
         return _unauthorized(site, request, error)
     session = site.session(request.session)
+    is_read = request.method in ("GET", "HEAD")
     renews = session.is_signed_in and _is_renewable(error)
-    if renews and request.method not in ("GET", "HEAD"):
-        return _not_submitted(site, request, error)
-    if session.is_signed_in and not session.count_round(_wanted(error)):
+    kept = None if is_read else kept_forms.keep(site, request, api=error.api)
+    next_path = kept.url if kept else _here(site, request)
+    counts = session.is_signed_in and (is_read or not renews)
+    if counts and not session.count_round(_wanted(error)):
         status, page = page_for(error)
-        retry = _login(site, request, error, _here(site, request))
-        return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
-    return redirect(
-        _login(site, request, error, _here(site, request)),
-        status=302 if request.method in ("GET", "HEAD") else 303,
-    )
+        return _signs_in(site, request, error, (status, page), next_path, kept)
+    if kept is not None:
+        return _challenged(_signs_in(site, request, error, _page_of(kept), next_path, kept), error)
+    if not is_read and (renews or kept_forms.has_body(request)):
+        # It cannot be sent through a sign-in, and must not be thought to have arrived.
+        return _challenged(_signs_in(site, request, error, FORM_NOT_TAKEN, next_path), error)
+    return redirect(_login(site, request, error, next_path), status=302 if is_read else 303)
 
 
 def _is_renewable(error: InteractionRequired) -> bool:
@@ -79,18 +91,36 @@ def _is_renewable(error: InteractionRequired) -> bool:
     return error.code in _RENEWABLE or ended
 
 
-def _not_submitted(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
-    """What was posted cannot be sent through a sign-in, and must not be thought to have arrived."""
-    status, page = FORM_NOT_TAKEN
-    answer = page_answer(
-        status,
-        page,
-        retry_url=_login(site, request, error, _here(site, request)),
-        home_url=request.home,
-        error=error,
-    )
-    challenge = {"WWW-Authenticate": 'Keyfob error="login_required"'}
+def _page_of(kept: Kept) -> tuple[int, Page]:
+    """What was posted waits until its person comes back, who sees it again and sends it."""
+    status, page = FORM_KEPT
+    if kept.form.files:
+        page = replace(page, advice=f"{page.advice} {FILES_NOT_KEPT}")
+    return status, page
+
+
+def _signs_in(
+    site: WebApplication,
+    request: WebRequest,
+    error: InteractionRequired,
+    shown: tuple[int, Page],
+    next_path: str,
+    kept: Kept | None = None,
+) -> Answer:
+    """A page whose one way on is to sign in."""
+    status, page = shown
+    retry = _login(site, request, error, next_path)
+    answer = page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
+    return replace(answer, cookies=(kept.cookie,)) if kept else answer
+
+
+def _challenged(answer: Answer, error: InteractionRequired) -> Answer:
+    challenge = {"WWW-Authenticate": f'Keyfob error="{_reason(error)}"'}
     return replace(answer, headers={**answer.headers, **challenge})
+
+
+def _reason(error: InteractionRequired) -> str:
+    return _REASONS.get(error.code, "interaction_required")
 
 
 def _wanted(error: InteractionRequired) -> str:
@@ -103,9 +133,10 @@ def _login(
     ask, renews = "", ""
     if _is_renewable(error):
         renews = site.session(request.session).mark
-    if renews or error.claims or (error.scopes and not error.api):
+    is_more = error.claims or error.max_age is not None or (error.scopes and not error.api)
+    if renews or is_more:
         scopes = () if error.api else error.scopes
-        ask = seal_asked(site, scopes, error.claims, renews=renews)
+        ask = seal_asked(site, scopes, error.claims, renews=renews, max_age=error.max_age)
     return login_url(request.routes.login, next_path, api=error.api, ask=ask)
 
 
@@ -119,7 +150,7 @@ def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionR
     """RFC 9457, with where to sign in. A script's own address is no page to come back to: the
     page that it runs in is."""
     came_from = _shown_page(site, request)
-    reason = _REASONS.get(error.code, "interaction_required")
+    reason = _reason(error)
     login = _login(site, request, error, came_from)
     answer = Answer(401, headers={**NO_STORE, "WWW-Authenticate": f'Keyfob error="{reason}"'})
     return _as_problem(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from keyfob.web.caller import Caller
@@ -26,6 +26,9 @@ class Routes:
     logout: str
     logged_out: str
     authority: str = ""
+    resume: str = ""
+    done: str = ""
+    script: str = ""
 
     def of(self, authority: str) -> Routes:
         """The views of an authority, by its name.
@@ -35,12 +38,12 @@ class Routes:
         if authority == self.authority:
             return self
         base, tail = self.base, f"/{authority}" if authority else ""
-        return Routes(
-            base.login + tail,
-            base.callback + tail,
-            base.logout,
-            base.logged_out + tail,
-            authority,
+        return replace(
+            base,
+            login=base.login + tail,
+            callback=base.callback + tail,
+            logged_out=base.logged_out + tail,
+            authority=authority,
         )
 
     @property
@@ -49,11 +52,12 @@ class Routes:
         if not self.authority:
             return self
         tail = f"/{self.authority}"
-        return Routes(
-            self.login.removesuffix(tail),
-            self.callback.removesuffix(tail),
-            self.logout,
-            self.logged_out.removesuffix(tail),
+        return replace(
+            self,
+            login=self.login.removesuffix(tail),
+            callback=self.callback.removesuffix(tail),
+            logged_out=self.logged_out.removesuffix(tail),
+            authority="",
         )
 
     @property
@@ -69,6 +73,22 @@ class Routes:
 
 
 @dataclass(frozen=True)
+class PostedForm:
+    """A form that a view was sent, as far as it can be sent again.
+
+    :param files: how many files came with it; their content is not here.
+    """
+
+    fields: Pairs = field(repr=False)
+    files: int = 0
+
+
+def no_form() -> PostedForm | None:
+    """What was posted is no form, or cannot be read any more."""
+    return None
+
+
+@dataclass(frozen=True)
 class WebRequest:
     """One request, as the framework understood it.
 
@@ -77,6 +97,8 @@ class WebRequest:
     :param root_path: the mount point, "" at the root.
     :param headers: by lower-case name.
     :param session: the browser's session, of any framework.
+    :param form: the posted pairs, where the view is one of ours.
+    :param posted_form: reads the form that another view was sent, where there is reason to.
     :param caller: whose bearer token passed a check in this request, or None.
     """
 
@@ -92,6 +114,7 @@ class WebRequest:
     form: Pairs = field(default=(), repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    posted_form: Callable[[], PostedForm | None] = field(default=no_form, repr=False)
     caller: Caller | None = None
 
     @property
@@ -122,6 +145,27 @@ class Cookie:
 
 
 @dataclass(frozen=True)
+class ResumedForm:
+    """A form that was kept, for its person to send it again.
+
+    :param action: our address that it is posted to, and that sends it on.
+    :param target: where it goes, to be shown.
+    :param shown: its fields by name, with as much of their content as may be shown.
+    :param fields: what is posted, in hidden fields.
+    :param passwords: the names of those that were not kept, and must be typed again.
+    :param files: how many files were not kept.
+    """
+
+    action: str = field(repr=False)
+    target: str
+    shown: Pairs = field(repr=False)
+    fields: Pairs = field(repr=False)
+    passwords: Sequence[str] = ()
+    files: int = 0
+    enctype: str = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
 class Page:
     """A page for a person: what happened, and what they can do."""
 
@@ -135,18 +179,22 @@ class Page:
     #: For the site's support: what they need to find this in their logs and the provider's.
     correlation_id: str = ""
     code: str = ""
+    #: Only on the page where a kept form is sent again.
+    form: ResumedForm | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the framework is to answer: a redirect, a page, a problem for a script (RFC 9457), or
-    another object for a program; an empty page where it is none of them."""
+    """What the framework is to answer: a redirect, a page, a problem for a script (RFC 9457),
+    another object for a program, or a text of the type that is in `headers`; an empty page where it
+    is none of them."""
 
     status: int
     location: str = field(default="", repr=False)
     page: Page | None = None
     problem: Mapping[str, Any] | None = None
     json: Mapping[str, Any] | None = None
+    text: str | None = None
     cookies: tuple[Cookie, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,4 +1,5 @@
-"""`{% load keyfob %}`: the link to sign in, the button to sign out, and who may see what."""
+"""`{% load keyfob %}`: the link to sign in, the button to sign out, who may see what, and the
+script."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.template import Context
+from django.urls import reverse
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
 
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import NAMESPACE, default_next, routes
@@ -65,6 +69,20 @@ def keyfob_logout_form(
     user = getattr(context.get("request"), "user", None)
     is_signed_in = user is not None and user.is_authenticated
     return {"label": label, "class_": class_, "is_signed_in": is_signed_in}
+
+
+@register.simple_tag(takes_context=True)
+def keyfob_script(context: Context, *, nonce: str = "") -> SafeString:
+    """The tag of the script by which `fetch` and htmx sign in where that is needed.
+
+    :param nonce: of the page's Content-Security-Policy; default: the one that Django or django-csp
+        gives, if there is one.
+    """
+    given = context.get("csp_nonce") or getattr(context.get("request"), "csp_nonce", None)
+    value = nonce or str(given or "")
+    attribute = format_html(' nonce="{}"', escape(value)) if value else ""
+    address = reverse(f"{NAMESPACE}:script")
+    return format_html('<script src="{}"{} defer></script>', address, attribute)
 
 
 @register.filter
