@@ -47,7 +47,7 @@ class KeyfobMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
-        if site.attached:
+        if site.members.attached:
             # Only then: Django calls it for each request.
             self.process_view = aattach_tokens if self._is_async else attach_tokens
 

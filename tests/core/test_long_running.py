@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -164,8 +165,13 @@ def test_without_a_refresh_token_there_is_none(site: BareSite, provider: Provide
     provider.refresh_tokens = False
     site.sign_in("api=api")
     for who in (caller(), site.keyfob):
-        with pytest.raises(TokenResponseError, match="offline_access"):
+        with pytest.raises(TokenResponseError, match="offline_access") as raised:
             site.app.start_long_running(who, api="api")
+        # A debug page shows each frame's variables.
+        for frame, _ in traceback.walk_tb(raised.value.__traceback__):
+            if "test_" not in frame.f_code.co_filename:
+                shown = repr(list(dict(frame.f_locals).values()))
+                assert [token for token in provider._access if token in shown] == []
 
 
 # Its end
@@ -236,6 +242,18 @@ def test_new_tokens_may_come_under_the_same_key(site: BareSite, provider: Provid
     again = site.app.start_long_running(caller("newer"), api="api", key=key)
     assert again == key
     assert site.app.long_running(key).token(api="api", force_refresh=True)
+
+
+def test_work_that_was_begun_anew_is_still_within_reach(
+    site: BareSite, provider: Provider, clock: Clock
+) -> None:
+    key = site.app.start_long_running(caller(), api="api", seconds=60)
+    again = site.app.start_long_running(caller(), api="api", key=key, seconds=7200)
+    assert again == key
+    clock.offset = site.clock_offset = provider.clock_offset = 3600
+    assert site.app.long_running(key).token(api="api")
+    assert site.app.sign_out_everywhere(caller().key) == 1
+    assert code_of(site, key) == "work_ended"
 
 
 def test_a_key_of_somebody_elses_or_of_nothing_is_not_taken(

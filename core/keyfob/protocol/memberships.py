@@ -53,9 +53,10 @@ def claimed_groups(claims: Mapping[str, Any]) -> ClaimedGroups:
     """The groups in `groups`, unless a mark, or its shape, says that these are not all."""
     texts = _texts(claims.get("groups"))
     if texts is not None and not _is_overage(claims):
-        # Entra writes object ids in lower case, and there may be two hundred.
-        names = frozenset(each if each.islower() else group_name(each) for each in texts)
-        return ClaimedGroups(names, is_complete=True)
+        # Entra writes object ids in lower case, and there may be two hundred, with each request.
+        joined = "".join(texts)
+        names = texts if joined == joined.lower() else map(group_name, texts)
+        return ClaimedGroups(frozenset(names), is_complete=True)
     is_silent = "groups" not in claims and not _is_overage(claims)
     return ClaimedGroups(frozenset(), is_complete=False, is_silent=is_silent)
 
@@ -146,6 +147,6 @@ def _texts(claim: object) -> list[str] | None:
     None for anything else."""
     if isinstance(claim, str):
         return [claim] if claim else None
-    if isinstance(claim, list) and all(isinstance(each, str) for each in claim):
+    if isinstance(claim, list) and {str}.issuperset(map(type, claim)):
         return claim
     return None

@@ -25,7 +25,7 @@ from keyfob.web import (
     sign_out,
 )
 from keyfob.web.allowance import Allowance
-from keyfob.web.attached import AttachedApis
+from keyfob.web.attach_to import AttachedApis
 from keyfob.web.bearer import BearerChecks
 from keyfob.web.caller import Caller
 from keyfob.web.csrf import FormTokens
@@ -40,6 +40,7 @@ from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
 from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.problems import NO_AUTHORITY, page_answer
+from keyfob.web.renewals import Renewals
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import WebSession
 from keyfob.web.session_entry import SESSION_KEY
@@ -51,7 +52,8 @@ from keyfob.web.tenant_clients import TenantClients
 from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
-    from keyfob.web.downstream import ApiSession
+    from keyfob.web.attached import GiveToken
+    from keyfob.web.downstream import ApiConnections, ApiSession
 
 
 class WebApplication:
@@ -93,7 +95,7 @@ class WebApplication:
         self.client = settings_client(settings, clock)
         self.tenants = TenantClients(self.client)
         self.own_tokens = OwnTokens(self)
-        self.attached = AttachedApis(settings.downstream_apis)
+        self.attached = AttachedApis.of(settings.downstream_apis)
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
         label = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
@@ -131,7 +133,8 @@ class WebApplication:
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self.groups = Groups(settings, self)
-        self._adapter: Any = None
+        self._connections: ApiConnections | None = None
+        self._renewals = Renewals(clock)
         others = {
             other: type(self)(
                 found,
@@ -304,7 +307,9 @@ class WebApplication:
         :raises TokenResponseError: the provider gave no refresh token.
         :raises StoreUnavailable: the token store cannot be reached.
         """
-        member = self.members.named(who.authority) if isinstance(who, WebSession) else self
+        member = self
+        if isinstance(who, WebSession) and who.caller is None:
+            member = self.members.named(who.authority)
         return long_running.start(member, who, api=api, scopes=scopes, key=key, seconds=seconds)
 
     def long_running(self, key: str) -> long_running.LongRunning:
@@ -344,8 +349,8 @@ class WebApplication:
         """Close the connections to the provider, the APIs and the store."""
         for member in self.members.all:
             member.client.close()
-            if member._adapter is not None:  # noqa: SLF001 - one of us
-                member._adapter.close()  # noqa: SLF001
+            if member._connections is not None:  # noqa: SLF001 - one of us
+                member._connections.close()  # noqa: SLF001
         self.store.close()
 
     # What sessions need
@@ -388,8 +393,11 @@ class WebApplication:
         """
         return self._leases.hold(key)
 
+    def find_api(self, name: str) -> DownstreamApi | None:
+        return self.settings.downstream_apis.get(name)
+
     def api_settings(self, name: str) -> DownstreamApi:
-        api = self.settings.downstream_apis.get(name)
+        api = self.find_api(name)
         if api is None:
             known = ", ".join(sorted(self.settings.downstream_apis)) or "none"
             raise ConfigurationError(
@@ -399,8 +407,33 @@ class WebApplication:
         return api
 
     def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession:
-        from keyfob.web.downstream import ApiSession, new_adapter
+        from keyfob.web.downstream import ApiConnections
 
+        base_url = self.api_address(api)
+        if self._connections is None:
+            self._connections = ApiConnections()
+        return self._connections.session(api, base_url, self.token_giver(session, api))
+
+    def token_giver(self, session: GivesTokens, api: DownstreamApi) -> GiveToken:
+        """What attaches an API's token asks for it. A new one is the one at hand again where that
+        was had for the same reason a moment ago."""
+
+        def give(*, new: bool, claims: str = "") -> str:
+            if not new:
+                return session.token(api=api.name)
+            token = session.token(api=api.name)
+            if not self._renewals.is_recent(token, claims):
+                token = session.token(api=api.name, force_refresh=True, claims=claims or None)
+                self._renewals.note(token, claims)
+            return token
+
+        return give
+
+    def api_address(self, api: DownstreamApi) -> str:
+        """Where an API is; the provider's metadata say where `graph` is.
+
+        :raises ConfigurationError: nobody says.
+        """
         base_url = api.base_url or self.client.metadata().graph_url
         if base_url is None:
             raise ConfigurationError(
@@ -408,13 +441,7 @@ class WebApplication:
                 "names none",
                 setting="DOWNSTREAM_APIS",
             )
-        if self._adapter is None:
-            self._adapter = new_adapter()
-
-        def token(*, new: bool) -> str:
-            return session.token(api=api.name, force_refresh=new)
-
-        return ApiSession(base_url, token, self._adapter)
+        return base_url
 
     @staticmethod
     def _session_key(session: Mapping[str, Any]) -> str:
@@ -454,6 +481,7 @@ def settings_client(
         oidc_authority=None if authority.is_microsoft else authority.url,
         # Whoever set the site up names a host of their own choice: nobody need vouch for it.
         instance_discovery=False,
+        client_capabilities=settings.client_capabilities,
         leeway=settings.leeway,
         allowed_tenants=settings.allowed_tenants,
         clock=clock,

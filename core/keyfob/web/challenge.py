@@ -48,7 +48,7 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
         return bearer_answers.refusal(site, request, error)
     if isinstance(error, CallerMustInteract):
         return caller_challenge.answer(
-            error, consent_url=lambda: _consent_url(site, request, error)
+            site, request, error, consent_url=lambda: _consent_url(site, request, error)
         )
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)

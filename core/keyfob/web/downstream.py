@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from collections.abc import Mapping
+from os import environ
+from typing import Any, cast
 from urllib.parse import unquote
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
+from requests.cookies import RequestsCookieJar
+from requests.hooks import default_hooks
+from requests.utils import default_headers, get_environ_proxies
 
 from keyfob.errors import ApiUnreachable, DownstreamError
-from keyfob.protocol.urls import origin, parse_http_url
-
-#: Seconds to connect, and seconds between two bytes, where a call names no timeout of its own.
-DEFAULT_TIMEOUT = (5.0, 30.0)
+from keyfob.protocol.urls import parse_http_url
+from keyfob.web.attached import GiveToken
+from keyfob.web.downstream_adapter import ApiAdapter
+from keyfob.web.downstream_auth import ApiAuth
+from keyfob.web.settings_apis import DEFAULT_TIMEOUT, DownstreamApi, Timeout
 
 # `orders:batchGet` is a path, as some APIs have them. Backslashes are slashes to some readers.
 _ABSOLUTE = re.compile(
@@ -22,12 +27,6 @@ _ABSOLUTE = re.compile(
 )
 # Nobody encodes honestly four times.
 _MAX_DECODINGS = 4
-
-
-class GiveToken(Protocol):
-    """Gives an access token; a new one from the provider where it is asked for that."""
-
-    def __call__(self, *, new: bool) -> str: ...
 
 
 _NO_ANSWER = (
@@ -45,46 +44,6 @@ class ApiTimeout(ApiConnectionError, requests.exceptions.Timeout):
     """The API did not answer in time."""
 
 
-class TokenAuth(AuthBase):
-    """Attaches a token, to one origin only. requests drops it on a redirect to another host.
-
-    An API that refuses a token knows that it was ended early: once, a new one is tried.
-    """
-
-    def __init__(self, token: GiveToken, allowed_origin: str) -> None:
-        self._token = token
-        self._origin = allowed_origin
-        self._has_renewed = False
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if origin(request.url or "") != self._origin:
-            raise DownstreamError(f"The token is for {self._origin} only", code="foreign_origin")
-        request.headers["Authorization"] = f"Bearer {self._token(new=False)}"
-        request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]
-        return request
-
-    def _renew(self, response: requests.Response, **options: Any) -> requests.Response:
-        request = response.request
-        if response.status_code != 401 or self._has_renewed or not self._can_repeat(request):
-            return response
-        self._has_renewed = True
-        header = f"Bearer {self._token(new=True)}"
-        _ = response.content  # read to its end, so that its connection can serve again
-        response.close()
-        again = request.copy()
-        # On the first request too: it is the one that requests follows a redirect with.
-        again.headers["Authorization"] = request.headers["Authorization"] = header
-        renewed: requests.Response = response.connection.send(again, **options)
-        renewed.history.append(response)
-        renewed.request = again
-        return renewed
-
-    def _can_repeat(self, request: requests.PreparedRequest) -> bool:
-        return origin(request.url or "") == self._origin and isinstance(
-            request.body, (str, bytes, type(None))
-        )
-
-
 class ApiSession(requests.Session):
     """A real `requests.Session`: every verb, `json=`, streaming, hooks.
 
@@ -92,16 +51,37 @@ class ApiSession(requests.Session):
     that an expired one is refreshed; it goes to the API's origin only.
 
     :param base_url: the API's base address, without a slash at its end.
-    :param token: gives the access token; it is asked for a new one after a 401, once.
+    :param token: gives the access token; it is asked for a new one after a 401, once a call.
     :param adapter: the connections, shared by all sessions of the program.
+    :param timeout: seconds to connect, and between two bytes, where a call names none of its own.
+    :param environ_proxies: what the environment has for the API's address; None to look there at
+        each call, as requests does.
+    :param like: a plain session whose settings are taken, which is quicker than making them.
     """
 
-    def __init__(self, base_url: str, token: GiveToken, adapter: HTTPAdapter) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        base_url: str,
+        token: GiveToken,
+        adapter: HTTPAdapter,
+        *,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        environ_proxies: Mapping[str, str] | None = None,
+        like: requests.Session | None = None,
+    ) -> None:
+        if like is None:
+            super().__init__()
+        else:
+            # What `Session.__init__` does, but for two adapters: most of its time, and in vain.
+            self.__dict__.update(like.__dict__)
+            self.headers = cast("Any", default_headers())
+            self.hooks, self.cookies = default_hooks(), RequestsCookieJar()
+            self.params, self.proxies, self.adapters = {}, {}, {}
+        self._environ_proxies = environ_proxies
         self._base_url = base_url
-        self._origin = origin(base_url)
-        self._adapter = adapter
-        self.auth = TokenAuth(token, self._origin)
+        self._timeout = timeout
+        self.auth = auth = ApiAuth(token, base_url)
+        self._attached = auth.attached
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
@@ -115,7 +95,7 @@ class ApiSession(requests.Session):
         :raises ApiUnreachable: (also requests' ConnectionError, or Timeout) there is no answer.
         :raises InteractionRequired: only the person can get the token.
         """
-        kwargs.setdefault("timeout", DEFAULT_TIMEOUT)
+        kwargs.setdefault("timeout", self._timeout)
         address = self.address(url)
         try:
             return super().request(method, address, *args, **kwargs)
@@ -124,6 +104,11 @@ class ApiSession(requests.Session):
         # Raised out here: the error itself, and what hangs on it, would show the token to whoever
         # shows its frames, as debug pages and error mails do.
         raise self._unreachable(failed)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As `requests.Session.send`, for a request of one's own that was prepared before."""
+        kwargs.setdefault("timeout", self._timeout)
+        return super().send(request, **kwargs)
 
     def _unreachable(self, failed: type[Exception]) -> ApiUnreachable:
         if issubclass(failed, requests.exceptions.Timeout):
@@ -142,7 +127,8 @@ class ApiSession(requests.Session):
             text = url.decode() if isinstance(url, bytes) else url
             if not _ABSOLUTE.match(text):
                 return self._joined(text)
-            foreign = origin(parse_http_url(text)) != self._origin
+            parse_http_url(text)
+            foreign = not self._attached.is_for(text)
         except ValueError as reason:
             if isinstance(reason, DownstreamError):
                 raise
@@ -164,6 +150,33 @@ class ApiSession(requests.Session):
             )
         return f"{self._base_url}/{path.removeprefix('/')}" if path else self._base_url
 
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """As requests', which reads the whole environment at each call: half of what a call to a
+        server nearby takes. What a redirect leads to is looked up anew."""
+        known = self._environ_proxies
+        if known is None or proxies or not self.trust_env:
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if verify is None or verify is True:
+            verify = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE") or verify
+        return {
+            "proxies": {**self.proxies, **known},
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
+
+    def rebuild_auth(
+        self,
+        prepared_request: requests.PreparedRequest,
+        response: requests.Response,  # noqa: ARG002 - requests' name and place
+    ) -> None:
+        """What a redirect takes along: nothing, unless it stays at the API's own origin. There
+        the token stays too, whatever a `.netrc` has for that host."""
+        if not self._attached.is_for(prepared_request.url or ""):
+            prepared_request.headers.pop("Authorization", None)
+
     def close(self) -> None:
         """Nothing: the connections are the program's, and others use them."""
 
@@ -183,5 +196,37 @@ def _leads_out(path: str) -> bool:
     return True
 
 
-def new_adapter() -> HTTPAdapter:
-    return HTTPAdapter(pool_maxsize=20)
+class ApiConnections:
+    """The connections to all APIs of a site: program life, shared by all sessions and threads."""
+
+    def __init__(self) -> None:
+        self._adapters: dict[str, ApiAdapter] = {}
+        self._proxies: dict[str, Mapping[str, str]] = {}
+        self._plain = requests.Session()
+
+    def __repr__(self) -> str:
+        return f"<ApiConnections to {', '.join(sorted(self._adapters)) or 'none'}>"
+
+    def session(self, api: DownstreamApi, base_url: str, token: GiveToken) -> ApiSession:
+        """A session for one request of the site: with cookies of its own, and shared connections.
+
+        :param base_url: the API's address, which its settings may leave open.
+        """
+        adapter, proxies = self._adapters.get(api.name), self._proxies.get(base_url)
+        # Of two threads that come here at once, one makes its own in vain.
+        if adapter is None:
+            adapter = self._adapters.setdefault(api.name, ApiAdapter(api.retries))
+        if proxies is None:
+            proxies = self._proxies[base_url] = get_environ_proxies(base_url)
+        return ApiSession(
+            base_url,
+            token,
+            adapter,
+            timeout=api.timeout,
+            environ_proxies=proxies,
+            like=self._plain,
+        )
+
+    def close(self) -> None:
+        for adapter in list(self._adapters.values()):
+            adapter.close()

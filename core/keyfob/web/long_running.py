@@ -9,7 +9,7 @@ in a browser does not end it (OpenID Connect Back-Channel Logout 1.0 §2.7).
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.cache import SerializableTokenCache
@@ -169,9 +169,7 @@ class WorkTokens(SessionTokens):
         return "<WorkTokens>"
 
     def _client(self, document: Document) -> ConfidentialClientApplication:
-        tenant = document.claims.get("tid")
-        tenants = self._site.tenants
-        client = tenants.of_person(tenant if isinstance(tenant, str) else "", offline=True)
+        client = self._site.tenants.of_person(document.claims["tid"], offline=True)
         return client.with_cache(document.cache)
 
 
@@ -198,13 +196,20 @@ def _on_behalf_of(
             "start_long_running needs api= or scopes= for the caller of an API: the provider is "
             "asked now, while the caller's token still lives"
         )
-    document.claims = whose(caller.claims)
+    document.claims = whose(caller.key, caller.tid)
     client = site.tenants.of_person(caller.tid, offline=True).with_cache(document.cache)
-    result: Any = client.acquire_token_on_behalf_of(caller.token, list(wanted))
+    _exchange(client, caller, wanted, api)
+    _check_refreshable(document, client.authority.environment)
+
+
+def _exchange(
+    client: ConfidentialClientApplication, caller: Caller, wanted: Collection[str], api: str
+) -> None:
+    """Fill the client's cache. No frame of a later error has what came."""
+    result = client.acquire_token_on_behalf_of(caller.token, list(wanted))
     if "access_token" not in result:
         error = refused_token(result, wanted, api=api)
         raise as_callers(error) if isinstance(error, InteractionRequired) else error
-    _check_refreshable(document, client.authority.environment)
 
 
 def _of_session(site: WorkSite, document: Document, session: WebSession) -> None:
@@ -218,7 +223,9 @@ def _of_session(site: WorkSite, document: Document, session: WebSession) -> None
         )
     authority = site.client.authority
     _check_refreshable(found, authority.environment)
-    document.claims = whose(found.claims)
+    identity = Identity.from_claims(found.claims, is_microsoft=authority.is_microsoft)
+    tenant = found.claims.get("tid")
+    document.claims = whose(identity.key, tenant if isinstance(tenant, str) else "")
     if authority.is_microsoft:
         document.cache.deserialize(found.cache.serialize())
     else:
@@ -241,15 +248,11 @@ def _filed(site: WorkSite, document: Document, key: str | None) -> str:
     ends_at = document.ends_at or 0.0
     if key is not None and is_key_of(site.tag, key, WORK):
         before = site.documents.fresh(key)
-        if before is not None and _key_of(site, before) == _key_of(site, document):
+        if before is not None and before.claims["account"] == document.claims["account"]:
             document.key, document.version = key, before.version
-            if site.documents.replace(document, ends_at):
+            # Extended also in the list that `sign_out_everywhere` goes by.
+            if site.documents.replace(document, ends_at) and site.documents.extend(key, ends_at):
                 return key
     document.key, document.version = new_key(site.tag, WORK), 0
     site.documents.create(document, ends_at)
     return document.key
-
-
-def _key_of(site: WorkSite, document: Document) -> str:
-    is_microsoft = site.client.authority.is_microsoft
-    return Identity.from_claims(document.claims, is_microsoft=is_microsoft).key

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import ConfigurationError
+from keyfob.web.attach_to import AttachedApis
 from keyfob.web.session_entry import SESSION_KEY
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Members:
                 setting="AUTHORITIES",
             )
         self._tag_length = len(default.tag)
+        #: Where requests have tokens ready, whichever authority's API it is.
+        self.attached = AttachedApis.of_all([member.attached for member in self.all])
 
     def __repr__(self) -> str:
         return f"<Members {', '.join(member.name or 'default' for member in self.all)}>"
@@ -67,3 +70,12 @@ class Members:
             return self._default
         entry = session.get(SESSION_KEY)
         return self.of_key(entry.get("k") if isinstance(entry, dict) else None)
+
+    def attaching(self, path: str) -> WebApplication:
+        """Whose people a path is for where nobody is signed in: the first authority's that has a
+        person's token ready there; the site's own where none has."""
+        for member in self.all:
+            for name in member.attached.names(path):
+                if not member.api_settings(name).app_only:
+                    return member
+        return self._default

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
-    ConfigurationError,
     IdTokenError,
     InteractionRequired,
     StoreError,
@@ -18,15 +17,14 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import proofs, rounds
-from keyfob.web.attached import AttachedTokens
+from keyfob.web.attach_to import AttachedApis, AttachedTokens
 from keyfob.web.caller import Caller
-from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
 from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
-from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
+from keyfob.web.session_calls import CallSite, SessionCalls
 from keyfob.web.session_entry import (
     SESSION_KEY,
     SessionRules,
@@ -34,8 +32,9 @@ from keyfob.web.session_entry import (
     is_live_entry,
     waiting_in,
 )
-from keyfob.web.settings_apis import DownstreamApi
-from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
+from keyfob.web.token_info import TokenInfo
+from keyfob.web.tokens import SessionTokens, tokens_lost
+from keyfob.web.whose import ApiSite, OtherTokens, wanted_scopes
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -55,9 +54,12 @@ class SiteMembers(Protocol):
     def of_session(self, session: Mapping[str, Any], /) -> Site: ...
     def of_key(self, key: object, /) -> Site: ...
     def named(self, name: str, /) -> Site: ...
+    @property
+    def attached(self) -> AttachedApis: ...
+    def attaching(self, path: str, /) -> Site: ...
 
 
-class Site(TokenSite, SessionRules, Protocol):
+class Site(ApiSite, SessionRules, CallSite, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
@@ -69,14 +71,12 @@ class Site(TokenSite, SessionRules, Protocol):
     @property
     def members(self) -> SiteMembers: ...
     @property
-    def own_tokens(self) -> OwnTokens: ...
+    def attached(self) -> AttachedApis: ...
     @property
     def groups(self) -> Groups: ...
-    def api_settings(self, name: str) -> DownstreamApi: ...
-    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
-class WebSession:
+class WebSession(SessionCalls):
     """The browser's session as Keyfob sees it. Nothing is read before it is asked for.
 
     Flask has it as `g.keyfob`, Django as `request.keyfob`.
@@ -87,8 +87,7 @@ class WebSession:
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
-        self._caller: Caller | None = None
-        self._of_caller: CallerTokens | None = None
+        self._others = OtherTokens(site.members.named(""))
         #: The tokens of this request that are ready, by API (see `tokens`).
         self._ready: dict[str, str] = {}
 
@@ -98,7 +97,7 @@ class WebSession:
     @property
     def _site(self) -> Site:
         """Of the authority that signed in who is here."""
-        if self._caller is not None:
+        if self._others.caller is not None:
             return self._members.named("")  # callers of our API come by the site's own
         return self._members.of_session(self._session)
 
@@ -106,6 +105,10 @@ class WebSession:
     def authority(self) -> str:
         """Who signed in the person that is here: a name in AUTHORITIES, "" for the site's own."""
         return self._site.name
+
+    @property
+    def call_site(self) -> Site:
+        return self._site
 
     @property
     def user(self) -> User:
@@ -130,12 +133,12 @@ class WebSession:
     @property
     def caller(self) -> Caller | None:
         """Who calls this site as an API, once a bearer check passed in this request."""
-        return self._caller
+        return self._others.caller
 
     def act_for(self, caller: Caller) -> None:
         """Let the request be this caller's. Whom the browser's session names counts no more: what
         is asked of a caller must never be answered with a cookie's rights."""
-        self._caller = caller
+        self._others.caller = caller
         self._tokens, self._user = None, None
         self._ready.clear()
 
@@ -179,7 +182,8 @@ class WebSession:
         if tokens is not None:
             self._check_account(tokens)
         asks_token = api is not None or scopes is not None
-        if asks_token and self.caller is None and not self._is_own(api, None):
+        own = self._others.own(self._site, api, None)
+        if asks_token and self.caller is None and own is None:
             self.token(api=api, scopes=scopes)
             return
         # Another's token says nothing of who is signed in here.
@@ -189,7 +193,7 @@ class WebSession:
             raise tokens_lost(())
         if asks_token:
             self.token(api=api, scopes=scopes)
-        self._end_round(rounds.want(()))
+        self._end_round(())
         self._stay()
 
     def require_context(self, context: str) -> None:
@@ -208,7 +212,7 @@ class WebSession:
         self._require_with(claims=wanted)
         now, leeway = self._site.clock(), self._site.leeway
         proofs.judge_context(self._claims(), context, now=now, leeway=leeway)
-        self._end_round(rounds.want((), wanted))
+        self._end_round((), wanted)
 
     def require_recent(self, max_age: int, *, authority: str | None = None) -> None:
         """What a view asks that wants a fresh proof of the signed-in person.
@@ -221,7 +225,7 @@ class WebSession:
         self._require_with(max_age=max_age, authority=authority)
         now, leeway = self._site.clock(), self._site.leeway
         proofs.judge_recent(self._claims(), max_age, now=now, leeway=leeway)
-        self._end_round(rounds.want((), new=True))
+        self._end_round((), new=True)
 
     def _require_with(
         self, *, claims: str = "", max_age: int | None = None, authority: str | None = None
@@ -290,17 +294,42 @@ class WebSession:
         :raises StoreUnavailable: the token store cannot be reached.
         :raises TransportError: the provider cannot be reached.
         """
-        wanted = self._wanted(api, scopes)
+        return self._token(api, scopes, force_refresh, claims, app_only)["access_token"]
+
+    def token_info(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+    ) -> TokenInfo:
+        """As `token`, with the times for whoever keeps it for a while."""
+        found = self._token(api, scopes, force_refresh, claims, None)
+        expires_on = int(self._site.clock()) + found.get("expires_in", 0)
+        return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
+
+    def _token(
+        self,
+        api: str | None,
+        scopes: Collection[str] | None,
+        force_refresh: bool,
+        claims: str | None,
+        app_only: bool | None,
+    ) -> TokenResult:
         if force_refresh or claims:
             self._ready.pop(api or "", None)
-        if self._is_own(api, app_only):
-            return self._site.own_tokens.token(
-                api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
-            )
-        if self.caller is not None:
-            return self._tokens_of_caller(self.caller).token(
-                wanted, api=api or "", force_refresh=force_refresh, claims=claims
-            )
+        other = self._others.result(
+            self._site,
+            api=api,
+            scopes=scopes,
+            force_refresh=force_refresh,
+            claims=claims,
+            app_only=app_only,
+        )
+        if other is not None:
+            return other
+        wanted = wanted_scopes(self._site, api, scopes)
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -310,10 +339,9 @@ class WebSession:
         if result is None:
             result = self._renewed(tokens, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
-            self._end_round(rounds.want(wanted, claims or "", new=force_refresh))
+            self._end_round(wanted, claims or "", new=force_refresh)
             self._stay()
-            token: str = result["access_token"]
-            return token
+            return result
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
@@ -325,7 +353,11 @@ class WebSession:
         :param name: as in DOWNSTREAM_APIS.
         :raises ConfigurationError: there is no such API.
         """
-        return self._site.api_session(self, self._site.api_settings(name))
+        own = self._others.own(self._site, name, None)
+        if own is not None:
+            return own.api(name)
+        site = self._site if self.caller is None else self._members.named("")
+        return site.api_session(self, site.api_settings(name))
 
     def has_role(self, role: str) -> bool:
         """Whether the signed-in person has an app role, as of their sign-in; False for nobody.
@@ -372,15 +404,29 @@ class WebSession:
         """The tokens that are ready in this request, by API; others are had when asked for."""
         return AttachedTokens(self._ready, self.token)
 
-    def attach(self, names: Iterable[str]) -> None:
-        """Have the tokens of these APIs ready, before a view runs (`attach_to`).
+    def attach(self, path: str) -> None:
+        """Have the tokens ready that a request has for its path, before a view runs (`attach_to`):
+        of the APIs of who signed in the person, and the application's own.
 
+        :param path: as `AttachedApis` has it.
         :raises KeyfobError: whatever `require` and `token` raise.
         """
-        for name in names:
-            if not self._is_own(name, None):
+        site = self._members.attaching(path) if self._key() is None else self._site
+        for name in self._members.attached.names(path):
+            own = self._others.own(site, name, None)
+            if own is not None:
+                self._ready[name] = own.token(api=name)
+            elif name in site.attached.names(path):
+                if site is not self._site:
+                    raise InteractionRequired(
+                        "Nobody is signed in",
+                        scopes=site.api_settings(name).scopes,
+                        api=name,
+                        authority=site.name,
+                        code="not_signed_in",
+                    )
                 self.require(api=name)
-            self._ready[name] = self.token(api=name)
+                self._ready[name] = self.token(api=name)
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -471,9 +517,10 @@ class WebSession:
         self._write_rounds(counted)
         return counted is not None
 
-    def _end_round(self, wanted: str) -> None:
+    def _end_round(self, scopes: Collection[str], claims: str = "", *, new: bool = False) -> None:
         before = (self._entry() or {}).get("r")
         if before is not None:
+            wanted = rounds.want(scopes, claims, new=new)
             self._write_rounds(rounds.brought(before, wanted, self._site.clock()))
 
     def _write_rounds(self, counted: list[object] | None) -> None:
@@ -484,7 +531,7 @@ class WebSession:
         self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
     def _entry(self) -> Mapping[str, Any] | None:
-        if self._caller is not None:
+        if self._others.caller is not None:
             return None
         entry = self._session.get(SESSION_KEY)
         return entry if is_live_entry(entry, self._site) else None
@@ -501,31 +548,11 @@ class WebSession:
             self._tokens = SessionTokens(self._site, key)
         return self._tokens
 
-    def _is_own(self, api: str | None, app_only: bool | None) -> bool:
-        """Whether the application's own token is meant."""
-        if app_only is not None:
-            return app_only
-        return api is not None and self._site.api_settings(api).app_only
-
-    def _tokens_of_caller(self, caller: Caller) -> CallerTokens:
-        if self._of_caller is None or self._of_caller.caller is not caller:
-            self._of_caller = CallerTokens(self._site, caller)
-        return self._of_caller
-
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
         if document is None:
             raise tokens_lost(())
         return document.claims
-
-    def _wanted(self, api: str | None, scopes: Collection[str] | None) -> tuple[str, ...]:
-        if (api is None) == (scopes is None):
-            raise ConfigurationError("token() takes either api= or scopes=")
-        if api is not None:
-            return self._site.api_settings(api).scopes
-        if isinstance(scopes, str):
-            raise ConfigurationError("scopes is a list of texts")
-        return tuple(scopes or ())
 
     def _renewed(
         self,

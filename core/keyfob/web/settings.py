@@ -27,7 +27,12 @@ from keyfob.protocol.authority import (
 from keyfob.protocol.id_token import TenantRule
 from keyfob.web import settings_bearer as bearer
 from keyfob.web import settings_values as values
-from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
+from keyfob.web.settings_apis import (
+    DownstreamApi,
+    client_capabilities,
+    downstream_apis,
+    scope_names,
+)
 from keyfob.web.settings_authorities import named_authorities
 from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
 from keyfob.web.settings_table import KEYS
@@ -65,6 +70,7 @@ OF_AUTHORITY = (
     "RESPONSE_MODE",
     "SCOPES",
     "DOWNSTREAM_APIS",
+    "CLIENT_CAPABILITIES",
     "GROUPS",
 )
 _NEW_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -86,6 +92,7 @@ class Settings:
     :ivar groups: the groups that the site uses, by its own names: object ids in lower case, or
         names as the claims have them.
     :ivar groups_cache_seconds: for how long an answer about groups is believed.
+    :ivar client_capabilities: what Microsoft is told that the site can handle, such as `cp1`.
     :ivar token_store: a store's name or URL, or None for the adapter's default. Not in the repr.
     :ivar token_store_keys: oldest to newest, or () for keys derived from the framework's secret
         key. Not in the repr.
@@ -96,7 +103,7 @@ class Settings:
         still be here; None for never.
     :ivar max_accounts: how many accounts one browser's session may hold.
     :ivar audiences: what the site is called as a web API, in its callers' tokens; None for its
-        client id, and at Microsoft also `api://` with it.
+        client id, and at Microsoft also `api://` with it. At Microsoft it adds to those.
     :ivar allowed_clients: ids of the applications that may call it; None for every one.
     :ivar api_scopes: its scopes, for its callers to read.
     :ivar token_decryption_keys: private keys in PEM, oldest to newest. Not in the repr.
@@ -116,6 +123,7 @@ class Settings:
     )
     groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     groups_cache_seconds: int = DEFAULT_GROUPS_SECONDS
+    client_capabilities: tuple[str, ...] = ()
     token_store: str | None = field(default=None, repr=False)
     token_store_keys: tuple[str, ...] = field(default=(), repr=False)
     token_store_l1_seconds: int = DEFAULT_L1_SECONDS
@@ -182,6 +190,7 @@ def _of_authority(reader: Reader) -> dict[str, Any]:
         ),
         "scopes": reader.read("SCOPES", scope_names, ()),
         "downstream_apis": downstream_apis(reader, authority),
+        "client_capabilities": client_capabilities(reader, authority),
         "groups": group_names(reader, authority, allowed_tenants),
     }
 

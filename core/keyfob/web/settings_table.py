@@ -103,8 +103,10 @@ _TABLE = (
         "DOWNSTREAM_APIS",
         "APIs to call, by name: `base_url`, and the `scopes` that the person's token needs; "
         "`app_only` and `tenant` for the application's own token; `attach_to` for the paths "
-        "where it is ready ([whose-token.md](whose-token.md)). At Microsoft `graph` is there by "
-        "itself (`User.Read`).",
+        "where it is ready ([whose-token.md](whose-token.md)); `timeout` (seconds, or two: to "
+        "connect, and between two bytes; `[5, 30]`) and `retries` (`2`), see "
+        "[calling-apis.md](calling-apis.md). At Microsoft `graph` is there by itself "
+        "(`User.Read`).",
         "`graph` at Microsoft",
         '`{"orders": {"base_url": "https://orders.contoso.example", '
         '"scopes": ["api://orders/Read"]}}`',
@@ -122,6 +124,14 @@ _TABLE = (
         "their claims have no room for them; 0 to 3600. 0 asks each time.",
         "`300`",
         "`60`",
+    ),
+    SettingInfo(
+        "CLIENT_CAPABILITIES",
+        "What the site can handle, as it tells Microsoft: with `cp1` an API may end a token before "
+        "its time, and ask for one with other claims, which `downstream_api` answers "
+        "([calling-apis.md](calling-apis.md)). `[]` announces nothing.",
+        '`["cp1"]` at Microsoft Entra ID',
+        "`[]`",
     ),
     SettingInfo(
         "TOKEN_STORE",
@@ -176,10 +186,11 @@ _TABLE = (
     ),
     SettingInfo(
         "AUDIENCES",
-        "What this site is called as a web API, in the tokens of its callers (`aud`); nothing else "
-        "is accepted then.",
+        "What this site is called as a web API, in the tokens of its callers (`aud`): at Microsoft "
+        "its application ID URIs beside the client id and `api://` with it, which are accepted "
+        "always; elsewhere nothing else is accepted then.",
         "`CLIENT_ID`; at Microsoft also `api://` with it",
-        '`["api://orders.contoso.example"]`',
+        '`["api://orders"]`',
     ),
     SettingInfo(
         "ALLOWED_CLIENTS",
