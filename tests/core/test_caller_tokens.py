@@ -100,6 +100,13 @@ def test_the_session_of_the_browser_has_no_part_in_it(site: BareSite, provider: 
     assert site.keyfob.token(api="api") == own
 
 
+def test_an_azure_sdk_acts_for_the_caller_in_their_tenant(
+    site: BareSite, provider: Provider
+) -> None:
+    found = called(site, caller()).credential("api").get_token("ignored", tenant_id=HOME_TENANT)
+    assert provider._access[found.token].person == ADA
+
+
 def test_a_bearer_token_signs_nobody_in(site: BareSite) -> None:
     with pytest.raises(InteractionRequired) as raised:
         called(site, caller()).require(api="api")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from keyfob.errors import (
     CallerMustInteract,
@@ -27,7 +28,7 @@ from keyfob.errors import (
 from keyfob.web.stores import MemoryStore, SQLiteStore
 from support.bare_site import SECRET, BareSite, with_apis
 from support.callers import ADA, GRACE, ON_BEHALF_OF, apis, called, caller, entra, forms
-from support.provider import HOME_TENANT, Provider
+from support.provider import HOME_TENANT, OTHER_TENANT, Provider
 from support.sign_in import Clock
 from support.store_contract import at_once
 
@@ -72,6 +73,24 @@ def test_it_has_the_persons_tokens(site: BareSite, provider: Provider, started: 
     assert site.app.long_running(started).token(api="api") == token
     mail = work.token(scopes=["mail.read"])
     assert "mail.read" in provider._access[mail].scopes
+
+
+def test_it_has_them_for_every_client(site: BareSite, provider: Provider, started: str) -> None:
+    work = site.app.long_running(started)
+    token = work.token(api="api")
+    assert work.token_info(api="api").token == token
+    answer = requests.get(f"{provider.base}/api/me", auth=work.auth("api"), timeout=10)
+    assert answer.json()["id"] == ADA.oid
+    for found in (
+        work.credential("api").get_token("ignored"),
+        work.credential().get_token("api://one/orders.read", tenant_id=ADA.tid),
+    ):
+        assert found.token == token
+    with pytest.raises(ConfigurationError, match="tenant"):
+        work.credential().get_token("api://one/orders.read", tenant_id=OTHER_TENANT)
+    site.app.end_long_running(started)
+    with pytest.raises(InteractionRequired):
+        site.app.long_running(started).credential("api").get_token("ignored")
 
 
 def test_it_goes_on_when_the_callers_token_has_ended(

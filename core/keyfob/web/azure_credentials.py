@@ -156,7 +156,7 @@ def _found(
     claims: str | None,
     tenant_id: str | None,
 ) -> azure.AccessTokenInfo:
-    own = session.user.tid
+    own = session.tenant
     if tenant_id and tenant_id.lower() != own.lower():
         raise ConfigurationError(
             f"A token of the tenant {tenant_id!r} was asked for; the session's are of "

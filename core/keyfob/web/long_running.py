@@ -9,7 +9,7 @@ in a browser does not end it (OpenID Connect Back-Channel Logout 1.0 §2.7).
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.cache import SerializableTokenCache
@@ -20,28 +20,26 @@ from keyfob.errors import (
     PermissionMissing,
     TokenResponseError,
 )
+from keyfob.protocol.results import TokenResult
 from keyfob.web.caller import Caller
 from keyfob.web.caller_tokens import as_callers, whose
 from keyfob.web.document import WORK, Document, is_key_of, new_key
 from keyfob.web.identity import Identity
-from keyfob.web.own_tokens import OwnSite, OwnTokens
+from keyfob.web.own_tokens import OwnSite
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session import ENDS_THE_SIGN_IN, WebSession
+from keyfob.web.session_calls import CallSite, SessionCalls
+from keyfob.web.token_info import TokenInfo
 from keyfob.web.tokens import SessionTokens, TokenSite
-
-if TYPE_CHECKING:
-    from keyfob.web.downstream import ApiSession
+from keyfob.web.whose import ApiSite, wanted_scopes
 
 #: Seconds that work may go on: at least, by default, and at the most. Microsoft's refresh tokens
 #: live 90 days.
 MIN_SECONDS, DEFAULT_SECONDS, MAX_SECONDS = 60, 86_400, 90 * 86_400
 
 
-class WorkSite(TokenSite, OwnSite, Protocol):
+class WorkSite(ApiSite, OwnSite, CallSite, Protocol):
     """What long-running work needs of the site; `WebApplication` is one."""
-
-    @property
-    def own_tokens(self) -> OwnTokens: ...
 
 
 def start(
@@ -83,7 +81,7 @@ def end(site: TokenSite, key: str) -> None:
         site.documents.delete(key)
 
 
-class LongRunning:
+class LongRunning(SessionCalls):
     """Tokens for work in a person's name, for one task. Nothing is read before it is asked for.
 
     :param key: what `start_long_running` returned.
@@ -96,6 +94,16 @@ class LongRunning:
 
     def __repr__(self) -> str:
         return "<LongRunning>"
+
+    @property
+    def call_site(self) -> WorkSite:
+        return self._site
+
+    @property
+    def tenant(self) -> str:
+        document = self._own_tokens((), "").document()
+        tenant = "" if document is None else document.claims["tid"]
+        return tenant if isinstance(tenant, str) else ""
 
     def token(
         self,
@@ -116,12 +124,31 @@ class LongRunning:
             wants something of them. Its `code` is `work_ended` for the former.
         :raises KeyfobError: whatever else `WebSession.token` raises.
         """
-        if (api is None) == (scopes is None):
-            raise ConfigurationError("token() takes either api= or scopes=")
-        settings = None if api is None else self._site.api_settings(api)
-        if settings is not None and settings.app_only:
-            return self._site.own_tokens.token(api=api, force_refresh=force_refresh, claims=claims)
-        wanted = tuple(scopes or ()) if settings is None else settings.scopes
+        return self._result(api, scopes, force_refresh, claims)["access_token"]
+
+    def token_info(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+    ) -> TokenInfo:
+        """As `token`, with the times for whoever keeps it for a while."""
+        found = self._result(api, scopes, force_refresh, claims)
+        expires_on = int(self._site.clock()) + found.get("expires_in", 0)
+        return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
+
+    def _result(
+        self,
+        api: str | None,
+        scopes: Collection[str] | None,
+        force_refresh: bool,
+        claims: str | None,
+    ) -> TokenResult:
+        wanted = wanted_scopes(self._site, api, scopes)
+        if api is not None and self._site.api_settings(api).app_only:
+            return self._site.own_tokens.result(api=api, force_refresh=force_refresh, claims=claims)
         tokens = self._of_work(wanted, api or "")
         result = None if force_refresh or claims else tokens.at_hand(wanted)
         if result is None:
@@ -134,32 +161,26 @@ class LongRunning:
                     end(self._site, self._key)
                 raise
         if result is not None and "access_token" in result:
-            token: str = result["access_token"]
-            return token
+            return result
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
 
-    def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the person's token.
-
-        :param name: as in DOWNSTREAM_APIS.
-        :raises ConfigurationError: there is no such API.
-        """
-        return self._site.api_session(self, self._site.api_settings(name))
-
     def _of_work(self, wanted: Collection[str], api: str) -> SessionTokens:
         if self._tokens is None:
-            # A browser's session has a key, too, which its cookie may show to the person.
-            if not is_key_of(self._site.tag, self._key, WORK):
-                raise _ended(wanted, api)
-            own = WorkTokens(self._site, self._key)
+            own = self._own_tokens(wanted, api)
             document = own.document()
             if document is None:
                 raise _ended(wanted, api)
             shared = document.shares
             self._tokens = SessionTokens(self._site, shared) if shared else own
         return self._tokens
+
+    def _own_tokens(self, wanted: Collection[str], api: str) -> WorkTokens:
+        # A browser's session has a key, too, which its cookie may show to the person.
+        if not is_key_of(self._site.tag, self._key, WORK):
+            raise _ended(wanted, api)
+        return WorkTokens(self._site, self._key)
 
 
 class WorkTokens(SessionTokens):

@@ -111,6 +111,10 @@ class WebSession(SessionCalls):
         return self._site
 
     @property
+    def tenant(self) -> str:
+        return self.user.tid if self.caller is None else self.caller.tid
+
+    @property
     def user(self) -> User:
         """Who is here; false where nobody is signed in. Reads no store."""
         return self.named

@@ -1,4 +1,5 @@
-"""Tokens for every client of APIs: of a session, in the shape that the client takes."""
+"""Tokens for every client of APIs: of a session or of long-running work, in the shape that the
+client takes."""
 
 from __future__ import annotations
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
     from keyfob.web.downstream_auth import ApiAuth
     from keyfob.web.downstream_httpx import HttpxAuth
-    from keyfob.web.identity import User
 
 T = TypeVar("T")
 
@@ -30,8 +30,8 @@ class CallSite(Protocol):
 
 
 class SessionCalls:
-    """What a `WebSession` has for calls to APIs. All of it ends with the request: no token of one
-    person is kept for the next."""
+    """What a `WebSession` has for calls to APIs, and long-running work as well. All of it ends with
+    the request, or the task: no token of one person is kept for the next."""
 
     @property
     def call_site(self) -> CallSite:
@@ -39,7 +39,8 @@ class SessionCalls:
         raise NotImplementedError
 
     @property
-    def user(self) -> User:
+    def tenant(self) -> str:
+        """Of the person whose tokens these are, by its id; "" where none is known."""
         raise NotImplementedError
 
     def token(
