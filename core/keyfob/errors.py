@@ -35,6 +35,7 @@
     ├── PermissionMissing (PermissionError)    known, and without a scope, role or group
     ├── StepUpRequired                         an API's caller must prove more than its token does
     ├── SignInRefused                          proven who they are, but not let in
+    ├── TenantRuleError                        the function in ALLOWED_TENANTS gave no answer
     ├── InteractionRequired                    only the person can get this token
     ├── BrowserInteractionTimeoutError (RuntimeError)   the person's browser brought no answer
     ├── LoopbackUnavailable (OSError)          this machine's port for the answer cannot be had
@@ -94,6 +95,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "SubjectChangedError",
+    "TenantRuleError",
     "ThumbprintError",
     "TokenCacheError",
     "TokenResponseError",
@@ -440,6 +442,13 @@ class SignInRefused(KeyfobError):
     """Who they are is proven, and they may not come in."""
 
     code = "sign_in_refused"
+
+
+class TenantRuleError(KeyfobError):
+    """The function in ALLOWED_TENANTS gave no answer, so nobody is let in by it, and nobody's
+    sign-in is ended by it either. What it raised is the `__cause__`."""
+
+    code = "tenant_rule"
 
 
 class InteractionRequired(KeyfobError):

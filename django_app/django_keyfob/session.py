@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from django_keyfob.conf import DjangoSite, current_site
-from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
+from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError, TenantRuleError
 from keyfob.web import SESSION_KEY, Identity, User, WebSession
 from keyfob.web.session_entry import is_live_entry
 
@@ -76,6 +76,9 @@ class KeyfobSession(WebSession):
             except InteractionRequired as error:
                 self._note_doubt(error)
                 return False
+            except TenantRuleError:
+                logger.exception("Nobody can tell whether a tenant may be here")
+                return False
             except KeyfobError as error:
                 logger.warning("Nobody can tell whether a sign-in goes on: %s", error)
                 if not self.is_ours:
@@ -100,7 +103,7 @@ class KeyfobSession(WebSession):
 
     def reset(self) -> None:
         """Forget what was read: the session has changed under it."""
-        self._tokens, self._user = None, None
+        self._tokens, self._user, self._is_admitted = None, None, False
         self._doubt, self._is_kept = None, False
 
     async def auser(self) -> User:

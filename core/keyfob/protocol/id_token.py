@@ -11,9 +11,10 @@ import hashlib
 import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
 
-from keyfob.errors import IdTokenError, SubjectChangedError
+from keyfob.errors import IdTokenError, SubjectChangedError, TenantRuleError
 from keyfob.protocol.keys import KeySet
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.signed_token import (
@@ -143,12 +144,30 @@ def _is_name_or_absent(claims: Mapping[str, Any], name: str) -> bool:
 
 
 def tenant_is_allowed(tenant: str | None, rule: TenantRule) -> bool:
-    """Whether ALLOWED_TENANTS lets this `tid` in. Without a tenant: never."""
+    """Whether ALLOWED_TENANTS lets this `tid` in. Without a tenant: never.
+
+    :raises TenantRuleError: the rule is a function, and gave no answer.
+    """
     if tenant is None:
         return False
     if callable(rule):
-        return bool(rule(tenant.lower()))
+        return _answer_of(rule, tenant.lower())
     return tenant.lower() in {allowed.lower() for allowed in rule}
+
+
+def _answer_of(rule: Callable[[str], object], tenant: str) -> bool:
+    try:
+        answer = rule(tenant)
+        if not isawaitable(answer):
+            return bool(answer)
+    except Exception as error:
+        raise TenantRuleError("The function in ALLOWED_TENANTS failed") from error
+    if close := getattr(answer, "close", None):
+        close()  # a coroutine that nobody waits for warns of it
+    raise TenantRuleError(
+        "The function in ALLOWED_TENANTS gave an awaitable, which would be true for all; it must "
+        "answer at once"
+    )
 
 
 def _judge_audience(claims: Mapping[str, Any], client_id: str) -> None:

@@ -28,6 +28,7 @@ from keyfob.web.session_index import SessionIndex
 from keyfob.web.settings import Settings
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
+from keyfob.web.tenants import TenantGate
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -91,6 +92,7 @@ class WebApplication:
             observer=observer,
             expiry=self.document_expiry,
         )
+        self.tenants = TenantGate(settings.allowed_tenants, settings.token_store_l1_seconds, clock)
         self.logout_refusals = Allowance(
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )

@@ -19,6 +19,7 @@ from keyfob.errors import (
     ProviderUnavailable,
     SignInRefused,
     StoreUnavailable,
+    TenantRuleError,
     TransportError,
 )
 from keyfob.protocol.authorization import AuthorizationRefusal
@@ -186,6 +187,12 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
             "You cannot sign in here",
             "People of your organisation may not sign in to this site.",
             "Sign in with another account, or ask who runs the site.",
+        )
+    if isinstance(error, TenantRuleError):
+        return 503, Page(
+            "This site cannot let you in",
+            "It could not find out whether people of your organisation may come in.",
+            _TRY_LATER,
         )
     if isinstance(error, InteractionRequired):
         return 403, Page(

@@ -24,6 +24,7 @@ from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
 from keyfob.web.settings_apis import DownstreamApi
+from keyfob.web.tenants import TenantGate
 from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Site(TokenSite, SessionRules, Protocol):
 
     @property
     def account_check_interval(self) -> int | None: ...
+    @property
+    def tenants(self) -> TenantGate: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
 
@@ -58,6 +61,7 @@ class WebSession:
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
+        self._is_admitted = False
 
     def __repr__(self) -> str:
         return "<WebSession>"
@@ -101,10 +105,12 @@ class WebSession:
         :param scopes: the same for scopes of no API of the settings.
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the token needs the person.
+        :raises IdTokenError: people of their tenant may not be here any more; they are signed out.
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
         if tokens is not None:
+            self._check_tenant()
             self._check_account(tokens)
         if api is not None or scopes is not None:
             self.token(api=api, scopes=scopes)
@@ -122,16 +128,31 @@ class WebSession:
 
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the account may not be here any more.
-        :raises IdTokenError: the provider answered wrongly. If it was about somebody else, the
-            sign-in is over.
+        :raises IdTokenError: the provider answered wrongly. If it was about somebody else, or
+            people of their tenant may not be here any more, the sign-in is over.
+        :raises TenantRuleError: whether they may, nobody can tell.
         """
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired("Nobody is signed in", code="not_signed_in")
+        self._check_tenant()
         self._check_account(tokens)
         if not tokens.is_recorded():
             raise tokens_lost(())
         self._stay()
+
+    def _check_tenant(self) -> None:
+        """Whoever came in while their tenant was admitted is out once it is not."""
+        gate = self._site.tenants
+        if not gate.has_rule or self._is_admitted:
+            return
+        if not gate.admits(self.named.tid.lower()):
+            error = IdTokenError(
+                "People of this organisation may not be here any more", code="tenant_not_allowed"
+            )
+            self._end_where_due(error, channel="tenant")
+            raise error
+        self._is_admitted = True
 
     def _check_account(self, tokens: SessionTokens) -> None:
         interval = self._site.account_check_interval
@@ -161,6 +182,7 @@ class WebSession:
         :param claims: an API's claims challenge, as JSON text.
         :raises InteractionRequired: only the person can get it, by signing in or consenting.
         :raises SubjectChangedError: the provider answered about somebody else; the sign-in is over.
+        :raises IdTokenError: their tenant may not be here any more; the sign-in is over.
         :raises TokenResponseError: the provider refused, for a reason that is the site's.
         :raises ConfigurationError: there is no such API, or no such scope.
         :raises StoreUnavailable: the token store cannot be reached.
@@ -172,6 +194,7 @@ class WebSession:
             raise InteractionRequired(
                 "Nobody is signed in", scopes=wanted, api=api or "", code="not_signed_in"
             )
+        self._check_tenant()
         result = None if force_refresh or claims else tokens.at_hand(wanted)
         if result is None:
             result = self._renewed(tokens, wanted, api, force_refresh, claims)
@@ -208,7 +231,7 @@ class WebSession:
         if counted:
             entry["r"] = counted
         self._session[SESSION_KEY] = entry
-        self._tokens, self._user = None, None
+        self._tokens, self._user, self._is_admitted = None, None, False
 
     def document(self) -> Document | None:
         """The token document, read once a request; None where nobody is signed in, or it is lost.
@@ -300,11 +323,12 @@ class WebSession:
             self._end_where_due(error)
             raise
 
-    def _end_where_due(self, error: IdTokenError) -> None:
-        """Sign the person out, where a refresh brought an ID token of somebody else."""
+    def _end_where_due(self, error: IdTokenError, *, channel: str = "renewal") -> None:
+        """Sign the person out, where a refresh brought an ID token of somebody else, or their
+        tenant is not let in any more."""
         if error.code in _ENDS_THE_SIGN_IN:
             self.forget()
-            self._site.observer.count(SIGN_OUTS, channel="renewal")
+            self._site.observer.count(SIGN_OUTS, channel=channel)
 
     def _stay(self) -> None:
         """Let the record's end move along with the session's, now and then: a browser's session

@@ -238,7 +238,9 @@ def _allowed_tenants(reader: Reader, authority: Authority | None) -> TenantRule 
             _nobody_allowed(reader, empty)
         return None
     if callable(found.value):
-        if iscoroutinefunction(found.value):
+        if iscoroutinefunction(found.value) or iscoroutinefunction(
+            getattr(found.value, "__call__", None)  # noqa: B004 - an object's own, async or not
+        ):
             reader.problem(found.key, "is an async function, whose answer would be true for all")
         return found.value
     tenants = reader.converted(found, lambda value: frozenset(values.items(value)), None)

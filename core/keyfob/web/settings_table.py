@@ -63,8 +63,9 @@ _TABLE = (
     SettingInfo(
         "ALLOWED_TENANTS",
         "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
-        "id that returns true for those. Without it, every tenant that the authority serves. "
-        "Empty is an error.",
+        "id that returns true for those, and is asked about signed-in people as well. Without it, "
+        "every tenant that the authority serves. Empty is an error. [tenants.md](tenants.md) has "
+        "more.",
         "every tenant",
         '`["11111111-2222-3333-4444-555555555555"]`',
     ),
