@@ -43,6 +43,7 @@ def routes() -> Routes:
             callback=reverse(f"{NAMESPACE}:callback"),
             logout=reverse(f"{NAMESPACE}:logout"),
             logged_out=reverse(f"{NAMESPACE}:logged_out"),
+            admin_consent=reverse(f"{NAMESPACE}:admin_consent"),
         )
     except NoReverseMatch:
         raise ConfigurationError(

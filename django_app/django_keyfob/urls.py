@@ -13,6 +13,7 @@ urlpatterns = [
     path("callback", views.callback, name="callback"),
     path("logout", views.logout, name="logout"),
     path("logged-out", views.logged_out, name="logged_out"),
+    path("admin-consent", views.admin_consent, name="admin_consent"),
     path("frontchannel-logout", views.frontchannel_logout, name="frontchannel_logout"),
     path("backchannel-logout", views.backchannel_logout, name="backchannel_logout"),
 ]

@@ -1,4 +1,4 @@
-"""The six views. Each asks the web layer, and gives its answer."""
+"""The views. Each asks the web layer, and gives its answer."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from django.views.decorators.http import (
     require_safe,
 )
 
+from django_keyfob.apps import KeyfobConfig
 from django_keyfob.backends import is_keyfob_backend
 from django_keyfob.conf import current_site
 from django_keyfob.database_errors import database_errors
@@ -32,8 +33,9 @@ from django_keyfob.exchange import (
     to_response,
     web_request,
 )
+from django_keyfob.signals import tenant_onboarded
 from keyfob.errors import ConfigurationError, SignInRefused
-from keyfob.web import Identity
+from keyfob.web import Identity, Onboarding
 from keyfob.web.exchange import Pairs
 from keyfob.web.problems import FORGED_FORM, page_answer
 
@@ -68,8 +70,28 @@ def callback(request: HttpRequest) -> HttpResponse:
         with database_errors():
             _sign_in(request, identity)
 
+    def onboarded(joined: Onboarding) -> None:
+        tenant_onboarded.send(
+            sender=KeyfobConfig,
+            request=request,
+            tenant=joined.tenant,
+            identity=joined.identity,
+            administrator=joined.administrator,
+        )
+
     answered = web_request(request, form=pairs(request.POST))
-    return to_response(request, current_site().callback(answered, establish))
+    return to_response(request, current_site().callback(answered, establish, onboarded))
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@require_safe
+@database_errors()
+def admin_consent(request: HttpRequest) -> HttpResponse:
+    """Ask an administrator of another organisation to agree for its people."""
+    query = _with_next(query_pairs(request))
+    return to_response(request, current_site().admin_consent(web_request(request, query=query)))
 
 
 @login_not_required

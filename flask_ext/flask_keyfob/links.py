@@ -12,7 +12,7 @@ from flask_keyfob.proxies import current_site, current_user
 from flask_keyfob.translate import routes, web_request
 from keyfob.web.csrf import FIELD
 from keyfob.web.next_url import local_path
-from keyfob.web.sign_in import login_url as core_login_url
+from keyfob.web.trips import login_url as core_login_url
 
 _FORM = Markup(
     '<form method="post" action="{action}"{class_}>'

@@ -55,6 +55,7 @@ def routes() -> Routes:
         callback=_path_for("keyfob.callback"),
         logout=_path_for("keyfob.logout"),
         logged_out=_path_for("keyfob.logged_out"),
+        admin_consent=_path_for("keyfob.admin_consent"),
     )
 
 

@@ -10,10 +10,10 @@ from blinker import Signal
 from flask import Blueprint, Response, current_app, session
 
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
-from flask_keyfob.signals import user_logged_in, user_logged_out
+from flask_keyfob.signals import tenant_onboarded, user_logged_in, user_logged_out
 from flask_keyfob.translate import response_for, web_request
 from keyfob.errors import AuthorizationResponseError
-from keyfob.web import Answer, Identity, WebRequest
+from keyfob.web import Answer, Identity, Onboarding, WebRequest
 from keyfob.web.csrf import FIELD
 from keyfob.web.exchange import first
 from keyfob.web.problems import FORGED_FORM, page_answer
@@ -28,6 +28,7 @@ def make_blueprint(url_prefix: str) -> Blueprint:
     blueprint.add_url_rule("/callback", "callback", _as_view(callback), methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", "logout", _as_view(logout), methods=["POST"])
     blueprint.add_url_rule("/logged-out", "logged_out", _as_view(logged_out), methods=["GET"])
+    blueprint.add_url_rule("/admin-consent", "admin_consent", _as_view(admin_consent))
     blueprint.add_url_rule(
         "/frontchannel-logout", "frontchannel_logout", _as_view(frontchannel_logout)
     )
@@ -62,11 +63,16 @@ def callback(request: WebRequest) -> Answer:
         _make_session_new(identity)
         proven.append(identity)
 
-    answer = current_site().callback(request, establish)
+    answer = current_site().callback(request, establish, _tell_of_tenant)
     renew_web_session()
     if proven and current_user.key == proven[0].key:
         _send(user_logged_in, identity=proven[0])
     return answer
+
+
+def admin_consent(request: WebRequest) -> Answer:
+    """Ask an administrator of another organisation to agree for its people."""
+    return current_site().admin_consent(request)
 
 
 def logout(request: WebRequest) -> Answer:
@@ -127,6 +133,13 @@ def _make_session_new(identity: Identity) -> None:
         session["_keyfob_new"] = True
         regenerate(session)
         session.pop("_keyfob_new", None)
+
+
+def _tell_of_tenant(joined: Onboarding) -> None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    tenant_onboarded.send(
+        app, tenant=joined.tenant, identity=joined.identity, administrator=joined.administrator
+    )
 
 
 def _send(signal: Signal, **facts: Any) -> None:

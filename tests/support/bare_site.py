@@ -17,7 +17,15 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import Answer, Identity, Routes, WebApplication, WebRequest, WebSession
+from keyfob.web import (
+    Answer,
+    Identity,
+    Onboarding,
+    Routes,
+    WebApplication,
+    WebRequest,
+    WebSession,
+)
 from keyfob.web.settings import load_settings
 from keyfob.web.stores import MemoryStore, TokenStore
 from support.provider import Provider
@@ -25,7 +33,9 @@ from support.provider import Provider
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ROUTES = Routes("/auth/login", "/auth/callback", "/auth/logout", "/auth/logged-out")
+ROUTES = Routes(
+    "/auth/login", "/auth/callback", "/auth/logout", "/auth/logged-out", "/auth/admin-consent"
+)
 HOST = "localhost:5000"
 SECRET = "a secret of the test's own, long enough to be one"
 
@@ -59,6 +69,7 @@ class BareSite:
     session: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     established: list[Identity] = field(default_factory=list)
+    onboarded: list[Onboarding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         import time
@@ -107,6 +118,7 @@ class BareSite:
             root + ROUTES.callback,
             root + ROUTES.logout,
             root + ROUTES.logged_out,
+            root + ROUTES.admin_consent,
         )
 
     @property
@@ -148,10 +160,15 @@ class BareSite:
         if method == "POST":
             # A cross-site post carries no Lax cookie: neither the session's nor an attempt's.
             request = WebRequest(**{**request.__dict__, "cookies": {}, "session": {}})
-        answer = self._kept(self.app.callback(request, self.established.append))
+        answer = self.app.callback(request, self.established.append, self.onboarded.append)
+        answer = self._kept(answer)
         if not self.keeps_session:
             self.session.clear()
         return answer
+
+    def admin_consent(self, query: str = "") -> Answer:
+        """Start an administrator's consent."""
+        return self._kept(self.app.admin_consent(self.request(f"/auth/admin-consent?{query}")))
 
     def logout(self) -> Answer:
         request = self.request(self.routes.logout, "POST")

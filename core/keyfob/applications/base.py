@@ -155,6 +155,15 @@ class Application:
         twin._client = self._client.with_cache(arguments.checked_cache(token_cache))
         return twin
 
+    def for_every_tenant(self) -> Self:
+        """The same application, which lets in whomever the authority serves. Whoever makes one asks
+        `tenant_is_allowed` before somebody is let in.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._client = dataclasses.replace(self._client, allowed_tenants=None)
+        return twin
+
     def is_pop_supported(self) -> bool:
         """Whether `auth_scheme=PopAuthScheme(...)` can be asked for. It needs a broker: never."""
         return False

@@ -115,6 +115,11 @@ class AuthorityBuilder:
         return f"AuthorityBuilder({self._instance!r}, {self._tenant!r})"
 
 
+def is_tenant_name(text: str) -> bool:
+    """Whether this may be a tenant's id or domain, in an address."""
+    return _TENANT.fullmatch(text) is not None
+
+
 def tenant_authority(tenant_id: str) -> Authority:
     """The authority of TENANT_ID in Microsoft's public cloud."""
     if not _TENANT.fullmatch(tenant_id):

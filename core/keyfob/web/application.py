@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import challenge, logout_channels, sign_in, sign_out
+from keyfob.web import challenge, consent_trip, logout_channels, sign_in, sign_out
 from keyfob.web.allowance import Allowance
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
@@ -21,6 +21,7 @@ from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
+from keyfob.web.onboarding import Onboarded
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import WebSession
 from keyfob.web.session_entry import SESSION_KEY
@@ -113,13 +114,24 @@ class WebApplication:
         """Start a sign-in, ours or a third party's (OpenID Connect Core §4)."""
         return sign_in.start(self, request)
 
-    def callback(self, request: WebRequest, establish: Callable[[Identity], None]) -> Answer:
-        """Finish a sign-in.
+    def callback(
+        self,
+        request: WebRequest,
+        establish: Callable[[Identity], None],
+        onboarded: Onboarded = lambda _: None,
+    ) -> Answer:
+        """Finish a sign-in, or an administrator's consent.
 
         :param establish: lets the framework make the person its own: change the session's id, log
             the user in. Called once all is proven; may raise SignInRefused.
+        :param onboarded: tells the site of a tenant that joins, before ALLOWED_TENANTS is asked
+            about it and anybody of it is let in; may raise SignInRefused.
         """
-        return sign_in.finish(self, request, establish)
+        return sign_in.finish(self, request, establish, onboarded)
+
+    def admin_consent(self, request: WebRequest) -> Answer:
+        """Ask an administrator of another organisation to agree for its people."""
+        return consent_trip.start(self, request)
 
     def logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
         """Sign out here, then at the provider (RP-Initiated Logout 1.0). The framework has checked

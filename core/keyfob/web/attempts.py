@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from keyfob.errors import ConfigurationError
 from keyfob.web.exchange import Cookie
@@ -29,6 +29,8 @@ MAX_ENDED = 12
 #: Of one cookie. Browsers silently drop those of more than 4096 with name and attributes.
 MAX_VALUE_BYTES = 3800
 
+Kind = Literal["", "consent", "onboarding"]
+
 _CONTEXT = "sign-in attempt"
 
 
@@ -42,6 +44,9 @@ class Attempt:
     :param sent: whether the browser may have been redirected here, as `rounds.is_sent` has it.
     :param renews: the mark of the session that it renews without a page, and that ends where the
         provider will not have that; "" for a sign-in of the usual kind.
+    :param kind: `consent` for an administrator who is asked to agree for their organisation, and
+        `onboarding` for the sign-in that follows; "" for a sign-in of the usual kind.
+    :param tenant: at `onboarding`, the id of the tenant that agreed, as the response had it.
     """
 
     flow: Mapping[str, Any] = field(repr=False)
@@ -50,6 +55,8 @@ class Attempt:
     started: float = 0.0
     sent: bool = False
     renews: str = ""
+    kind: Kind = ""
+    tenant: str = ""
 
     @property
     def state(self) -> str:
@@ -141,6 +148,8 @@ class Attempts:
             packed["s"] = 1
         if attempt.renews:
             packed["r"] = attempt.renews
+        if attempt.kind:
+            packed |= {"k": attempt.kind, "o": attempt.tenant}
         return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _read(self, sealed: str) -> Attempt | None:
@@ -157,6 +166,8 @@ class Attempts:
             content["t"],
             "s" in content,
             content.get("r", ""),
+            content.get("k", ""),
+            content.get("o", ""),
         )
 
 

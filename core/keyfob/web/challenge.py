@@ -11,8 +11,9 @@ from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
 from keyfob.web.next_url import local_path, same_site_path
+from keyfob.web.onboarding import invited
 from keyfob.web.problems import FORM_NOT_TAKEN, page_answer, page_for
-from keyfob.web.sign_in import login_url
+from keyfob.web.trips import login_url
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -33,6 +34,7 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)
+    page = invited(site, request, page, error)
     found = page_answer(
         status, page, retry_url=_here(site, request), home_url=request.home, error=error
     )

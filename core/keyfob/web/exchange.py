@@ -19,6 +19,7 @@ class Routes:
     callback: str
     logout: str
     logged_out: str
+    admin_consent: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class Page:
     #: The address that tries again, "" where trying again makes no sense.
     retry_url: str = ""
     retry_label: str = "Try again"
+    #: Another way on, such as for an administrator; "" where there is none.
+    more_url: str = ""
+    more_label: str = ""
     home_url: str = "/"
     #: For the site's support: what they need to find this in their logs and the provider's.
     correlation_id: str = ""

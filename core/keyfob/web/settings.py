@@ -27,6 +27,7 @@ from keyfob.protocol.authority import (
 from keyfob.protocol.id_token import TenantRule
 from keyfob.web import settings_values as values
 from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
+from keyfob.web.settings_consent import AdminConsent, admin_consent
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
@@ -63,6 +64,8 @@ class Settings:
     :ivar authority: who signs people in.
     :ivar allowed_tenants: tenant ids in lower case, a rule, or None for every tenant that the
         authority serves.
+    :ivar admin_consent: what the administrator of another organisation is asked to agree to, or
+        None where there is no view for that.
     :ivar scopes: asked for at sign-in beyond `openid profile offline_access`.
     :ivar base_url: the site's public address without a trailing slash, or None.
     :ivar response_mode: how the answer to a sign-in arrives.
@@ -82,6 +85,7 @@ class Settings:
     client_credential: ClientCredential = field(repr=False, hash=False)
     authority: Authority
     allowed_tenants: TenantRule | None = None
+    admin_consent: AdminConsent | None = None
     scopes: tuple[str, ...] = ()
     base_url: str | None = None
     response_mode: ResponseMode = "query"
@@ -123,6 +127,7 @@ def load_settings(
     credential = _credential(reader)
     authority = _authority(reader)
     allowed_tenants = _allowed_tenants(reader, authority)
+    consent = admin_consent(reader, authority)
     store = partial(_store_name, django=source == "django")
     modes = ("query", "form_post")
     mode = reader.read("RESPONSE_MODE", lambda value: values.one_of(value, modes), "query")
@@ -141,6 +146,7 @@ def load_settings(
         client_credential=credential,
         authority=cast("Authority", authority),  # without one there was a problem
         allowed_tenants=allowed_tenants,
+        admin_consent=consent,
         scopes=scopes,
         base_url=base_url,
         response_mode=cast("ResponseMode", mode),

@@ -70,6 +70,15 @@ _TABLE = (
         '`["11111111-2222-3333-4444-555555555555"]`',
     ),
     SettingInfo(
+        "ADMIN_CONSENT",
+        "Whether there is a view, `auth/admin-consent`, where the administrator of another "
+        "organisation agrees that its people use the site; only for an authority that serves many "
+        "tenants. Or a list of scopes to agree to, in the place of all that the application is "
+        "registered for. [tenants.md](tenants.md) has more.",
+        "`False`",
+        "`True`",
+    ),
+    SettingInfo(
         "SCOPES",
         "What to ask for at sign-in, beyond `openid profile offline_access`, which are always "
         "asked for.",

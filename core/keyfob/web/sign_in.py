@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import posixpath
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from keyfob.cache import SerializableTokenCache
 from keyfob.errors import (
@@ -20,16 +19,15 @@ from keyfob.errors import (
 from keyfob.protocol.authorization import AuthorizationRefusal
 from keyfob.protocol.results import TokenResult
 from keyfob.protocol.scopes import scopes_of_one_resource
-from keyfob.web import rounds
+from keyfob.web import consent_trip, onboarding, rounds
 from keyfob.web.asked import asked_for
-from keyfob.web.attempts import Attempt, Attempts, use_once
+from keyfob.web.attempts import Attempt, use_once
 from keyfob.web.document import Document, new_key
-from keyfob.web.exchange import Answer, Cookie, Pairs, WebRequest, first, redirect
+from keyfob.web.exchange import NO_STORE, Answer, Cookie, Pairs, WebRequest, first, redirect
 from keyfob.web.identity import Identity
 from keyfob.web.metrics import SIGN_IN_ATTEMPTS, SIGN_INS, SIGN_OUTS
 from keyfob.web.next_url import local_path, same_site_path
 from keyfob.web.problems import (
-    NO_ATTEMPT,
     REFUSALS_OF_THE_SITE,
     SAYS_NOTHING_OF_THE_PERSON,
     SESSION_NOT_KEPT,
@@ -41,6 +39,16 @@ from keyfob.web.problems import (
 )
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
 from keyfob.web.session_entry import SESSION_KEY
+from keyfob.web.trips import (
+    attempts_of,
+    cookie_path,
+    login_url,
+    next_in,
+    no_attempt,
+    response_mode,
+    sent_away,
+    unambiguous,
+)
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -64,9 +72,7 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     """Send the browser to the provider, with an attempt in a cookie."""
     given = request.form if request.method == "POST" else request.query
     home = request.home
-    next_path = local_path(first(given, "next"), default=home)
-    if urlsplit(next_path).path in _own_paths(request):
-        next_path = home
+    next_path = next_in(request, given)
     if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
     try:
@@ -77,12 +83,6 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         status, page = page_for(error)
         retry = login_url(request.routes.login, next_path)
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
-
-
-def _own_paths(request: WebRequest) -> tuple[str, ...]:
-    """Our own views are on the way to a page, and none to end on."""
-    routes = request.routes
-    return routes.login, routes.callback, routes.logout, routes.logged_out
 
 
 def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
@@ -105,13 +105,7 @@ def end_of_arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, .
     if not rounds.has_just_arrived(request.cookies, site.cookie_site):
         return ()
     secure = cookie_is_secure(request, site.settings.base_url)
-    return (rounds.end_of_arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
-
-
-def login_url(login: str, next_path: str, **more: str) -> str:
-    """The address of our login view that leads to `next_path`."""
-    query = {"next": next_path, **{name: value for name, value in more.items() if value}}
-    return f"{login}?{urlencode(query)}"
+    return (rounds.end_of_arrival(site.cookie_site, path=cookie_path(request), secure=secure),)
 
 
 def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs) -> str:
@@ -145,18 +139,12 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         login_hint=_hint(given, "login_hint") or _known_name(site, request, given),
         domain_hint=_hint(given, "domain_hint"),
         claims_challenge=asked.claims,
-        response_mode="form_post" if settings.response_mode == "form_post" else None,
+        response_mode=response_mode(site),
     )
     sent = rounds.is_sent(request.headers)
     attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews)
-    cookies = _attempts(site, request).start(
-        attempt,
-        home=request.home,
-        path=_cookie_path(request),
-        secure=cookie_is_secure(request, settings.base_url),
-    )
     site.observer.count(SIGN_IN_ATTEMPTS, purpose=attempt.purpose)
-    return redirect(flow["auth_uri"], cookies=cookies)
+    return sent_away(site, request, attempt, flow["auth_uri"])
 
 
 def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:
@@ -170,22 +158,28 @@ def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:
 
 
 def finish(
-    site: WebApplication, request: WebRequest, establish: Callable[[Identity], None]
+    site: WebApplication,
+    request: WebRequest,
+    establish: Callable[[Identity], None],
+    onboarded: onboarding.Onboarded,
 ) -> Answer:
     """Take what came back, prove who it is, and make it a session."""
     if request.method == "POST":
         return _bounce(site, request)
     response = _response(site, request)
     state = first(response, "state")
-    attempt = _attempts(site, request).find(state) if state else None
+    attempt = attempts_of(site, request).find(state) if state else None
     if attempt is None:
-        return _no_attempt(site, request)
-    used = _attempts(site, request).end_of(
+        return no_attempt(site, request)
+    used = attempts_of(site, request).end_of(
         attempt.state,
-        path=_cookie_path(request),
+        path=cookie_path(request),
         secure=cookie_is_secure(request, site.settings.base_url),
     )
-    answer = _finish_attempt(site, request, attempt, response, establish)
+    if attempt.kind == "consent":
+        answer = consent_trip.finish(site, request, attempt, response)
+    else:
+        answer = _finish_attempt(site, request, attempt, response, establish, onboarded)
     return replace(answer, cookies=(*answer.cookies, *used))
 
 
@@ -215,32 +209,25 @@ def _response(site: WebApplication, request: WebRequest) -> Pairs:
     return [(name, value) for name, value in pairs]
 
 
-def _no_attempt(site: WebApplication, request: WebRequest, next_path: str = "") -> Answer:
-    """A callback that answers nothing we know of: the back button, a restored tab, a forgery."""
-    if site.session(request.session).is_signed_in:
-        return redirect(next_path or request.home)
-    site.observer.count(SIGN_INS, outcome="unknown")
-    status, page = NO_ATTEMPT
-    return page_answer(
-        status, page, retry_url=request.routes.login, home_url=request.home, detail="no attempt"
-    )
-
-
 def _finish_attempt(
     site: WebApplication,
     request: WebRequest,
     attempt: Attempt,
     response: Pairs,
     establish: Callable[[Identity], None],
+    onboarded: onboarding.Onboarded,
 ) -> Answer:
     next_path = local_path(attempt.next, default=request.home)
     retry = login_url(request.routes.login, next_path, api=attempt.api)
+    onboards = attempt.kind == "onboarding"
     try:
         if not use_once(site.store, attempt, site.clock()):
-            return _no_attempt(site, request, next_path)
+            return no_attempt(site, request, next_path)
         document = Document(new_key(site.tag), {}, SerializableTokenCache())
-        result = site.client.with_cache(document.cache).acquire_token_by_auth_code_flow(
-            attempt.flow, _unambiguous(response), scopes=_redeemed(site, attempt)
+        # A tenant that joins is asked about once the site has heard of it.
+        client = site.client.for_every_tenant() if onboards else site.client
+        result = client.with_cache(document.cache).acquire_token_by_auth_code_flow(
+            attempt.flow, unambiguous(response), scopes=_redeemed(site, attempt)
         )
         if "error" in result:
             _count(site, attempt, "refused", error=result["error"])
@@ -248,10 +235,13 @@ def _finish_attempt(
                 return redirect(retry)
             if attempt.renews and result["error"] not in SAYS_NOTHING_OF_THE_PERSON:
                 return _run_out(site, request, attempt, result, retry)
-            return _refused(result, retry, request.home)
+            return _refused(site, request, result, retry)
         identity = Identity.from_claims(
             result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
         )
+        if onboards and not onboarding.onboard(site, attempt, identity, onboarded):
+            page = onboarding.result_page(request, next_path, is_in=False)
+            return Answer(200, page=page, headers=NO_STORE)
         _begin(site, request, document, identity, establish)
     except KeyfobError as error:
         _count(site, attempt, "failed", error=error)
@@ -259,8 +249,14 @@ def _finish_attempt(
         if status == 403:
             # Who may not come in as this person may as another; the provider must ask which.
             retry = login_url(request.routes.login, next_path, prompt="select_account")
+            page = onboarding.invited(site, request, page, error)
+        if onboards:
+            retry = consent_trip.retry_url(request, next_path)
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     _count(site, attempt, "done")
+    if onboards:
+        page = onboarding.result_page(request, next_path, is_in=True)
+        return Answer(200, page=page, headers=NO_STORE)
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
 
 
@@ -285,15 +281,7 @@ def _run_out(
 
 def _arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, ...]:
     secure = cookie_is_secure(request, site.settings.base_url)
-    return (rounds.arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
-
-
-def _unambiguous(response: Pairs) -> dict[str, str]:
-    """RFC 6749 §3.1: no parameter may come twice; which one counts would be anybody's guess."""
-    names = [name for name, _ in response]
-    if len(names) != len(set(names)):
-        raise AuthorizationResponseError("A parameter came twice", code="repeated_parameter")
-    return dict(response)
+    return (rounds.arrival(site.cookie_site, path=cookie_path(request), secure=secure),)
 
 
 def _begin(
@@ -328,7 +316,7 @@ def _discard(site: WebApplication, document: Document) -> None:
         logger.warning("A sign-in could not remove a record of the token store: %s", error)
 
 
-def _refused(result: TokenResult, retry: str, home: str) -> Answer:
+def _refused(site: WebApplication, request: WebRequest, result: TokenResult, retry: str) -> Answer:
     if result["error"] in REFUSALS_OF_THE_SITE:
         logger.error("The provider does not accept this site: look at CLIENT_ID and CLIENT_SECRET")
     refusal = AuthorizationRefusal(
@@ -337,21 +325,12 @@ def _refused(result: TokenResult, retry: str, home: str) -> Answer:
     status, page = refusal_page(refusal)
     return page_answer(
         status,
-        page,
+        onboarding.invited(site, request, page, result["error"]),
         retry_url=retry,
-        home_url=home,
+        home_url=request.home,
         correlation_id=result.get("correlation_id") or "",
         detail=refusal.description or refusal.error,
     )
-
-
-def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
-    return Attempts(request.cookies, sealer=site.sealer, site=site.cookie_site, now=site.clock())
-
-
-def _cookie_path(request: WebRequest) -> str:
-    """Our views' own folder: the attempts burden no other page of the site."""
-    return posixpath.dirname(request.routes.callback.rstrip("/")) or "/"
 
 
 def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str | None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from django_keyfob.exchange import NAMESPACE, default_next
 from keyfob.web.next_url import local_path
-from keyfob.web.sign_in import login_url
+from keyfob.web.trips import login_url
 
 register = template.Library()
 
