@@ -61,6 +61,8 @@ class AuthorizationRequest:
     code_challenge: str | None
     client_info: bool
     claims: Mapping[str, Any]
+    admin_consent: bool = False
+    """Whether an administrator is asked to agree for everybody, and nobody is signed in to it."""
 
     @property
     def client(self) -> Application:
@@ -143,6 +145,31 @@ def read_request(
         code_challenge=_code_challenge(parameters, reply.client),
         client_info=parameters.get("client_info") == "1",
         claims=read_claims(parameters),
+    )
+
+
+def read_admin_consent(
+    parameters: Parameters,
+    realm: Realm,
+    reply: ReplyAddress,
+    directory: Directory,
+    graph_urls: Iterable[str],
+) -> AuthorizationRequest:
+    """The same half for the admin consent endpoint, which has fewer parameters."""
+    parameters.refuse_repeated()
+    return AuthorizationRequest(
+        realm=realm,
+        reply=reply,
+        scopes=parse_scopes(parameters.require("scope"), directory, graph_urls, reply.client),
+        nonce=None,
+        prompt=frozenset(),
+        login_hint=None,
+        domain_hint=None,
+        max_age=None,
+        code_challenge=None,
+        client_info=False,
+        claims={},
+        admin_consent=True,
     )
 
 

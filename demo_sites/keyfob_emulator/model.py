@@ -199,6 +199,8 @@ class Application:
     the family of client ids it belongs to: its refresh tokens serve the others of the family too.
     ``front_channel_logout_uri`` and ``back_channel_logout_uri`` are told when somebody signs out;
     a loopback address without a port stands for wherever the application is running.
+    ``directory_role_claims`` puts people's roles in their own tenant into tokens, as ``wids``
+    (``groupMembershipClaims: DirectoryRole``).
     """
 
     client_id: str
@@ -218,6 +220,7 @@ class Application:
     application_permissions: tuple[str, ...] = ()
     admin_consented: frozenset[str] = frozenset()
     group_claims: bool = False
+    directory_role_claims: bool = False
     access_token_version: int = 2
     federated_credentials: tuple[FederatedCredential, ...] = ()
     trusted_subjects: tuple[TrustedSubject, ...] = ()

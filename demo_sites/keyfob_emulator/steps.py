@@ -110,6 +110,8 @@ def standing(state: Emulator, interaction: Interaction) -> Standing:
     if request.device is not None and not interaction.confirmed:
         # RFC 8628 section 5.4: whoever was talked into typing a stranger's code can still stop.
         return Standing(Step.CONFIRM, identity, sign_in)
+    if request.admin_consent:
+        return _for_everybody(state, interaction, identity, sign_in)
     missing = state.consents.missing(request.scopes, identity, request.client)
     if not account.administrator and state.consents.admin_only(missing):
         return Standing(Step.APPROVAL, identity, sign_in, missing)
@@ -117,6 +119,19 @@ def standing(state: Emulator, interaction: Interaction) -> Standing:
         shown = state.consents.expand(request.scopes, identity, request.client)
         return Standing(Step.CONSENT, identity, sign_in, shown)
     return Standing(Step.DONE, identity, sign_in)
+
+
+def _for_everybody(
+    state: Emulator, interaction: Interaction, identity: Identity, sign_in: SignIn
+) -> Standing:
+    """The admin consent endpoint: the page is shown each time, and to administrators only."""
+    request = interaction.request
+    keys = state.consents.for_everybody(request.scopes, request.client)
+    account = identity.account
+    if not account.administrator or identity.guest or account.personal:
+        return Standing(Step.APPROVAL, identity, sign_in, keys)
+    step = Step.DONE if interaction.consented else Step.CONSENT
+    return Standing(step, identity, sign_in, keys)
 
 
 def _how_to_choose(interaction: Interaction) -> Step:

@@ -92,6 +92,10 @@ def _again(interaction: Interaction) -> Response:
 def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
     """Give out the code, or let the waiting device have its answer."""
     identity, sign_in = done.person, done.proof
+    if asked.admin_consent and isinstance(asked.reply, ReplyAddress):
+        # Who agreed is told, and proven to nobody.
+        agreed = {"admin_consent": "True", "tenant": identity.tenant.tenant_id}
+        return send(asked.reply, {**agreed, "scope": asked.scopes.text})
     sign_in.uses.add(_use(asked, identity))
     grant = asked.grant(identity, sign_in.auth_time, sign_in.sid)
     if isinstance(asked.reply, DeviceReply):
@@ -174,6 +178,7 @@ class _Page:
             csrf_token=self.interaction.session.csrf_token,
             client=reply.client,
             realm=self.interaction.request.realm,
+            for_everybody=self.interaction.request.admin_consent,
             error=self.error,
             **context,
         )
@@ -279,7 +284,11 @@ def _accept(interaction: Interaction) -> Response:
         return _Page(interaction).refusal(error)
     if now.step is Step.CONSENT:
         client_id = interaction.request.client.client_id
-        state.consents.give(now.person.object_id, client_id, now.missing)
+        if interaction.request.admin_consent:
+            tenant_id = now.person.tenant.tenant_id
+            state.consents.give_for_everybody(tenant_id, client_id, now.missing)
+        else:
+            state.consents.give(now.person.object_id, client_id, now.missing)
         interaction.consented = True
     return _show_after_form(interaction)
 
@@ -299,4 +308,5 @@ def _cancel(interaction: Interaction) -> Response:
     reply = interaction.request.reply
     if isinstance(reply, DeviceReply):
         return device.decide(reply, None)
-    return send_error(reply, problem(65004), error_subcode="cancel")
+    more = {"admin_consent": "True"} if interaction.request.admin_consent else {}
+    return send_error(reply, problem(65004), error_subcode="cancel", **more)
