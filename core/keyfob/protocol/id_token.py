@@ -32,6 +32,7 @@ from keyfob.protocol.signed_token import (
     verified_token,
 )
 from keyfob.protocol.signing import hash_name
+from keyfob.protocol.user_flow import judge_user_flow
 
 _KIND = TokenKind("ID token", 200_000, IdTokenError)
 #: Media types of tokens that are no ID tokens (RFC 9068, RFC 8417, OpenID Connect Back-Channel
@@ -60,6 +61,7 @@ class Expectations:
     :param max_age: seconds since the person proved themselves, when the request asked for it.
     :param leeway: seconds of clock difference that are forgiven.
     :param previous: the claims of the ID token that this one refreshes.
+    :param policy: at Azure AD B2C, the user flow; "" elsewhere.
     """
 
     client_id: str
@@ -72,6 +74,7 @@ class Expectations:
     leeway: int = 60
     allowed_tenants: TenantRule | None = None
     previous: Mapping[str, Any] | None = field(default=None, repr=False)
+    policy: str = ""
 
 
 def read_id_token(token: object) -> UnverifiedIdToken:
@@ -107,6 +110,8 @@ def judge_claims(token: SignedIdToken, expected: Expectations) -> dict[str, Any]
     claims = token.claims
     _judge_subject(claims, expected)
     _judge_issuer(token, expected)
+    if expected.policy:
+        judge_user_flow(claims, expected.policy, must_be_named=False)
     _judge_audience(claims, expected.client_id)
     _judge_times(claims, expected)
     _judge_nonce(claims, expected)

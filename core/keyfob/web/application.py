@@ -67,6 +67,10 @@ class WebApplication:
         self.clock = clock
         self.observer = observer = observer or Observer()
         self.client = settings_client(settings, clock)
+        self._flow_clients = {
+            flow: self.client.at_authority(authority)
+            for flow, authority in settings.user_flows.items()
+        }
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
         name = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
@@ -190,6 +194,12 @@ class WebApplication:
             self._adapter.close()
 
     # What sessions need
+
+    def client_for(self, user_flow: str) -> ConfidentialClientApplication:
+        """The application at one of USER_FLOWS; at AUTHORITY for "", and for a flow that the
+        settings do not have any more.
+        """
+        return self._flow_clients.get(user_flow, self.client) if user_flow else self.client
 
     @property
     def session_max_age(self) -> int | None:

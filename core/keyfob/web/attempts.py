@@ -46,6 +46,7 @@ class Attempt:
         provider will not have that; "" for a sign-in of the usual kind.
     :param kind: `consent` for an administrator who is asked to agree for their organisation, and
         `onboarding` for the sign-in that follows; "" for a sign-in of the usual kind.
+    :param user_flow: which of USER_FLOWS it is for, "" for the one of AUTHORITY.
     :param tenant: at `onboarding`, the id of the tenant that agreed, as the response had it.
     """
 
@@ -57,6 +58,7 @@ class Attempt:
     renews: str = ""
     kind: Kind = ""
     tenant: str = ""
+    user_flow: str = ""
 
     @property
     def state(self) -> str:
@@ -150,6 +152,8 @@ class Attempts:
             packed["r"] = attempt.renews
         if attempt.kind:
             packed |= {"k": attempt.kind, "o": attempt.tenant}
+        if attempt.user_flow:
+            packed["u"] = attempt.user_flow
         return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _read(self, sealed: str) -> Attempt | None:
@@ -168,6 +172,7 @@ class Attempts:
             content.get("r", ""),
             content.get("k", ""),
             content.get("o", ""),
+            content.get("u", ""),
         )
 
 

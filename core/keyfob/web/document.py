@@ -23,6 +23,8 @@ class Document:
 
     :param key: what the browser's session names it by; secret.
     :param version: the store's, so that an older document never replaces a newer one.
+    :param user_flow: which of USER_FLOWS the tokens are of, "" for the one of AUTHORITY: a refresh
+        token of one is refused at the others.
     """
 
     key: str = field(repr=False)
@@ -31,6 +33,7 @@ class Document:
     version: int = 0
     #: Bytes of the record that it was read from, or written to.
     size: int = 0
+    user_flow: str = ""
     #: Until when the provider is known to have let the person in, in seconds since 1970.
     checked_at: float = field(init=False)
 
@@ -72,10 +75,10 @@ class Document:
         )
 
     def to_bytes(self) -> bytes:
-        return json.dumps(
-            {"v": _FORMAT, "claims": self.claims, "cache": self.cache.serialize()},
-            separators=(",", ":"),
-        ).encode()
+        content = {"v": _FORMAT, "claims": self.claims, "cache": self.cache.serialize()}
+        if self.user_flow:
+            content["flow"] = self.user_flow
+        return json.dumps(content, separators=(",", ":")).encode()
 
 
 def new_key(tag: str) -> str:
@@ -118,7 +121,8 @@ def load_document(store: SealedStore, key: str) -> Document | None:
         if content["v"] == _FORMAT:
             cache = SerializableTokenCache()
             cache.deserialize(content["cache"])
-            return Document(key, content["claims"], cache, record.version, len(record.value))
+            size, flow = len(record.value), content.get("flow", "")
+            return Document(key, content["claims"], cache, record.version, size, flow)
     except (ValueError, KeyError, TypeError, TokenCacheError):
         pass  # another version of Keyfob's, or a key that served for something else before
     store.discard(_record_key(key), record)

@@ -28,6 +28,7 @@ from keyfob.protocol.id_token import TenantRule
 from keyfob.web import settings_values as values
 from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
 from keyfob.web.settings_consent import AdminConsent, admin_consent
+from keyfob.web.settings_flows import user_flows
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
@@ -62,6 +63,7 @@ class Settings:
     :ivar client_id: the application's id.
     :ivar client_credential: what proves it: a secret, or one of the other shapes. Not in the repr.
     :ivar authority: who signs people in.
+    :ivar user_flows: Azure AD B2C's other flows, as authorities, by name.
     :ivar allowed_tenants: tenant ids in lower case, a rule, or None for every tenant that the
         authority serves.
     :ivar admin_consent: what the administrator of another organisation is asked to agree to, or
@@ -84,6 +86,9 @@ class Settings:
     client_id: str
     client_credential: ClientCredential = field(repr=False, hash=False)
     authority: Authority
+    user_flows: Mapping[str, Authority] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
     allowed_tenants: TenantRule | None = None
     admin_consent: AdminConsent | None = None
     scopes: tuple[str, ...] = ()
@@ -126,6 +131,7 @@ def load_settings(
     client_id = _required(reader, "CLIENT_ID", values.text)
     credential = _credential(reader)
     authority = _authority(reader)
+    flows = user_flows(reader, authority)
     allowed_tenants = _allowed_tenants(reader, authority)
     consent = admin_consent(reader, authority)
     store = partial(_store_name, django=source == "django")
@@ -145,6 +151,7 @@ def load_settings(
         client_id=client_id,
         client_credential=credential,
         authority=cast("Authority", authority),  # without one there was a problem
+        user_flows=flows,
         allowed_tenants=allowed_tenants,
         admin_consent=consent,
         scopes=scopes,

@@ -61,6 +61,14 @@ _TABLE = (
         "`https://id.example.com/realms/staff`",
     ),
     SettingInfo(
+        "USER_FLOWS",
+        "Azure AD B2C's other user flows, beside the one in `AUTHORITY`, by names of your own: for "
+        "signing up, editing the profile, and, by the name `reset_password`, for forgotten "
+        "passwords. [user-flows.md](user-flows.md) has more.",
+        "`{}`",
+        '`{"edit_profile": "B2C_1_edit", "reset_password": "B2C_1_reset"}`',
+    ),
+    SettingInfo(
         "ALLOWED_TENANTS",
         "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
         "id that returns true for those, and is asked about signed-in people as well. Without it, "

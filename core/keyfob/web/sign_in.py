@@ -19,7 +19,7 @@ from keyfob.errors import (
 from keyfob.protocol.authorization import AuthorizationRefusal
 from keyfob.protocol.results import TokenResult
 from keyfob.protocol.scopes import scopes_of_one_resource
-from keyfob.web import consent_trip, onboarding, rounds
+from keyfob.web import consent_trip, onboarding, rounds, user_flows
 from keyfob.web.asked import asked_for
 from keyfob.web.attempts import Attempt, use_once
 from keyfob.web.document import Document, new_key
@@ -73,6 +73,8 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     given = request.form if request.method == "POST" else request.query
     home = request.home
     next_path = next_in(request, given)
+    if user_flows.has_just_cancelled(site, request):
+        return user_flows.cancelled(site, request, login_url(request.routes.login, next_path))
     if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
     try:
@@ -129,10 +131,13 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     if api not in settings.downstream_apis:
         # Anybody can write a link. Where it is the site's mistake, the view that needs it says so.
         api = ""
+    user_flow = first(given, "flow") or ""
+    if user_flow not in settings.user_flows:
+        user_flow = ""
     asked = asked_for(site, request, given, api)
     redirect_uri = public_url(request, request.routes.callback, settings.base_url)
     prompt = "none" if asked.renews else first(given, "prompt")
-    flow = site.client.initiate_auth_code_flow(
+    flow = site.client_for(user_flow).initiate_auth_code_flow(
         asked.scopes,
         redirect_uri=redirect_uri,
         prompt=prompt if prompt in _PROMPTS else None,
@@ -142,7 +147,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         response_mode=response_mode(site),
     )
     sent = rounds.is_sent(request.headers)
-    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews)
+    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews, user_flow=user_flow)
     site.observer.count(SIGN_IN_ATTEMPTS, purpose=attempt.purpose)
     return sent_away(site, request, attempt, flow["auth_uri"])
 
@@ -218,27 +223,28 @@ def _finish_attempt(
     onboarded: onboarding.Onboarded,
 ) -> Answer:
     next_path = local_path(attempt.next, default=request.home)
-    retry = login_url(request.routes.login, next_path, api=attempt.api)
+    retry = login_url(request.routes.login, next_path, api=attempt.api, flow=attempt.user_flow)
     onboards = attempt.kind == "onboarding"
     try:
         if not use_once(site.store, attempt, site.clock()):
             return no_attempt(site, request, next_path)
-        document = Document(new_key(site.tag), {}, SerializableTokenCache())
+        flow = attempt.user_flow
+        document = Document(new_key(site.tag), {}, SerializableTokenCache(), user_flow=flow)
         # A tenant that joins is asked about once the site has heard of it.
-        client = site.client.for_every_tenant() if onboards else site.client
+        client = site.client.for_every_tenant() if onboards else site.client_for(flow)
         result = client.with_cache(document.cache).acquire_token_by_auth_code_flow(
             attempt.flow, unambiguous(response), scopes=_redeemed(site, attempt)
         )
         if "error" in result:
             _count(site, attempt, "refused", error=result["error"])
+            if way := user_flows.way_on(site, request, attempt, result, next_path):
+                return way
             if attempt.renews and result["error"] in _NEEDS_A_PAGE:
                 return redirect(retry)
             if attempt.renews and result["error"] not in SAYS_NOTHING_OF_THE_PERSON:
                 return _run_out(site, request, attempt, result, retry)
             return _refused(site, request, result, retry)
-        identity = Identity.from_claims(
-            result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
-        )
+        identity = user_flows.proven_identity(site, flow, result["id_token_claims"])
         if onboards and not onboarding.onboard(site, attempt, identity, onboarded):
             page = onboarding.result_page(request, next_path, is_in=False)
             return Answer(200, page=page, headers=NO_STORE)

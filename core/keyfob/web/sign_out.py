@@ -86,11 +86,12 @@ def _provider_target(
         back: str | None = public_url(request, request.routes.logged_out, site.settings.base_url)
     except ConfigurationError:
         back = None
+    client = site.client_for(document.user_flow if document is not None else "")
     return build_end_session_url(
-        site.client.metadata(),
+        client.metadata(),
         client_id=site.settings.client_id,
         claims=claims,
-        id_token=document.id_token(site.client.authority.environment) if document else None,
+        id_token=document.id_token(client.authority.environment) if document else None,
         post_logout_redirect_uri=back,
         state=_state(site, _BOTH),
     )

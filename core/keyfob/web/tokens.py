@@ -31,8 +31,7 @@ _CHECK_AGAIN = 60.0
 class TokenSite(Protocol):
     """What a session's tokens need of the program's life; `WebApplication` is one."""
 
-    @property
-    def client(self) -> ConfidentialClientApplication: ...
+    def client_for(self, user_flow: str) -> ConfidentialClientApplication: ...
     @property
     def documents(self) -> Documents: ...
     @property
@@ -84,7 +83,7 @@ class SessionTokens:
         document = self.document()
         if document is None:
             return None
-        client = self._site.client.with_cache(document.cache)
+        client = self._site.client_for(document.user_flow).with_cache(document.cache)
         return client.token_at_hand(wanted, document.account(client.authority.environment))
 
     def renewed(
@@ -176,7 +175,7 @@ class SessionTokens:
         *,
         purpose: str,
     ) -> TokenResult | None:
-        client = self._site.client.with_cache(document.cache)
+        client = self._site.client_for(document.user_flow).with_cache(document.cache)
         with self._site.observer.timing(REFRESH_DURATION, purpose=purpose) as attributes:
             result = client.acquire_token_silent_with_error(
                 list(scopes),
