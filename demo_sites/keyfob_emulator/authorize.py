@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from keyfob_emulator.authorities import Kind
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import problem
 from keyfob_emulator.grants import Grant
@@ -138,7 +139,7 @@ def read_request(
         reply=reply,
         scopes=parse_scopes(parameters.require("scope"), directory, graph_urls, reply.client),
         nonce=parameters.get("nonce"),
-        prompt=_prompt(parameters),
+        prompt=_prompt(parameters, realm),
         login_hint=hint(login_hint) if login_hint else None,
         domain_hint=parameters.get("domain_hint"),
         max_age=_max_age(parameters),
@@ -182,9 +183,11 @@ def _check_response(parameters: Parameters) -> None:
         raise problem(70007, error="invalid_request", response_mode=mode)
 
 
-def _prompt(parameters: Parameters) -> frozenset[str]:
+def _prompt(parameters: Parameters, realm: Realm) -> frozenset[str]:
     text = parameters.get("prompt") or ""
     prompt = frozenset(text.split())
+    if realm.authority.kind is Kind.EXTERNAL_ID and prompt == {"create"}:
+        return prompt  # Initiating User Registration via OpenID Connect: straight to the sign-up.
     # OpenID Connect Core 3.1.2.1: "none" together with any other value is an error.
     if not prompt <= PROMPTS or ("none" in prompt and len(prompt) > 1):
         raise problem(90023, value=text, parameter="prompt")

@@ -58,6 +58,15 @@ class TenantKind(str, Enum):
     EXTERNAL_ID = "external-id"
 
 
+class FlowKind(str, Enum):
+    """What a user flow is for."""
+
+    SIGN_IN = "sign-in"
+    SIGN_UP = "sign-up"
+    EDIT_PROFILE = "edit-profile"
+    RESET_PASSWORD = "reset-password"
+
+
 @dataclass(frozen=True)
 class UserFlow:
     """A user flow of Azure AD B2C, also called a policy: ``B2C_1_susi``.
@@ -69,6 +78,7 @@ class UserFlow:
     name: str
     issuer_names_flow: bool = False
     acr: bool = False
+    kind: FlowKind = FlowKind.SIGN_IN
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,8 @@ def id_token_claims(
     if client.group_claims and account.groups and not identity.guest:
         claims["groups"] = list(account.groups)
     if client.directory_role_claims and not account.personal:
-        roles = [GLOBAL_ADMINISTRATOR] if account.administrator and not identity.guest else []
-        claims["wids"] = [*roles, ORDINARY_USER]
+        is_administrator = account.administrator and not identity.guest
+        claims["wids"] = [*([GLOBAL_ADMINISTRATOR] if is_administrator else []), ORDINARY_USER]
     if minting.include_at_hash:
         # OpenID Connect Core 3.1.3.6: the left half of the hash. Entra leaves it out in this flow.
         claims["at_hash"] = base64url(hashlib.sha256(access_token.encode()).digest()[:16])

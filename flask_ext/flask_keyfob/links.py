@@ -25,6 +25,7 @@ def login_url(
     next: str | None = None,  # noqa: A002 - as the query parameter
     *,
     api: str = "",
+    flow: str = "",
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
@@ -33,15 +34,20 @@ def login_url(
 
     :param next: the local path to come back to; default: the page that is shown now.
     :param api: a downstream API to ask consent for at once.
+    :param flow: one of USER_FLOWS, such as `edit_profile`; default: the one that signs people in.
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
+    :raises ConfigurationError: USER_FLOWS has no such flow.
     """
+    if flow:
+        current_site().settings.check_user_flow(flow)
     target = _here() if next is None else local_path(next)
     return core_login_url(
         routes().login,
         target,
         api=api,
+        flow=flow,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,

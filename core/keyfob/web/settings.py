@@ -112,6 +112,17 @@ class Settings:
         )
         return f"Settings({', '.join(shown)})"
 
+    def check_user_flow(self, name: str) -> None:
+        """Tell a developer of a link to a flow that is not there; a visitor's link is passed over.
+
+        :raises ConfigurationError: USER_FLOWS has none of this name.
+        """
+        if name not in self.user_flows:
+            known = ", ".join(sorted(self.user_flows)) or "none"
+            raise ConfigurationError(
+                f"There is no user flow {name!r}; USER_FLOWS has {known}", setting="USER_FLOWS"
+            )
+
 
 def load_settings(
     explicit: Mapping[str, object], environ: Mapping[str, str], *, source: str

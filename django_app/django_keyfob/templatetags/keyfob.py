@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.template import Context
 from django.urls import reverse
 
+from django_keyfob.conf import current_site
 from django_keyfob.exchange import NAMESPACE, default_next
 from keyfob.web.next_url import local_path
 from keyfob.web.trips import login_url
@@ -22,6 +23,7 @@ def keyfob_login_url(
     next: str | None = None,  # noqa: A002 - as the query parameter
     *,
     api: str = "",
+    flow: str = "",
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
@@ -30,15 +32,20 @@ def keyfob_login_url(
 
     :param next: the local path to come back to; default: the page that is shown now.
     :param api: a downstream API to ask consent for at once.
+    :param flow: one of USER_FLOWS, such as `edit_profile`; default: the one that signs people in.
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
+    :raises ConfigurationError: USER_FLOWS has no such flow.
     """
+    if flow:
+        current_site().settings.check_user_flow(flow)
     target = _here(context.get("request")) if next is None else next
     return login_url(
         reverse(f"{NAMESPACE}:login"),
         local_path(target, default=default_next()),
         api=api,
+        flow=flow,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,
