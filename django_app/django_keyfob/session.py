@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.contrib import auth
@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django_keyfob.conf import DjangoSite, current_site
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError, TenantRuleError
 from keyfob.web import SESSION_KEY, Identity, User, WebSession
+from keyfob.web.easy_auth import PRINCIPAL, BoundSession
 from keyfob.web.session_entry import is_live_entry
 
 logger = logging.getLogger("keyfob.django")
@@ -36,7 +37,10 @@ class KeyfobSession(WebSession):
         self.users: tuple[Any, Any] = (None, None)
         self._doubt: InteractionRequired | None = None
         self._is_kept = False
-        super().__init__(site, BrowserSession(request, self))
+        mapping: MutableMapping[str, Any] = BrowserSession(request, self)
+        if site.settings.easy_auth:
+            mapping = _bound(request, mapping)
+        super().__init__(site, mapping)
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
@@ -194,18 +198,28 @@ def belongs_to_session(entry: Any, session: SessionBase) -> bool:
     )
 
 
-def is_over(session: SessionBase) -> bool:
+def is_over(request: HttpRequest) -> bool:
     """Whether a sign-in through us is over, though Django's session goes on: it began under other
-    settings, or it is too old. Sessions that never were ours, such as a test's `force_login`, are
-    not."""
+    settings, it is too old, or App Service has signed in somebody else, or nobody, by now. Sessions
+    that never were ours, such as a test's `force_login`, are not."""
     from django_keyfob.backends import is_keyfob_backend
 
+    session, site = request.session, current_site()
     entry = session.get(SESSION_KEY)
     if not isinstance(entry, dict) or not is_keyfob_backend(
         session.get(auth.BACKEND_SESSION_KEY, "")
     ):
         return False
-    return not is_live_entry(entry, current_site())
+    if site.settings.easy_auth and not _bound(request, session).is_bound(entry):
+        return True
+    return not is_live_entry(entry, site)
+
+
+def _bound(request: HttpRequest, session: MutableMapping[str, Any] | SessionBase) -> BoundSession:
+    """The session, for as long as App Service's principal is the same."""
+    return BoundSession(
+        cast("MutableMapping[str, Any]", session), request.headers.get(PRINCIPAL, "")
+    )
 
 
 def keyfob_of(request: HttpRequest) -> KeyfobSession:

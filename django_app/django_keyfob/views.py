@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -54,7 +55,7 @@ def login(request: HttpRequest) -> HttpResponse:
     """Start a sign-in."""
     query, form = query_pairs(request), pairs(request.POST)
     asked = web_request(request, query=_with_next(query), form=_with_next(form))
-    return to_response(request, current_site().login(asked))
+    return to_response(request, current_site().login(asked, _establish(request)))
 
 
 @login_not_required
@@ -66,10 +67,6 @@ def login(request: HttpRequest) -> HttpResponse:
 def callback(request: HttpRequest) -> HttpResponse:
     """Finish a sign-in."""
 
-    def establish(identity: Identity) -> None:
-        with database_errors():
-            _sign_in(request, identity)
-
     def onboarded(joined: Onboarding) -> None:
         tenant_onboarded.send(
             sender=KeyfobConfig,
@@ -80,7 +77,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         )
 
     answered = web_request(request, form=pairs(request.POST))
-    return to_response(request, current_site().callback(answered, establish, onboarded))
+    return to_response(request, current_site().callback(answered, _establish(request), onboarded))
 
 
 @login_not_required
@@ -173,6 +170,14 @@ def _with_next(given: Pairs) -> Pairs:
     if any(name == auth.REDIRECT_FIELD_NAME for name, _ in given):
         return given
     return [*given, (auth.REDIRECT_FIELD_NAME, default_next())]
+
+
+def _establish(request: HttpRequest) -> Callable[[Identity], None]:
+    def establish(identity: Identity) -> None:
+        with database_errors():
+            _sign_in(request, identity)
+
+    return establish
 
 
 def _sign_in(request: HttpRequest, identity: Identity) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app, g, session
+from flask import current_app, g, request, session
 from werkzeug.local import LocalProxy
 
 from keyfob.web import User, WebApplication, WebSession
+from keyfob.web.easy_auth import PRINCIPAL, BoundSession
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -35,7 +37,15 @@ def web_session() -> WebSession:
 
 def renew_web_session() -> None:
     """Forget what this request has read of a session that has just become another one."""
-    g.keyfob = current_site().session(session)
+    g.keyfob = current_site().session(browser_session())
+
+
+def browser_session() -> MutableMapping[str, Any]:
+    """Flask's session, for the web layer; behind App Service's own authentication, while its
+    principal is the same."""
+    if current_site().settings.easy_auth:
+        return BoundSession(session, request.headers.get(PRINCIPAL, ""))
+    return session
 
 
 def downstream_api(name: str) -> ApiSession:

@@ -7,10 +7,11 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from flask import Response, current_app, request, session, url_for
+from flask import Response, current_app, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.urls import iri_to_uri
 
+from flask_keyfob.proxies import browser_session
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
 from keyfob.web.exchange import page_headers
@@ -38,7 +39,7 @@ def web_request(*, with_form: bool = False) -> WebRequest:
         host=request.host,
         path=path,
         routes=routes(),
-        session=session,
+        session=browser_session(),
         root_path=quote(request.root_path, safe=_PATH_CHARACTERS),
         query_string=quote(request.query_string, safe=_QUERY_CHARACTERS),
         query=list(request.args.items(multi=True)),

@@ -51,19 +51,25 @@ def _as_view(view: View) -> Callable[[], Response]:
 
 
 def login(request: WebRequest) -> Answer:
-    """Start a sign-in."""
-    return current_site().login(request)
+    """Start a sign-in; or finish it, where App Service has signed the person in."""
+    return _signing_in(lambda establish: current_site().login(request, establish))
 
 
 def callback(request: WebRequest) -> Answer:
     """Finish a sign-in: the redirect URI."""
+    return _signing_in(
+        lambda establish: current_site().callback(request, establish, _tell_of_tenant)
+    )
+
+
+def _signing_in(act: Callable[[Callable[[Identity], None]], Answer]) -> Answer:
     proven: list[Identity] = []
 
     def establish(identity: Identity) -> None:
         _make_session_new(identity)
         proven.append(identity)
 
-    answer = current_site().callback(request, establish, _tell_of_tenant)
+    answer = act(establish)
     renew_web_session()
     if proven and current_user.key == proven[0].key:
         _send(user_logged_in, identity=proven[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from keyfob.web import (
     WebRequest,
     WebSession,
 )
+from keyfob.web.easy_auth import PRINCIPAL, BoundSession
 from keyfob.web.settings import load_settings
 from keyfob.web.stores import MemoryStore, TokenStore
 from support.provider import Provider
@@ -63,6 +64,7 @@ class BareSite:
     root_path: str = ""
     clock_offset: float = 0.0
     timeout: float | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
     #: Whether the browser keeps the session; some settings of a site's make it drop it.
     keeps_session: bool = True
 
@@ -75,7 +77,7 @@ class BareSite:
         import time
 
         self.app = WebApplication(
-            load_settings(self.settings, {}, source="flask"),
+            load_settings(self.settings, self.environ, source="flask"),
             store=self.store,
             secrets=[SECRET],
             clock=lambda: time.time() + self.clock_offset,
@@ -123,7 +125,14 @@ class BareSite:
 
     @property
     def keyfob(self) -> WebSession:
-        return self.app.session(self.session)
+        return self.app.session(self.browser_session)
+
+    @property
+    def browser_session(self) -> MutableMapping[str, Any]:
+        """As an adapter hands it over."""
+        if self.app.settings.easy_auth:
+            return BoundSession(self.session, self.headers.get(PRINCIPAL, ""))
+        return self.session
 
     @property
     def is_signed_in(self) -> bool:
@@ -139,7 +148,7 @@ class BareSite:
             host=self.host,
             path=parts.path,
             routes=self.routes,
-            session=self.session,
+            session=self.browser_session,
             root_path=self.root_path,
             query_string=parts.query,
             query=parse_qsl(parts.query, keep_blank_values=True),
@@ -152,7 +161,7 @@ class BareSite:
         method = "POST" if form else "GET"
         login = self.routes.login
         url = f"{login}?{query}" if query else login
-        return self._kept(self.app.login(self.request(url, method, form)))
+        return self._kept(self.app.login(self.request(url, method, form), self.established.append))
 
     def callback(self, url: str, form: Mapping[str, str] | None = None) -> Answer:
         method = "POST" if form is not None else "GET"

@@ -14,6 +14,7 @@ from keyfob.applications.base import Application, Asked
 from keyfob.cache import TokenCache
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
+from keyfob.flows.id_token import foreign_id_token
 from keyfob.flows.logout import back_channel_logout
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.logout_token import LogoutOrder
@@ -132,6 +133,10 @@ class ClientApplication(Application):
     async def judge_logout_token(self, logout_token: object) -> LogoutOrder:
         """As `keyfob.ClientApplication.judge_logout_token`."""
         return await self._run(back_channel_logout(self._client, logout_token))
+
+    async def judge_id_token(self, id_token: object) -> dict[str, Any]:
+        """As `keyfob.ClientApplication.judge_id_token`."""
+        return await self._run(foreign_id_token(self._client, id_token))
 
     async def aclose(self) -> None:
         """Close this event loop's connections. The application may be used again."""

@@ -114,9 +114,14 @@ class WebApplication:
         """The request's view of its browser session. Costs nothing until it is used."""
         return WebSession(self, session)
 
-    def login(self, request: WebRequest) -> Answer:
-        """Start a sign-in, ours or a third party's (OpenID Connect Core §4)."""
-        return sign_in.start(self, request)
+    def login(
+        self, request: WebRequest, establish: Callable[[Identity], None] | None = None
+    ) -> Answer:
+        """Start a sign-in, ours or a third party's (OpenID Connect Core §4).
+
+        :param establish: as `callback` has it, for whom App Service has signed in already.
+        """
+        return sign_in.start(self, request, establish or _nobody)
 
     def callback(
         self,
@@ -268,6 +273,10 @@ class WebApplication:
         entry = session.get(SESSION_KEY)
         key = entry.get("k") if isinstance(entry, dict) else None
         return key if isinstance(key, str) else ""
+
+
+def _nobody(_: Identity) -> None:
+    raise ConfigurationError("An adapter that lets nobody in cannot use EASY_AUTH")
 
 
 def _tag(name: str, settings: Settings) -> str:

@@ -28,6 +28,7 @@ from keyfob.protocol.id_token import TenantRule
 from keyfob.web import settings_values as values
 from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
 from keyfob.web.settings_consent import AdminConsent, admin_consent
+from keyfob.web.settings_easy_auth import easy_auth
 from keyfob.web.settings_flows import user_flows
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
@@ -68,6 +69,8 @@ class Settings:
         authority serves.
     :ivar admin_consent: what the administrator of another organisation is asked to agree to, or
         None where there is no view for that.
+    :ivar easy_auth: whether App Service is there and signs people in; False where it is not there,
+        whatever the site says.
     :ivar scopes: asked for at sign-in beyond `openid profile offline_access`.
     :ivar base_url: the site's public address without a trailing slash, or None.
     :ivar response_mode: how the answer to a sign-in arrives.
@@ -91,6 +94,7 @@ class Settings:
     )
     allowed_tenants: TenantRule | None = None
     admin_consent: AdminConsent | None = None
+    easy_auth: bool = False
     scopes: tuple[str, ...] = ()
     base_url: str | None = None
     response_mode: ResponseMode = "query"
@@ -145,6 +149,7 @@ def load_settings(
     flows = user_flows(reader, authority)
     allowed_tenants = _allowed_tenants(reader, authority)
     consent = admin_consent(reader, authority)
+    platform = easy_auth(reader, authority, client_id, environ)
     store = partial(_store_name, django=source == "django")
     modes = ("query", "form_post")
     mode = reader.read("RESPONSE_MODE", lambda value: values.one_of(value, modes), "query")
@@ -165,6 +170,7 @@ def load_settings(
         user_flows=flows,
         allowed_tenants=allowed_tenants,
         admin_consent=consent,
+        easy_auth=platform,
         scopes=scopes,
         base_url=base_url,
         response_mode=cast("ResponseMode", mode),

@@ -87,6 +87,14 @@ _TABLE = (
         "`True`",
     ),
     SettingInfo(
+        "EASY_AUTH",
+        'Whether the identities of App Service\'s own authentication ("EasyAuth") count, where the '
+        "site runs behind it. Elsewhere it changes nothing. [app-service.md](app-service.md) has "
+        "more.",
+        "`False`",
+        "`True`",
+    ),
+    SettingInfo(
         "SCOPES",
         "What to ask for at sign-in, beyond `openid profile offline_access`, which are always "
         "asked for.",

@@ -19,7 +19,7 @@ from keyfob.errors import (
 from keyfob.protocol.authorization import AuthorizationRefusal
 from keyfob.protocol.results import TokenResult
 from keyfob.protocol.scopes import scopes_of_one_resource
-from keyfob.web import consent_trip, onboarding, rounds, user_flows
+from keyfob.web import consent_trip, easy_auth, onboarding, rounds, user_flows
 from keyfob.web.asked import asked_for
 from keyfob.web.attempts import Attempt, use_once
 from keyfob.web.document import Document, new_key
@@ -68,8 +68,11 @@ _NEEDS_A_PAGE = frozenset(
 _BOUNCE = "posted authorization response"
 
 
-def start(site: WebApplication, request: WebRequest) -> Answer:
-    """Send the browser to the provider, with an attempt in a cookie."""
+def start(
+    site: WebApplication, request: WebRequest, establish: Callable[[Identity], None]
+) -> Answer:
+    """Send the browser to the provider, with an attempt in a cookie; or let in at once whom App
+    Service has signed in."""
     given = request.form if request.method == "POST" else request.query
     home = request.home
     next_path = next_in(request, given)
@@ -80,6 +83,10 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     try:
         if first(given, "iss") is not None:
             next_path = _third_party_target(site, request, given)
+        if easy_auth.is_to_sign_in(site, given):
+            answer = _by_platform(site, request, given, next_path, establish)
+            if answer is not None:
+                return answer
         return _to_provider(site, request, given, next_path)
     except KeyfobError as error:
         status, page = page_for(error)
@@ -87,10 +94,43 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
 
 
+def _by_platform(
+    site: WebApplication,
+    request: WebRequest,
+    given: Pairs,
+    next_path: str,
+    establish: Callable[[Identity], None],
+) -> Answer | None:
+    """Let in whom App Service has signed in, or send the browser to it; None where that was tried
+    just now, and the provider is to be asked."""
+    if _is_not_kept(site, request):
+        return _not_kept(site, request, login_url(request.routes.login, next_path))
+    try:
+        claims = easy_auth.proven_claims(site, request)
+        if claims is None:
+            return easy_auth.way_to_sign_in(request, given, next_path)
+        document = Document(new_key(site.tag), {}, SerializableTokenCache())
+        easy_auth.take_tokens(site, request, document, claims)
+        _begin(site, request, document, user_flows.proven_identity(site, "", claims), establish)
+    except KeyfobError as error:
+        site.observer.count(SIGN_INS, purpose="person", outcome="failed", error=error)
+        status, page = page_for(error)
+        retry = login_url(request.routes.login, next_path, prompt="select_account")
+        if status == 403:
+            page = onboarding.invited(site, request, page, error)
+        return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
+    site.observer.count(SIGN_INS, purpose="person", outcome="done")
+    # No page of the provider's is on this way: only this cookie ends a circle.
+    return redirect(next_path, cookies=_arrival(site, request))
+
+
 def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
+    return rounds.is_sent(request.headers) and _is_not_kept(site, request)
+
+
+def _is_not_kept(site: WebApplication, request: WebRequest) -> bool:
     return (
-        rounds.is_sent(request.headers)
-        and rounds.has_just_arrived(request.cookies, site.cookie_site)
+        rounds.has_just_arrived(request.cookies, site.cookie_site)
         # One that was kept, and is over by now, is another matter: ended elsewhere, or too old.
         and SESSION_KEY not in list(request.session)
     )
