@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, MutableMapping
-from typing import Any, cast
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import auth
@@ -210,16 +210,14 @@ def is_over(request: HttpRequest) -> bool:
         session.get(auth.BACKEND_SESSION_KEY, "")
     ):
         return False
-    if site.settings.easy_auth and not _bound(request, session).is_bound(entry):
+    if site.settings.easy_auth and not _bound(request, {}).is_bound(entry):
         return True
     return not is_live_entry(entry, site)
 
 
-def _bound(request: HttpRequest, session: MutableMapping[str, Any] | SessionBase) -> BoundSession:
+def _bound(request: HttpRequest, session: MutableMapping[str, Any]) -> BoundSession:
     """The session, for as long as App Service's principal is the same."""
-    return BoundSession(
-        cast("MutableMapping[str, Any]", session), request.headers.get(PRINCIPAL, "")
-    )
+    return BoundSession(session, request.headers.get(PRINCIPAL, ""))
 
 
 def keyfob_of(request: HttpRequest) -> KeyfobSession:

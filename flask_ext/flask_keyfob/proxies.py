@@ -37,13 +37,14 @@ def web_session() -> WebSession:
 
 def renew_web_session() -> None:
     """Forget what this request has read of a session that has just become another one."""
-    g.keyfob = current_site().session(browser_session())
+    site = current_site()
+    g.keyfob = site.session(browser_session(site))
 
 
-def browser_session() -> MutableMapping[str, Any]:
+def browser_session(site: WebApplication) -> MutableMapping[str, Any]:
     """Flask's session, for the web layer; behind App Service's own authentication, while its
     principal is the same."""
-    if current_site().settings.easy_auth:
+    if site.settings.easy_auth:
         return BoundSession(session, request.headers.get(PRINCIPAL, ""))
     return session
 

@@ -11,7 +11,7 @@ from flask import Response, current_app, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.urls import iri_to_uri
 
-from flask_keyfob.proxies import browser_session
+from flask_keyfob.proxies import browser_session, current_site
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
 from keyfob.web.exchange import page_headers
@@ -39,7 +39,7 @@ def web_request(*, with_form: bool = False) -> WebRequest:
         host=request.host,
         path=path,
         routes=routes(),
-        session=browser_session(),
+        session=browser_session(current_site()),
         root_path=quote(request.root_path, safe=_PATH_CHARACTERS),
         query_string=quote(request.query_string, safe=_QUERY_CHARACTERS),
         query=list(request.args.items(multi=True)),

@@ -35,8 +35,11 @@ class Tenants:
         self.known: set[str] = set()
         self.heard: list[dict[str, Any]] = []
         self.refusal = ""
+        self.fails = False
 
     def admits(self, tenant: str) -> bool:
+        if self.fails:
+            raise LookupError("the database is away")
         return tenant in self.known
 
     def joined(self, **facts: Any) -> None:
@@ -174,6 +177,18 @@ class TenantsContract:
         assert page.status == 403
         assert "You cannot sign in here" in page.text
         assert "Nobody" in browser.open(f"{site.url}/").html
+
+    def test_a_list_that_cannot_be_read_shows_nothing_and_signs_nobody_out(
+        self, site: Site, tenants: Tenants, browser: FormBrowser
+    ) -> None:
+        join(site, browser, ADA)
+        tenants.fails = True
+        page = browser.open(f"{site.url}/private")
+        assert page.status == 503
+        assert "database" not in page.text
+        assert once(browser, f"{site.url}/private").status_code in (302, 503)
+        tenants.fails = False
+        assert "Hello Ada Keyring" in browser.open(f"{site.url}/private").html
 
     def test_without_the_setting_there_is_no_such_page(
         self,

@@ -38,8 +38,8 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
     session = site.session(request.session)
     if not session.is_signed_in:
         end()
-        target = easy_auth.sign_out_url(site, request, request.routes.logged_out)
-        return redirect(target or request.routes.logged_out, status=303)
+        back = request.routes.logged_out
+        return redirect(easy_auth.sign_out_url(site, request, back) or back, status=303)
     document: Document | None = None
     try:
         document = session.document()
