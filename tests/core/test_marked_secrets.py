@@ -112,7 +112,7 @@ CASES = [
     for scenario in scenarios
     if scenario is not verbs.metadata
 ]
-#: Tokens that somebody else brings are judged without any request that could be answered by trouble.
+#: Tokens that somebody else brings are judged without a request that could be answered by trouble.
 ASKING = [
     case for case in CASES if case.values[1] not in (verbs.logout_token, verbs.foreign_id_token)
 ]
