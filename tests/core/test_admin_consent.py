@@ -115,6 +115,27 @@ def test_an_error_is_a_refusal_also_where_it_says_admin_consent() -> None:
     )
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from(["state", "admin_consent", "tenant", "error", "error_description", "code"]),
+        st.one_of(st.text(max_size=60), st.sampled_from(["s1", "True", TENANT])),
+    )
+)
+def test_whatever_comes_back_is_judged_or_refused(response: dict[str, str]) -> None:
+    try:
+        found = judge_admin_consent_response(response, state="s1")
+    except AuthorizationResponseError:
+        return
+    assert response["state"] == "s1"
+    if isinstance(found, AdminConsentClaim):
+        assert response["admin_consent"].lower() == "true"
+        assert found.tenant == response["tenant"].lower()
+        assert not {"error", "code"} & response.keys()
+    else:
+        assert "error" in response
+        assert found.error.isprintable()
+
+
 @pytest.mark.parametrize(
     ("claims", "may"),
     [
