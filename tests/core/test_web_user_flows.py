@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from keyfob.errors import IdTokenError
 from keyfob.web import Answer
+from keyfob.web.user_flows import proven_identity
 from keyfob_emulator import EmulatorServer
 from keyfob_emulator.sample_customers import B2C_DOMAIN, SHOP, SHOP_SECRET
 from support.bare_site import BareSite
@@ -197,3 +199,26 @@ def test_a_token_of_another_flow_signs_nobody_in(site: BareSite, server: Emulato
     answer = come_through(site, server, "flow=edit_profile")
     assert code_of(answer) == (502, "user_flow")
     assert not site.is_signed_in
+
+
+class TestWhoItIs:
+    def test_a_token_that_names_no_flow_proves_nobody_at_another_than_the_sign_ins(
+        self, site: BareSite, server: EmulatorServer
+    ) -> None:
+        claims = {"iss": site.app.client.metadata().issuer, "sub": "somebody"}
+        assert proven_identity(site.app, "", claims).subject == "somebody"
+        with pytest.raises(IdTokenError):
+            proven_identity(site.app, "edit_profile", claims)
+
+    @pytest.mark.parametrize(
+        "issuer",
+        [
+            "https://contoso.b2clogin.com/99999999-9999-4999-8999-999999999999/v2.0/",
+            "https://contoso.b2clogin.com/tfp/contoso.example/b2c_1_edit_profile/v2.0/",
+        ],
+    )
+    def test_an_issuer_of_another_tenant_is_another_person(
+        self, site: BareSite, issuer: str
+    ) -> None:
+        claims = {"iss": issuer, "sub": "somebody", "tfp": "b2c_1_edit_profile"}
+        assert proven_identity(site.app, "edit_profile", claims).issuer == issuer
