@@ -187,16 +187,21 @@ class TestAttemptsAndDocuments:
         assert len(issuers) == 2, "one flow has itself in its issuer"
 
 
-def test_a_token_of_another_flow_signs_nobody_in(site: BareSite, server: EmulatorServer) -> None:
+@pytest.mark.parametrize(
+    ("asked", "answered"), [("edit_profile", ""), ("", "edit_profile"), ("", "reset_password")]
+)
+def test_a_token_of_another_flow_signs_nobody_in(
+    site: BareSite, server: EmulatorServer, asked: str, answered: str
+) -> None:
     """The metadata of one flow lead to the endpoints of another: key and issuer are the same."""
-    client = site.app.client_for("edit_profile")
-    client.metadata()
+    client = site.app.client_for(asked)
+    metadata, other = client.metadata(), site.app.client_for(answered).metadata()
     provider = client._client.provider
     held = provider._metadata
     assert held is not None
-    other = site.app.client.metadata()
-    provider._metadata = replace(held, value=other)
-    answer = come_through(site, server, "flow=edit_profile")
+    swapped = replace(other, issuer=other.issuer if answered else metadata.issuer)
+    provider._metadata = replace(held, value=swapped)
+    answer = come_through(site, server, f"flow={asked}")
     assert code_of(answer) == (502, "user_flow")
     assert not site.is_signed_in
 
