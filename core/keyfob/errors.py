@@ -36,6 +36,7 @@
     ├── PermissionMissing (PermissionError)    known, and without a scope, role or group
     ├── StepUpRequired                         an API's caller must prove more than its token does
     ├── SignInRefused                          proven who they are, but not let in
+    ├── TenantRuleError                        the function in ALLOWED_TENANTS gave no answer
     ├── InteractionRequired                    only the person can get this token
     │   └── CallerMustInteract                 ... in their own application: they called an API
     ├── BrowserInteractionTimeoutError (RuntimeError)   the person's browser brought no answer
@@ -98,6 +99,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "SubjectChangedError",
+    "TenantRuleError",
     "ThumbprintError",
     "TokenCacheError",
     "TokenResponseError",
@@ -467,6 +469,13 @@ class SignInRefused(KeyfobError):
     """Who they are is proven, and they may not come in."""
 
     code = "sign_in_refused"
+
+
+class TenantRuleError(KeyfobError):
+    """The function in ALLOWED_TENANTS gave no answer, so nobody is let in by it, and nobody's
+    sign-in is ended by it either. What it raised is the `__cause__`."""
+
+    code = "tenant_rule"
 
 
 class InteractionRequired(KeyfobError):

@@ -21,7 +21,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from keyfob_emulator.clouds import Cloud, cloud_of
-from keyfob_emulator.model import Directory, Tenant, TenantKind, UserFlow
+from keyfob_emulator.model import Directory, FlowKind, Tenant, TenantKind, UserFlow
 
 B2C_SUFFIXES: Final = tuple(f".b2clogin.{domain}" for domain in ("com", "cn", "us", "de"))
 EXTERNAL_ID_SUFFIX: Final = ".ciamlogin.com"
@@ -95,6 +95,11 @@ class Authority:
     def policy(self) -> str | None:
         """The user flow in addresses and claims: in small letters, as B2C writes it."""
         return self.flow.name.lower() if self.flow else None
+
+    @property
+    def flow_kind(self) -> FlowKind | None:
+        """What the user flow is for; None where there are no user flows."""
+        return self.flow.kind if self.flow else None
 
     def endpoint(self, name: str, tenant: str) -> str:
         """The address of ``authorize``, ``token``, ``logout`` and so on."""

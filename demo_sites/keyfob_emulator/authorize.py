@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from keyfob_emulator.authorities import Kind
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import problem
 from keyfob_emulator.grants import Grant
@@ -61,6 +62,8 @@ class AuthorizationRequest:
     code_challenge: str | None
     client_info: bool
     claims: Mapping[str, Any]
+    admin_consent: bool = False
+    """Whether an administrator is asked to agree for everybody, and nobody is signed in to it."""
 
     @property
     def client(self) -> Application:
@@ -136,13 +139,38 @@ def read_request(
         reply=reply,
         scopes=parse_scopes(parameters.require("scope"), directory, graph_urls, reply.client),
         nonce=parameters.get("nonce"),
-        prompt=_prompt(parameters),
+        prompt=_prompt(parameters, realm),
         login_hint=hint(login_hint) if login_hint else None,
         domain_hint=parameters.get("domain_hint"),
         max_age=_max_age(parameters),
         code_challenge=_code_challenge(parameters, reply.client),
         client_info=parameters.get("client_info") == "1",
         claims=read_claims(parameters),
+    )
+
+
+def read_admin_consent(
+    parameters: Parameters,
+    realm: Realm,
+    reply: ReplyAddress,
+    directory: Directory,
+    graph_urls: Iterable[str],
+) -> AuthorizationRequest:
+    """The same half for the admin consent endpoint, which has fewer parameters."""
+    parameters.refuse_repeated()
+    return AuthorizationRequest(
+        realm=realm,
+        reply=reply,
+        scopes=parse_scopes(parameters.require("scope"), directory, graph_urls, reply.client),
+        nonce=None,
+        prompt=frozenset(),
+        login_hint=None,
+        domain_hint=None,
+        max_age=None,
+        code_challenge=None,
+        client_info=False,
+        claims={},
+        admin_consent=True,
     )
 
 
@@ -155,9 +183,11 @@ def _check_response(parameters: Parameters) -> None:
         raise problem(70007, error="invalid_request", response_mode=mode)
 
 
-def _prompt(parameters: Parameters) -> frozenset[str]:
+def _prompt(parameters: Parameters, realm: Realm) -> frozenset[str]:
     text = parameters.get("prompt") or ""
     prompt = frozenset(text.split())
+    if realm.authority.kind is Kind.EXTERNAL_ID and prompt == {"create"}:
+        return prompt  # Initiating User Registration via OpenID Connect: straight to the sign-up.
     # OpenID Connect Core 3.1.2.1: "none" together with any other value is an error.
     if not prompt <= PROMPTS or ("none" in prompt and len(prompt) > 1):
         raise problem(90023, value=text, parameter="prompt")

@@ -50,6 +50,10 @@ class Consents:
         """Remember that somebody agreed."""
         self._given.setdefault((object_id, client_id), set()).update(keys)
 
+    def give_for_everybody(self, tenant_id: str, client_id: str, keys: Iterable[str]) -> None:
+        """Remember that an administrator agreed for a whole tenant."""
+        self.give(tenant_id, client_id, keys)
+
     def withdraw(
         self, object_ids: Iterable[str], client_id: str, keys: Iterable[str] | None
     ) -> None:
@@ -63,7 +67,9 @@ class Consents:
     def given(self, identity: Identity, client: Application) -> frozenset[str]:
         """Everything this person, or an administrator for everybody, agreed to."""
         own = self._given.get((identity.object_id, client.client_id), set())
-        return frozenset(own) | self._by_administrator(client)
+        # Tenants and people have ids of one kind, and no two the same.
+        everybody = self._given.get((identity.tenant.tenant_id, client.client_id), set())
+        return frozenset(own | everybody) | self._by_administrator(client)
 
     def _by_administrator(self, client: Application) -> frozenset[str]:
         if not client.admin_consented:
@@ -87,6 +93,15 @@ class Consents:
                 earlier = {k for k in given if k.startswith(f"{entry.resource.client_id}/")}
                 keys |= earlier or self._registered(entry, client)
         return frozenset(keys)
+
+    def for_everybody(self, asked: RequestedScopes, client: Application) -> frozenset[str]:
+        """What an administrator is asked to agree to: with any ``.default``, all that is registered
+        and all of OpenID Connect's words.
+        """
+        if not any(entry.default for entry in asked.resources):
+            return asked.keys
+        registered = parse_scopes(" ".join(client.permissions), self._directory, (), client)
+        return registered.keys | frozenset(_OIDC_WORDS)
 
     def _registered(self, entry: ResourceScopes, client: Application) -> set[str]:
         if not client.permissions:

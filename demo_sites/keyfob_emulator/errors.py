@@ -124,6 +124,11 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
     ),
     90014: ("invalid_request", "The required field '{parameter}' is missing from the request."),
     90023: ("invalid_request", "Unsupported value '{value}' of the parameter '{parameter}'."),
+    90077: (
+        "interaction_required",
+        "The user flow has a page to show, and the request prompt parameter has a value of 'None'.",
+    ),
+    90091: ("access_denied", "The user has cancelled entering self-asserted information."),
     90088: (
         "invalid_grant",
         (
@@ -131,6 +136,7 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
             "'{policy}', and this is '{asked}'."
         ),
     ),
+    90118: ("access_denied", "The user has forgotten their password."),
     90094: ("access_denied", "An administrator must consent to {missing}."),
     165000: (
         "invalid_request",
@@ -271,7 +277,7 @@ _TABLE: Final[dict[int, tuple[str, str]]] = {
 }
 
 
-_B2C: Final = frozenset({90088})
+_B2C: Final = frozenset({90077, 90088, 90091, 90118})
 """Numbers of Azure AD B2C, which has a series of its own."""
 
 

@@ -58,6 +58,15 @@ class TenantKind(str, Enum):
     EXTERNAL_ID = "external-id"
 
 
+class FlowKind(str, Enum):
+    """What a user flow is for."""
+
+    SIGN_IN = "sign-in"
+    SIGN_UP = "sign-up"
+    EDIT_PROFILE = "edit-profile"
+    RESET_PASSWORD = "reset-password"
+
+
 @dataclass(frozen=True)
 class UserFlow:
     """A user flow of Azure AD B2C, also called a policy: ``B2C_1_susi``.
@@ -69,6 +78,7 @@ class UserFlow:
     name: str
     issuer_names_flow: bool = False
     acr: bool = False
+    kind: FlowKind = FlowKind.SIGN_IN
 
 
 @dataclass(frozen=True)
@@ -213,6 +223,8 @@ class Application:
     the family of client ids it belongs to: its refresh tokens serve the others of the family too.
     ``front_channel_logout_uri`` and ``back_channel_logout_uri`` are told when somebody signs out;
     a loopback address without a port stands for wherever the application is running.
+    ``directory_role_claims`` puts people's roles in their own tenant into tokens, as ``wids``
+    (``groupMembershipClaims: DirectoryRole``).
     """
 
     client_id: str
@@ -232,6 +244,7 @@ class Application:
     application_permissions: tuple[str, ...] = ()
     admin_consented: frozenset[str] = frozenset()
     group_claims: bool = False
+    directory_role_claims: bool = False
     access_token_version: int = 2
     federated_credentials: tuple[FederatedCredential, ...] = ()
     trusted_subjects: tuple[TrustedSubject, ...] = ()

@@ -7,6 +7,7 @@ from typing import Final
 from keyfob_emulator.model import (
     Account,
     Application,
+    FlowKind,
     Scope,
     Tenant,
     TenantKind,
@@ -26,11 +27,15 @@ _CONSENTED: Final = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def tenants() -> tuple[Tenant, ...]:
-    """The two tenants. The second user flow has the other settings for issuer and claim."""
+    """The two tenants. Two user flows have the other settings for issuer and claim."""
     flows = (
         UserFlow("B2C_1_susi"),
         UserFlow("B2C_1_susi_v2", issuer_names_flow=True, acr=True),
-        UserFlow("B2C_1_edit_profile"),
+        UserFlow("B2C_1_edit_profile", kind=FlowKind.EDIT_PROFILE),
+        UserFlow(
+            "B2C_1_reset_password", issuer_names_flow=True, acr=True, kind=FlowKind.RESET_PASSWORD
+        ),
+        UserFlow("B2C_1_sign_up", kind=FlowKind.SIGN_UP),
     )
     return (
         Tenant(B2C_TENANT, "Contoso Shop", (B2C_DOMAIN,), "EU", TenantKind.B2C, flows),

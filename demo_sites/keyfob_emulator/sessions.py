@@ -72,6 +72,8 @@ class Interaction:
     consented: bool = False
     confirmed: bool = False
     """Whether the person confirmed here that the waiting device is theirs."""
+    flow_done: bool = False
+    """Whether the page was filled in that a user flow is for, such as the profile's."""
     mode: Literal["automatic", "pick", "type"] = "automatic"
     """How the account is found; the last two when the person asked for it."""
     closed: bool = False

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from keyfob_emulator.authorize import AuthorizationRequest
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
-from keyfob_emulator.model import Account
+from keyfob_emulator.model import Account, FlowKind
 from keyfob_emulator.sessions import BrowserSession, Interaction, SignIn
 from keyfob_emulator.state import Emulator
 
@@ -24,6 +24,9 @@ class Step(Enum):
     PICK = auto()
     TYPE = auto()
     PASSWORD = auto()
+    SIGN_UP = auto()
+    NEW_PASSWORD = auto()
+    PROFILE = auto()
     CONFIRM = auto()
     CONSENT = auto()
     APPROVAL = auto()
@@ -95,21 +98,29 @@ def _hinted(request: AuthorizationRequest, account: Account) -> bool:
 
 def standing(state: Emulator, interaction: Interaction) -> Standing:
     """The next step of an interaction; :class:`ProtocolError` for somebody who may not come in."""
-    request = interaction.request
+    request, flow = interaction.request, _flow_to_do(interaction)
+    if flow is FlowKind.SIGN_UP:
+        return Standing(Step.SIGN_UP)
     account = _chosen(state, interaction)
     if account is None:
         return Standing(_how_to_choose(interaction))
     # Fixed from here on: what another tab does in the same session must not change who agrees.
     interaction.chosen = account.username
     identity = request.realm.admit(account, request.client)
+    if flow is FlowKind.RESET_PASSWORD:
+        return Standing(Step.NEW_PASSWORD, identity)
     sign_in = interaction.session.sign_ins.get(account.object_id)
     if sign_in is None or not _fresh(state, request, sign_in, interaction.authenticated):
         return Standing(Step.PASSWORD, identity)
     if not account.enabled:
         raise problem(50057)
+    if flow is FlowKind.EDIT_PROFILE:
+        return Standing(Step.PROFILE, identity, sign_in)
     if request.device is not None and not interaction.confirmed:
         # RFC 8628 section 5.4: whoever was talked into typing a stranger's code can still stop.
         return Standing(Step.CONFIRM, identity, sign_in)
+    if request.admin_consent:
+        return _for_everybody(state, interaction, identity, sign_in)
     missing = state.consents.missing(request.scopes, identity, request.client)
     if not account.administrator and state.consents.admin_only(missing):
         return Standing(Step.APPROVAL, identity, sign_in, missing)
@@ -117,6 +128,27 @@ def standing(state: Emulator, interaction: Interaction) -> Standing:
         shown = state.consents.expand(request.scopes, identity, request.client)
         return Standing(Step.CONSENT, identity, sign_in, shown)
     return Standing(Step.DONE, identity, sign_in)
+
+
+def _flow_to_do(interaction: Interaction) -> FlowKind | None:
+    """What the user flow still has a page of its own for."""
+    kind = interaction.request.realm.authority.flow_kind
+    if "create" in interaction.request.prompt:
+        kind = FlowKind.SIGN_UP
+    return None if interaction.flow_done or kind is FlowKind.SIGN_IN else kind
+
+
+def _for_everybody(
+    state: Emulator, interaction: Interaction, identity: Identity, sign_in: SignIn
+) -> Standing:
+    """The admin consent endpoint: the page is shown each time, and to administrators only."""
+    request = interaction.request
+    keys = state.consents.for_everybody(request.scopes, request.client)
+    account = identity.account
+    if not account.administrator or identity.guest or account.personal:
+        return Standing(Step.APPROVAL, identity, sign_in, keys)
+    step = Step.DONE if interaction.consented else Step.CONSENT
+    return Standing(step, identity, sign_in, keys)
 
 
 def _how_to_choose(interaction: Interaction) -> Step:
@@ -162,6 +194,8 @@ def silent(
     state: Emulator, request: AuthorizationRequest, session: BrowserSession | None
 ) -> Standing:
     """``prompt=none``: the sign-in that goes through without a page, or why it cannot."""
+    if request.realm.authority.flow_kind not in (None, FlowKind.SIGN_IN):
+        raise problem(90077)
     here = signed_in(state, request, session)
     if request.login_hint is not None:
         wanted = request.login_hint.lower()

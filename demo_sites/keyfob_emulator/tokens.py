@@ -25,6 +25,9 @@ from keyfob_emulator.model import GRAPH_CLIENT_ID, Account, Application
 from keyfob_emulator.scopes import ResourceScopes
 
 _PASSWORD_AMR: Final = ["pwd"]
+#: Directory roles by their template ids, as ``wids`` names them: the second one is everybody's.
+GLOBAL_ADMINISTRATOR: Final = "62e90394-69f5-4237-9190-012177145e10"
+ORDINARY_USER: Final = "b79fbf4d-3ef9-4689-8143-76b194e85509"
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,9 @@ def id_token_claims(
     if roles:
         claims["roles"] = list(roles)
     claims |= groups
+    if client.directory_role_claims and not account.personal:
+        is_administrator = account.administrator and not identity.guest
+        claims["wids"] = [*([GLOBAL_ADMINISTRATOR] if is_administrator else []), ORDINARY_USER]
     if minting.include_at_hash:
         # OpenID Connect Core 3.1.3.6: the left half of the hash. Entra leaves it out in this flow.
         claims["at_hash"] = base64url(hashlib.sha256(access_token.encode()).digest()[:16])

@@ -87,6 +87,7 @@ def create_app(
     in the place of (``https://login.microsoftonline.us``), each an authority of its own.
     """
     from keyfob_emulator.views import (
+        admin_consent,
         device,
         discovery,
         federation,
@@ -125,6 +126,7 @@ def create_app(
         home,
         discovery,
         sign_in,
+        admin_consent,
         device,
         token,
         federation,

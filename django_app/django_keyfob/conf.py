@@ -11,6 +11,7 @@ from django.conf import settings
 
 from keyfob.errors import ConfigurationError
 from keyfob.web import Settings, WebApplication, WebSession, load_settings
+from keyfob.web.easy_auth import BoundSession
 from keyfob.web.stores import TokenStore, open_store, parse_store_url
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class DjangoSite(WebApplication):
     def session(self, session: MutableMapping[str, Any]) -> WebSession:
         from django_keyfob.session import BrowserSession
 
-        if isinstance(session, BrowserSession):
-            return session.keyfob
+        inner = session.inner if isinstance(session, BoundSession) else session
+        if isinstance(inner, BrowserSession):
+            return inner.keyfob
         return super().session(session)
 
 

@@ -54,6 +54,7 @@ def routes() -> Routes:
             resume=reverse(f"{NAMESPACE}:resume"),
             done=reverse(f"{NAMESPACE}:done"),
             script=reverse(f"{NAMESPACE}:script"),
+            admin_consent=reverse(f"{NAMESPACE}:admin_consent"),
         )
     except NoReverseMatch:
         raise ConfigurationError(

@@ -104,7 +104,7 @@ def _leave_out_what_is_over(request: HttpRequest, keyfob: KeyfobSession) -> None
     user, auser = request.user, getattr(request, "auser", None)
 
     def may_stay() -> bool:
-        return not is_over(request.session) and (not keyfob.is_ours or keyfob.goes_on())
+        return not is_over(request) and (not keyfob.is_ours or keyfob.goes_on())
 
     def current() -> Any:
         return user if may_stay() else AnonymousUser()

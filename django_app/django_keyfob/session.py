@@ -19,8 +19,9 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from django_keyfob.conf import DjangoSite, current_site
-from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
+from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError, TenantRuleError
 from keyfob.web import SESSION_KEY, Identity, User, WebSession
+from keyfob.web.easy_auth import PRINCIPAL, BoundSession
 from keyfob.web.session_entry import Waiting, is_live_entry
 
 T = TypeVar("T")
@@ -47,7 +48,10 @@ class KeyfobSession(WebSession):
         self._is_kept = False
         #: The header WWW-Authenticate for a 403, where the answer is made by others.
         self.challenge = ""
-        super().__init__(site, BrowserSession(request, self))
+        mapping: MutableMapping[str, Any] = BrowserSession(request, self)
+        if site.settings.easy_auth:
+            mapping = _bound(request, mapping)
+        super().__init__(site, mapping)
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
@@ -93,6 +97,9 @@ class KeyfobSession(WebSession):
             except InteractionRequired as error:
                 self._note_doubt(error)
                 return False
+            except TenantRuleError:
+                logger.exception("Nobody can tell whether a tenant may be here")
+                return False
             except KeyfobError as error:
                 logger.warning("Nobody can tell whether a sign-in goes on: %s", error)
                 if not self.is_ours:
@@ -124,7 +131,7 @@ class KeyfobSession(WebSession):
 
     def reset(self) -> None:
         """Forget what was read: the session has changed under it."""
-        self._tokens, self._user = None, None
+        self._tokens, self._user, self._is_admitted = None, None, False
         self._doubt, self._is_kept = None, False
 
     async def auser(self) -> User:
@@ -236,18 +243,26 @@ def belongs_to_session(entry: Any, session: SessionBase) -> bool:
     )
 
 
-def is_over(session: SessionBase) -> bool:
+def is_over(request: HttpRequest) -> bool:
     """Whether a sign-in through us is over, though Django's session goes on: it began under other
-    settings, or it is too old. Sessions that never were ours, such as a test's `force_login`, are
-    not."""
+    settings, it is too old, or App Service has signed in somebody else, or nobody, by now. Sessions
+    that never were ours, such as a test's `force_login`, are not."""
     from django_keyfob.backends import is_keyfob_backend
 
+    session, site = request.session, current_site()
     entry = session.get(SESSION_KEY)
     if not isinstance(entry, dict) or not is_keyfob_backend(
         session.get(auth.BACKEND_SESSION_KEY, "")
     ):
         return False
-    return not is_live_entry(entry, current_site().members.of_key(entry.get("k")))
+    if site.settings.easy_auth and not _bound(request, {}).is_bound(entry):
+        return True
+    return not is_live_entry(entry, site.members.of_key(entry.get("k")))
+
+
+def _bound(request: HttpRequest, session: MutableMapping[str, Any]) -> BoundSession:
+    """The session, for as long as App Service's principal is the same."""
+    return BoundSession(session, request.headers.get(PRINCIPAL, ""))
 
 
 def keyfob_of(request: HttpRequest) -> KeyfobSession:

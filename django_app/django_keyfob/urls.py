@@ -18,6 +18,7 @@ _OF_EACH_AUTHORITY = (
 
 urlpatterns = [
     path("logout", views.logout, name="logout"),
+    path("admin-consent", views.admin_consent, name="admin_consent"),
     path("resume", views.resume, name="resume"),
     path("done", views.done, name="done"),
     path("keyfob.js", views.script, name="script"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from django.views.decorators.http import (
     require_safe,
 )
 
+from django_keyfob.apps import KeyfobConfig
 from django_keyfob.backends import is_keyfob_backend
 from django_keyfob.conf import current_site
 from django_keyfob.database_errors import database_errors
@@ -36,8 +38,9 @@ from django_keyfob.exchange import (
     web_request,
 )
 from django_keyfob.session import keyfob_of
+from django_keyfob.signals import tenant_onboarded
 from keyfob.errors import ConfigurationError, KeyfobError, SignInRefused
-from keyfob.web import Answer, Identity, Page, WebRequest
+from keyfob.web import Answer, Identity, Onboarding, Page, WebRequest
 from keyfob.web.accounts import add_url
 from keyfob.web.exchange import Pairs, first, redirect
 from keyfob.web.next_url import local_path
@@ -58,7 +61,8 @@ def login(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Start a sign-in."""
     query, form = query_pairs(request), pairs(request.POST)
     asked = web_request(request, query=_with_next(query), form=_with_next(form))
-    return to_response(request, current_site().login(asked, authority))
+    answer = current_site().login(asked, _establish(request), authority)
+    return to_response(request, answer)
 
 
 @login_not_required
@@ -70,12 +74,29 @@ def login(request: HttpRequest, authority: str = "") -> HttpResponse:
 def callback(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Finish a sign-in."""
 
-    def establish(identity: Identity) -> None:
-        with database_errors():
-            _sign_in(request, identity)
+    def onboarded(joined: Onboarding) -> None:
+        tenant_onboarded.send(
+            sender=KeyfobConfig,
+            request=request,
+            tenant=joined.tenant,
+            identity=joined.identity,
+            administrator=joined.administrator,
+        )
 
     answered = web_request(request, form=pairs(request.POST))
-    return to_response(request, current_site().callback(answered, establish, authority))
+    answer = current_site().callback(answered, _establish(request), onboarded, authority)
+    return to_response(request, answer)
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@require_safe
+@database_errors()
+def admin_consent(request: HttpRequest) -> HttpResponse:
+    """Ask an administrator of another organisation to agree for its people."""
+    query = _with_next(query_pairs(request))
+    return to_response(request, current_site().admin_consent(web_request(request, query=query)))
 
 
 @login_not_required
@@ -234,6 +255,14 @@ def _with_next(given: Pairs) -> Pairs:
     if any(name == auth.REDIRECT_FIELD_NAME for name, _ in given):
         return given
     return [*given, (auth.REDIRECT_FIELD_NAME, default_next())]
+
+
+def _establish(request: HttpRequest) -> Callable[[Identity], None]:
+    def establish(identity: Identity) -> None:
+        with database_errors():
+            _sign_in(request, identity)
+
+    return establish
 
 
 def _sign_in(request: HttpRequest, identity: Identity) -> None:

@@ -12,7 +12,7 @@ from flask_keyfob.proxies import current_site, current_user
 from flask_keyfob.translate import path_for, web_request
 from keyfob.web.csrf import FIELD
 from keyfob.web.next_url import local_path
-from keyfob.web.sign_in import login_url as core_login_url
+from keyfob.web.trips import login_url as core_login_url
 
 _FORM = Markup(
     '<form method="post" action="{action}"{class_}>'
@@ -25,6 +25,7 @@ def login_url(
     next: str | None = None,  # noqa: A002 - as the query parameter
     *,
     api: str = "",
+    flow: str = "",
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
@@ -35,19 +36,24 @@ def login_url(
 
     :param next: the local path to come back to; default: the page that is shown now.
     :param api: a downstream API to ask consent for at once.
+    :param flow: one of USER_FLOWS, such as `edit_profile`; default: the one that signs people in.
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
     :param add: add an account to those of this browser, where MAX_ACCOUNTS has room for it.
     :param authority: who is to sign the person in: a name in AUTHORITIES, "" for the site's own.
         Default: who signed in the person that is here.
+    :raises ConfigurationError: USER_FLOWS has no such flow.
     """
+    if flow:
+        current_site().settings.check_user_flow(flow)
     target = _here() if next is None else local_path(next)
     named = _authority_for(authority)
     return core_login_url(
         path_for("keyfob.login", **({"authority": named} if named else {})),
         target,
         api=api,
+        flow=flow,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,

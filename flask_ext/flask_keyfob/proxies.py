@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app, g, session
+from flask import current_app, g, request, session
 from werkzeug.local import LocalProxy
 
 from keyfob.web import User, WebApplication, WebSession
 from keyfob.web.caller import Caller
+from keyfob.web.easy_auth import PRINCIPAL, BoundSession
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -36,7 +38,16 @@ def web_session() -> WebSession:
 
 def renew_web_session() -> None:
     """Forget what this request has read of a session that has just become another one."""
-    g.keyfob = current_site().session(session)
+    site = current_site()
+    g.keyfob = site.session(browser_session(site))
+
+
+def browser_session(site: WebApplication) -> MutableMapping[str, Any]:
+    """Flask's session, for the web layer; behind App Service's own authentication, while its
+    principal is the same."""
+    if site.settings.easy_auth:
+        return BoundSession(session, request.headers.get(PRINCIPAL, ""))
+    return session
 
 
 def downstream_api(name: str) -> ApiSession:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from flask import Response, current_app, request, session, url_for
+from flask import Response, current_app, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.urls import iri_to_uri
 
-from flask_keyfob.proxies import web_session
+from flask_keyfob.proxies import browser_session, current_site, web_session
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
 from keyfob.web.exchange import NO_STORE, PostedForm, page_headers
@@ -46,7 +46,7 @@ def web_request(*, with_form: bool = False) -> WebRequest:
         host=request.host,
         path=path,
         routes=routes(),
-        session=session,
+        session=browser_session(current_site()),
         root_path=quote(request.root_path, safe=_PATH_CHARACTERS),
         query_string=quote(request.query_string, safe=_QUERY_CHARACTERS),
         query=list(request.args.items(multi=True)),
@@ -100,6 +100,7 @@ def routes() -> Routes:
         resume=path_for("keyfob.resume"),
         done=path_for("keyfob.done"),
         script=path_for("keyfob.script"),
+        admin_consent=path_for("keyfob.admin_consent"),
     )
 
 

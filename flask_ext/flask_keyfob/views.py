@@ -11,7 +11,7 @@ from flask import Blueprint, Response, current_app, session
 from flask import request as flask_request
 
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
-from flask_keyfob.signals import user_logged_in, user_logged_out
+from flask_keyfob.signals import tenant_onboarded, user_logged_in, user_logged_out
 from flask_keyfob.translate import (
     fresh_proof,
     page_response,
@@ -20,7 +20,7 @@ from flask_keyfob.translate import (
     web_request,
 )
 from keyfob.errors import AuthorizationResponseError, KeyfobError
-from keyfob.web import Answer, Identity, Page, WebRequest
+from keyfob.web import Answer, Identity, Onboarding, Page, WebRequest
 from keyfob.web.accounts import add_url
 from keyfob.web.csrf import FIELD
 from keyfob.web.exchange import first, redirect
@@ -32,6 +32,7 @@ def make_blueprint(url_prefix: str) -> Blueprint:
     """A blueprint for one app."""
     blueprint = Blueprint("keyfob", __name__, url_prefix=url_prefix, template_folder="templates")
     blueprint.add_url_rule("/logout", "logout", _as_view(logout), methods=["POST"])
+    blueprint.add_url_rule("/admin-consent", "admin_consent", _as_view(admin_consent))
     of_each_authority: tuple[tuple[str, str, Callable[..., Response], list[str]], ...] = (
         ("/login", "login", _as_view(login), ["GET", "POST"]),
         ("/callback", "callback", _as_view(callback), ["GET", "POST"]),
@@ -66,23 +67,34 @@ def _as_view(view: Callable[..., Answer]) -> Callable[..., Response]:
 
 
 def login(request: WebRequest, authority: str = "") -> Answer:
-    """Start a sign-in."""
-    return current_site().login(request, authority)
+    """Start a sign-in; or finish it, where App Service has signed the person in."""
+    return _signing_in(lambda establish: current_site().login(request, establish, authority))
 
 
 def callback(request: WebRequest, authority: str = "") -> Answer:
     """Finish a sign-in: the redirect URI."""
+    return _signing_in(
+        lambda establish: current_site().callback(request, establish, _tell_of_tenant, authority)
+    )
+
+
+def _signing_in(act: Callable[[Callable[[Identity], None]], Answer]) -> Answer:
     proven: list[Identity] = []
 
     def establish(identity: Identity) -> None:
         _make_session_new(identity)
         proven.append(identity)
 
-    answer = current_site().callback(request, establish, authority)
+    answer = act(establish)
     renew_web_session()
     if proven and current_user.key == proven[0].key:
         _send(user_logged_in, identity=proven[0])
     return answer
+
+
+def admin_consent(request: WebRequest) -> Answer:
+    """Ask an administrator of another organisation to agree for its people."""
+    return current_site().admin_consent(request)
 
 
 def logout(request: WebRequest) -> Answer:
@@ -205,6 +217,13 @@ def _make_session_new(identity: Identity) -> None:
         session["_keyfob_new"] = True
         regenerate(session)
         session.pop("_keyfob_new", None)
+
+
+def _tell_of_tenant(joined: Onboarding) -> None:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    tenant_onboarded.send(
+        app, tenant=joined.tenant, identity=joined.identity, administrator=joined.administrator
+    )
 
 
 def _send(signal: Signal, **facts: Any) -> None:

@@ -118,6 +118,19 @@ class TestTenantRule:
         assert not tenant_is_allowed(None, lambda _: True)
 
 
+class TestUserFlow:
+    def test_a_token_of_another_flow_is_refused(self) -> None:
+        assert refused(claims(tfp="b2c_1_edit"), policy="B2C_1_susi") == "user_flow"
+        assert refused(claims(acr="b2c_1_edit"), policy="B2C_1_susi") == "user_flow"
+
+    def test_one_of_this_flow_or_of_none_is_good(self) -> None:
+        for named in ({"tfp": "b2c_1_susi"}, {"acr": "B2C_1_SUSI"}, {"acr": "urn:level"}, {}):
+            assert judged(token(claims(**named)), policy="B2C_1_susi")
+
+    def test_elsewhere_such_claims_mean_something_else(self) -> None:
+        assert judged(token(claims(tfp="b2c_1_edit", acr="b2c_1_edit")))
+
+
 class TestSubjectAndAudience:
     @pytest.mark.parametrize("sub", [ABSENT, None, "", 1, ["s"], "s" * 256])
     def test_a_subject_is_a_short_text(self, sub: object) -> None:

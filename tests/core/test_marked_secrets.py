@@ -112,8 +112,10 @@ CASES = [
     for scenario in scenarios
     if scenario is not verbs.metadata
 ]
-#: A logout token is judged without any request that could be answered by trouble.
-ASKING = [case for case in CASES if case.values[1] is not verbs.logout_token]
+#: Tokens that somebody else brings are judged without a request that could be answered by trouble.
+ASKING = [
+    case for case in CASES if case.values[1] not in (verbs.logout_token, verbs.foreign_id_token)
+]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,16 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import Answer, Identity, Routes, WebApplication, WebRequest, WebSession
+from keyfob.web import (
+    Answer,
+    Identity,
+    Onboarding,
+    Routes,
+    WebApplication,
+    WebRequest,
+    WebSession,
+)
+from keyfob.web.easy_auth import PRINCIPAL, BoundSession
 from keyfob.web.settings import load_settings
 from keyfob.web.stores import MemoryStore, TokenStore
 from support.provider import Provider
@@ -30,6 +39,7 @@ ROUTES = Routes(
     resume="/auth/resume",
     done="/auth/done",
     script="/auth/keyfob.js",
+    admin_consent="/auth/admin-consent",
 )
 HOST = "localhost:5000"
 SECRET = "a secret of the test's own, long enough to be one"
@@ -58,18 +68,20 @@ class BareSite:
     root_path: str = ""
     clock_offset: float = 0.0
     timeout: float | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
     #: Whether the browser keeps the session; some settings of a site's make it drop it.
     keeps_session: bool = True
 
     session: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     established: list[Identity] = field(default_factory=list)
+    onboarded: list[Onboarding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         import time
 
         self.app = WebApplication(
-            load_settings(self.settings, {}, source="flask"),
+            load_settings(self.settings, self.environ, source="flask"),
             store=self.store,
             secrets=[SECRET],
             clock=lambda: time.time() + self.clock_offset,
@@ -115,11 +127,19 @@ class BareSite:
             resume=root + ROUTES.resume,
             done=root + ROUTES.done,
             script=root + ROUTES.script,
+            admin_consent=root + ROUTES.admin_consent,
         )
 
     @property
     def keyfob(self) -> WebSession:
-        return self.app.session(self.session)
+        return self.app.session(self.browser_session)
+
+    @property
+    def browser_session(self) -> MutableMapping[str, Any]:
+        """As an adapter hands it over."""
+        if self.app.settings.easy_auth:
+            return BoundSession(self.session, self.headers.get(PRINCIPAL, ""))
+        return self.session
 
     @property
     def is_signed_in(self) -> bool:
@@ -135,7 +155,7 @@ class BareSite:
             host=self.host,
             path=parts.path,
             routes=self.routes,
-            session=self.session,
+            session=self.browser_session,
             root_path=self.root_path,
             query_string=parts.query,
             query=parse_qsl(parts.query, keep_blank_values=True),
@@ -148,7 +168,8 @@ class BareSite:
         method = "POST" if form else "GET"
         login = self.routes.of(authority).login
         url = f"{login}?{query}" if query else login
-        return self._kept(self.app.login(self.request(url, method, form), authority))
+        request = self.request(url, method, form)
+        return self._kept(self.app.login(request, self.established.append, authority))
 
     def callback(self, url: str, form: Mapping[str, str] | None = None) -> Answer:
         method = "POST" if form is not None else "GET"
@@ -157,10 +178,17 @@ class BareSite:
             # A cross-site post carries no Lax cookie: neither the session's nor an attempt's.
             request = WebRequest(**{**request.__dict__, "cookies": {}, "session": {}})
         authority = _authority_at(request.path, self.routes.callback)
-        answer = self._kept(self.app.callback(request, self.established.append, authority))
+        answer = self.app.callback(
+            request, self.established.append, self.onboarded.append, authority
+        )
+        answer = self._kept(answer)
         if not self.keeps_session:
             self.session.clear()
         return answer
+
+    def admin_consent(self, query: str = "") -> Answer:
+        """Start an administrator's consent."""
+        return self._kept(self.app.admin_consent(self.request(f"/auth/admin-consent?{query}")))
 
     def logout(self) -> Answer:
         request = self.request(self.routes.logout, "POST")

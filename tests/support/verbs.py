@@ -253,10 +253,24 @@ async def access_token(stage: Stage) -> object:
     return sorted(proven.holder.scopes)
 
 
+async def foreign_id_token(stage: Stage) -> Any:
+    provider, now = stage.provider, int(time.time())
+    claims = {
+        "iss": provider.tenant_issuer(HOME_TENANT),
+        "aud": provider.client_id,
+        "sub": "the-subject-of-this-test",
+        "tid": HOME_TENANT,
+        "iat": now,
+        "exp": now + 60,
+    }
+    header = {"alg": "RS256", "typ": "JWT", "kid": provider.key.kid}
+    return (await stage.do("judge_id_token", provider.sign(header, dumps(claims))))["sub"]
+
+
 Scenario = Callable[[Stage], Awaitable[Any]]
 COMMON: tuple[Scenario, ...] = (
     metadata, auth_code_flow, older_sign_in, silent, refresh_token, password,
-    logout_token, access_token,
+    logout_token, access_token, foreign_id_token,
 )  # fmt: skip
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "ConfidentialClientApplication": (*COMMON, own_token, on_behalf_of, federated_identity),

@@ -15,6 +15,7 @@ from keyfob.cache import TokenCache
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
 from keyfob.flows.bearer import bearer_at_hand, judge_bearer
+from keyfob.flows.id_token import foreign_id_token
 from keyfob.flows.logout import back_channel_logout
 from keyfob.protocol.access_token import ProvenAccess
 from keyfob.protocol.id_token import TenantRule
@@ -150,6 +151,10 @@ class ClientApplication(Application):
         )
         found = bearer_at_hand(*asked)
         return found if found is not None else await self._run(judge_bearer(*asked))
+
+    async def judge_id_token(self, id_token: object) -> dict[str, Any]:
+        """As `keyfob.ClientApplication.judge_id_token`."""
+        return await self._run(foreign_id_token(self._client, id_token))
 
     async def aclose(self) -> None:
         """Close this event loop's connections. The application may be used again."""

@@ -16,6 +16,7 @@ from keyfob.cache import AuthorityType, TokenCache
 from keyfob.errors import ConfigurationError
 from keyfob.flows import Flow, cloud_shell, need, silent
 from keyfob.flows.client import Client
+from keyfob.flows.provider import Provider
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.keys import KeySet
@@ -180,6 +181,25 @@ class Application:
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._client = dataclasses.replace(self._client, **changed)
+        return twin
+
+    def for_every_tenant(self) -> Self:
+        """The same application, which lets in whomever the authority serves. Whoever makes one asks
+        `tenant_is_allowed` before somebody is let in.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._client = dataclasses.replace(self._client, allowed_tenants=None)
+        return twin
+
+    def at_authority(self, authority: Authority) -> Self:
+        """The same application at another authority of the same provider, such as another user
+        flow. The connections are shared; metadata and keys are that authority's own.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        provider = Provider(authority, instance_discovery=False)
+        twin._client = dataclasses.replace(self._client, provider=provider)
         return twin
 
     def is_pop_supported(self) -> bool:

@@ -10,6 +10,7 @@ from keyfob.applications.base import Application, Asked
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
 from keyfob.flows.bearer import bearer_at_hand, judge_bearer
+from keyfob.flows.id_token import foreign_id_token
 from keyfob.flows.logout import back_channel_logout
 from keyfob.protocol.access_token import ProvenAccess
 from keyfob.protocol.logout_token import LogoutOrder
@@ -138,6 +139,15 @@ class ClientApplication(Application):
         )
         found = bearer_at_hand(*asked)
         return found if found is not None else self._run(judge_bearer(*asked))
+
+    def judge_id_token(self, id_token: object) -> dict[str, Any]:
+        """The claims of an ID token that somebody else obtained for this application, such as a
+        platform in front of it; all but its nonce is checked (OpenID Connect Core §3.1.3.7).
+
+        :raises IdTokenError: it proves nothing.
+        :raises TransportError: the provider's metadata or keys cannot be fetched.
+        """
+        return self._run(foreign_id_token(self._client, id_token))
 
     def close(self) -> None:
         """Close the connections to the provider. The application may be used again."""

@@ -53,6 +53,7 @@ def proven_claims(
                 leeway=client.leeway,
                 allowed_tenants=client.allowed_tenants,
                 previous=previous,
+                policy=client.provider.authority.policy,
             ),
         )
     )

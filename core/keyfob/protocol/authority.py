@@ -86,6 +86,11 @@ class Authority:
     def serves_many_tenants(self) -> bool:
         return self.kind == "entra" and self.tenant.lower() in MULTI_TENANT
 
+    def with_policy(self, policy: str) -> Authority:
+        """The same tenant of Azure AD B2C, with another user flow."""
+        url = f"{self.url.removesuffix(self.policy)}{policy}"
+        return Authority(url, self.kind, self.tenant, policy)
+
     @property
     def metadata_url(self) -> str:
         """Where the discovery document is (OpenID Connect Discovery 1.0 §4; v2.0 at Microsoft)."""
@@ -113,6 +118,16 @@ class AuthorityBuilder:
 
     def __repr__(self) -> str:
         return f"AuthorityBuilder({self._instance!r}, {self._tenant!r})"
+
+
+def is_tenant_name(text: str) -> bool:
+    """Whether this may be a tenant's id or domain, in an address."""
+    return _TENANT.fullmatch(text) is not None
+
+
+def is_policy_name(text: str) -> bool:
+    """Whether this may be a user flow of Azure AD B2C, or a custom policy, in an address."""
+    return _POLICY.fullmatch(text) is not None
 
 
 def tenant_authority(tenant_id: str) -> Authority:

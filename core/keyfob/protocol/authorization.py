@@ -56,22 +56,30 @@ def judge_authorization_response(
     ):
         raise StateMismatchError("The response's state is not that of this sign-in attempt")
     _judge_issuer(response.get("iss"), metadata)
-    error, code = response.get("error"), response.get("code")
-    if error is not None and code is not None:
+    refusal, code = refusal_in(response), response.get("code")
+    if refusal is not None and code is not None:
         raise AuthorizationResponseError(
             "The response has both a code and an error", code="code_and_error"
         )
-    if error is not None:
-        return AuthorizationRefusal(
-            _readable(error, 100) or "unknown_error",
-            _readable(response.get("error_description", ""), 1000),
-            _readable(response.get("error_uri", ""), 300),
-        )
+    if refusal is not None:
+        return refusal
     # RFC 6749 appendix A.11: visible ASCII and spaces only.
     if not isinstance(code, str) or not _is_code(code):
         raise AuthorizationResponseError("The response has no usable code", code="no_code")
     client_info = response.get("client_info")
     return AuthorizationCode(code, client_info if isinstance(client_info, str) else None)
+
+
+def refusal_in(response: Mapping[str, str]) -> AuthorizationRefusal | None:
+    """The provider's `no`, where the response is one (RFC 6749 §4.1.2.1)."""
+    error = response.get("error")
+    if error is None:
+        return None
+    return AuthorizationRefusal(
+        _readable(error, 100) or "unknown_error",
+        _readable(response.get("error_description", ""), 1000),
+        _readable(response.get("error_uri", ""), 300),
+    )
 
 
 def _judge_issuer(issuer: object, metadata: ProviderMetadata) -> None:

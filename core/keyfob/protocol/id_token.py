@@ -11,9 +11,10 @@ import hashlib
 import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
 
-from keyfob.errors import IdTokenError, SubjectChangedError
+from keyfob.errors import IdTokenError, SubjectChangedError, TenantRuleError
 from keyfob.protocol.keys import KeySet
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.signed_token import (
@@ -31,6 +32,7 @@ from keyfob.protocol.signed_token import (
     verified_token,
 )
 from keyfob.protocol.signing import hash_name
+from keyfob.protocol.user_flow import judge_user_flow
 
 _KIND = TokenKind("ID token", 200_000, IdTokenError)
 #: Media types of tokens that are no ID tokens (RFC 9068, RFC 8417, OpenID Connect Back-Channel
@@ -59,6 +61,7 @@ class Expectations:
     :param max_age: seconds since the person proved themselves, when the request asked for it.
     :param leeway: seconds of clock difference that are forgiven.
     :param previous: the claims of the ID token that this one refreshes.
+    :param policy: at Azure AD B2C, the user flow; "" elsewhere.
     """
 
     client_id: str
@@ -71,6 +74,7 @@ class Expectations:
     leeway: int = 60
     allowed_tenants: TenantRule | None = None
     previous: Mapping[str, Any] | None = field(default=None, repr=False)
+    policy: str = ""
 
 
 def read_id_token(token: object) -> UnverifiedIdToken:
@@ -105,6 +109,8 @@ def judge_claims(token: SignedIdToken, expected: Expectations) -> dict[str, Any]
     claims = token.claims
     _judge_subject(claims, expected)
     _judge_issuer(token, expected)
+    if expected.policy:
+        judge_user_flow(claims, expected.policy, must_be_named=False)
     _judge_audience(claims, expected.client_id)
     _judge_times(claims, expected)
     _judge_nonce(claims, expected)
@@ -142,12 +148,30 @@ def _is_name_or_absent(claims: Mapping[str, Any], name: str) -> bool:
 
 
 def tenant_is_allowed(tenant: str | None, rule: TenantRule) -> bool:
-    """Whether ALLOWED_TENANTS lets this `tid` in. Without a tenant: never."""
+    """Whether ALLOWED_TENANTS lets this `tid` in. Without a tenant: never.
+
+    :raises TenantRuleError: the rule is a function, and gave no answer.
+    """
     if tenant is None:
         return False
     if callable(rule):
-        return bool(rule(tenant.lower()))
+        return _answer_of(rule, tenant.lower())
     return tenant.lower() in {allowed.lower() for allowed in rule}
+
+
+def _answer_of(rule: Callable[[str], object], tenant: str) -> bool:
+    try:
+        answer = rule(tenant)
+        if not isawaitable(answer):
+            return bool(answer)
+    except Exception as error:
+        raise TenantRuleError("The function in ALLOWED_TENANTS failed") from error
+    if close := getattr(answer, "close", None):
+        close()  # a coroutine that nobody waits for warns of it
+    raise TenantRuleError(
+        "The function in ALLOWED_TENANTS gave an awaitable, which would be true for all; it must "
+        "answer at once"
+    )
 
 
 def _judge_audience(claims: Mapping[str, Any], client_id: str) -> None:

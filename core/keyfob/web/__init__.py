@@ -3,6 +3,7 @@
 from keyfob.web.application import WebApplication
 from keyfob.web.exchange import Answer, Cookie, Page, Routes, WebRequest
 from keyfob.web.identity import Identity, User
+from keyfob.web.onboarding import Onboarding
 from keyfob.web.session import WebSession
 from keyfob.web.session_entry import SESSION_KEY
 from keyfob.web.settings import Settings, load_settings
@@ -14,6 +15,7 @@ __all__ = [
     "Cookie",
     "DownstreamApi",
     "Identity",
+    "Onboarding",
     "Page",
     "Routes",
     "Settings",

@@ -16,7 +16,8 @@ from keyfob.web.identity import Identity
 from keyfob.web.next_url import local_path
 from keyfob.web.problems import page_answer, page_for
 from keyfob.web.session_entry import Waiting
-from keyfob.web.sign_in import login_url
+from keyfob.web.trips import login_url
+from keyfob.web.user_flows import proven_identity
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -102,11 +103,7 @@ def _switch(
         session.drop(other)
         login = request.routes.of(member.name).login
         return redirect(login_url(login, next_path, add="1"), status=303)
-    identity = Identity.from_claims(
-        document.claims,
-        is_microsoft=member.settings.authority.is_microsoft,
-        authority=member.name,
-    )
+    identity = proven_identity(member, document.user_flow, document.claims)
     waiting = [each for each in (session.current(), *session.waiting) if each and each != other]
     # It may make the session another one: what was in it is written again afterwards.
     establish(identity)

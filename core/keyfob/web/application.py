@@ -16,6 +16,7 @@ from keyfob.web import (
     accounts,
     bearer_answers,
     challenge,
+    consent_trip,
     kept_forms,
     logout_channels,
     long_running,
@@ -38,6 +39,7 @@ from keyfob.web.locks import KeyedLocks
 from keyfob.web.members import Members
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
+from keyfob.web.onboarding import Onboarded
 from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.problems import NO_AUTHORITY, page_answer
 from keyfob.web.renewals import Renewals
@@ -49,6 +51,7 @@ from keyfob.web.settings import Settings
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
 from keyfob.web.tenant_clients import TenantClients
+from keyfob.web.tenants import TenantGate
 from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
@@ -96,6 +99,10 @@ class WebApplication:
         self.tenants = TenantClients(self.client)
         self.own_tokens = OwnTokens(self)
         self.attached = AttachedApis.of(settings.downstream_apis)
+        self._flow_clients = {
+            flow: self.client.at_authority(authority)
+            for flow, authority in settings.user_flows.items()
+        }
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
         label = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
@@ -121,6 +128,9 @@ class WebApplication:
             index=self.index,
             observer=observer,
             expiry=self.document_expiry,
+        )
+        self.tenant_gate = TenantGate(
+            settings.allowed_tenants, settings.token_store_l1_seconds, clock
         )
         self.logout_refusals = Allowance(
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
@@ -160,26 +170,45 @@ class WebApplication:
         """The request's view of its browser session. Costs nothing until it is used."""
         return WebSession(self, session)
 
-    def login(self, request: WebRequest, authority: str = "") -> Answer:
+    def login(
+        self,
+        request: WebRequest,
+        establish: Callable[[Identity], None] | None = None,
+        authority: str = "",
+    ) -> Answer:
         """Start a sign-in, ours or a third party's (OpenID Connect Core §4).
 
+        :param establish: as `callback` has it, for whom App Service has signed in already.
         :param authority: as the address names it, like everywhere below.
-        """
-        member = self.members.find(authority)
-        return sign_in.start(member, _at(member, request)) if member else _unknown(request)
-
-    def callback(
-        self, request: WebRequest, establish: Callable[[Identity], None], authority: str = ""
-    ) -> Answer:
-        """Finish a sign-in.
-
-        :param establish: lets the framework make the person its own: change the session's id, log
-            the user in. Called once all is proven; may raise SignInRefused.
         """
         member = self.members.find(authority)
         if member is None:
             return _unknown(request)
-        return sign_in.finish(member, _at(member, request), establish)
+        return sign_in.start(member, _at(member, request), establish or _nobody)
+
+    def callback(
+        self,
+        request: WebRequest,
+        establish: Callable[[Identity], None],
+        onboarded: Onboarded = lambda _: None,
+        authority: str = "",
+    ) -> Answer:
+        """Finish a sign-in, or an administrator's consent.
+
+        :param establish: lets the framework make the person its own: change the session's id, log
+            the user in. Called once all is proven; may raise SignInRefused.
+        :param onboarded: tells the site of a tenant that joins, before ALLOWED_TENANTS is asked
+            about it and anybody of it is let in; may raise SignInRefused.
+        """
+        member = self.members.find(authority)
+        if member is None:
+            return _unknown(request)
+        return sign_in.finish(member, _at(member, request), establish, onboarded)
+
+    def admin_consent(self, request: WebRequest) -> Answer:
+        """Ask an administrator of another organisation to agree for its people, at the site's own
+        authority."""
+        return consent_trip.start(self, request)
 
     def accounts(self, request: WebRequest) -> list[accounts.Account]:
         """The accounts that are signed in in this browser: the one that is here, then the others.
@@ -355,6 +384,12 @@ class WebApplication:
 
     # What sessions need
 
+    def client_for(self, user_flow: str) -> ConfidentialClientApplication:
+        """The application at one of USER_FLOWS; at AUTHORITY for "", and for a flow that the
+        settings do not have any more.
+        """
+        return self._flow_clients.get(user_flow, self.client) if user_flow else self.client
+
     @property
     def session_max_age(self) -> int | None:
         return self.settings.session_max_age
@@ -458,6 +493,10 @@ def _at(member: WebApplication, request: WebRequest) -> WebRequest:
 def _unknown(request: WebRequest) -> Answer:
     status, page = NO_AUTHORITY
     return page_answer(status, page, home_url=request.home)
+
+
+def _nobody(_: Identity) -> None:
+    raise ConfigurationError("An adapter that lets nobody in cannot use EASY_AUTH")
 
 
 def _tag(name: str, settings: Settings) -> str:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from keyfob.errors import ConfigurationError
 from keyfob.web.exchange import Cookie
@@ -29,6 +29,8 @@ MAX_ENDED = 12
 #: Of one cookie. Browsers silently drop those of more than 4096 with name and attributes.
 MAX_VALUE_BYTES = 3800
 
+Kind = Literal["", "consent", "onboarding"]
+
 _CONTEXT = "sign-in attempt"
 
 
@@ -43,6 +45,10 @@ class Attempt:
     :param renews: the mark of the session that it renews without a page, and that ends where the
         provider will not have that; "" for a sign-in of the usual kind.
     :param adds: whether it adds an account to those of this browser's session.
+    :param kind: `consent` for an administrator who is asked to agree for their organisation, and
+        `onboarding` for the sign-in that follows; "" for a sign-in of the usual kind.
+    :param user_flow: which of USER_FLOWS it is for, "" for the one of AUTHORITY.
+    :param tenant: at `onboarding`, the id of the tenant that agreed, as the response had it.
     """
 
     flow: Mapping[str, Any] = field(repr=False)
@@ -52,6 +58,9 @@ class Attempt:
     sent: bool = False
     renews: str = ""
     adds: bool = False
+    kind: Kind = ""
+    tenant: str = ""
+    user_flow: str = ""
 
     @property
     def state(self) -> str:
@@ -144,7 +153,11 @@ class Attempts:
         if attempt.renews:
             packed["r"] = attempt.renews
         if attempt.adds:
-            packed["o"] = 1
+            packed["m"] = 1
+        if attempt.kind:
+            packed |= {"k": attempt.kind, "o": attempt.tenant}
+        if attempt.user_flow:
+            packed["u"] = attempt.user_flow
         return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _read(self, sealed: str) -> Attempt | None:
@@ -161,7 +174,10 @@ class Attempts:
             content["t"],
             "s" in content,
             content.get("r", ""),
-            "o" in content,
+            "m" in content,
+            content.get("k", ""),
+            content.get("o", ""),
+            content.get("u", ""),
         )
 
 

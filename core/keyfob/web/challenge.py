@@ -17,6 +17,7 @@ from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, redirect
 from keyfob.web.kept_forms import Kept
 from keyfob.web.next_url import local_path, same_site_path
+from keyfob.web.onboarding import invited
 from keyfob.web.problems import (
     FILES_NOT_KEPT,
     FORM_KEPT,
@@ -24,7 +25,7 @@ from keyfob.web.problems import (
     page_answer,
     page_for,
 )
-from keyfob.web.sign_in import login_url
+from keyfob.web.trips import login_url
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -53,6 +54,7 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)
+    page = invited(site, request, page, error)
     retry = _here(site, request)
     if isinstance(error, PermissionMissing):
         # Never by itself: the provider would send the same person straight back.

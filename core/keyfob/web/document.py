@@ -17,6 +17,8 @@ from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
 from keyfob.web.stores import SealedStore, hashed_key
 
 _FORMAT = 1
+#: In what the index is given, beside a person's claims: no provider's claim gets through by it.
+ACCOUNT = "keyfob:account"
 #: What a document may be of, other than a browser's session: the caller of a web API of ours, on
 #: whose behalf it has tokens; or work that goes on without a request.
 CALLER, WORK = "caller", "work"
@@ -28,6 +30,8 @@ class Document:
 
     :param key: what the browser's session names it by; secret.
     :param version: the store's, so that an older document never replaces a newer one.
+    :param user_flow: which of USER_FLOWS the tokens are of, "" for the one of AUTHORITY: a refresh
+        token of one is refused at the others.
     """
 
     key: str = field(repr=False)
@@ -43,11 +47,19 @@ class Document:
     shares: str = field(default="", repr=False)
     #: What was found out about the person's groups, by group: when, and whether they are in it.
     groups: dict[str, tuple[int, bool]] = field(default_factory=dict, repr=False)
+    user_flow: str = ""
+    #: The person's key (`Identity.key`), where their claims alone would give another one.
+    whose: str = field(default="", repr=False)
     #: Until when the provider is known to have let the person in, in seconds since 1970.
     checked_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.note_check()
+
+    @property
+    def filed_under(self) -> dict[str, Any]:
+        """What the index of sessions files it by: its claims, and whose it is beside them."""
+        return {**self.claims, ACCOUNT: self.whose} if not self.kind else dict(self.claims)
 
     @property
     def kind(self) -> str:
@@ -96,6 +108,10 @@ class Document:
             content["shares"] = self.shares
         if self.groups:
             content["groups"] = self.groups
+        if self.user_flow:
+            content["flow"] = self.user_flow
+        if self.whose:
+            content["account"] = self.whose
         return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -168,6 +184,8 @@ def load_document(store: SealedStore, key: str) -> Document | None:
                 content.get("end"),
                 content.get("shares", ""),
                 groups,
+                content.get("flow", ""),
+                content.get("account", ""),
             )
     except (ValueError, KeyError, TypeError, AttributeError, TokenCacheError):
         pass  # another version of Keyfob's, or a key that served for something else before

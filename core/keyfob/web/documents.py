@@ -146,12 +146,12 @@ class Documents:
         hashed = hashed_record_key(document.key)
         # Filed first: a record that nothing lists would outlive a process that ends in between.
         if self._index is not None:
-            self._index.add(hashed, document.claims, expires_at, document.kind)
+            self._index.add(hashed, document.filed_under, expires_at, document.kind)
         if not create_document(self._store, document, expires_at):
             return False
         self._observer.record(DOCUMENT_SIZE, document.size, operation="create")
         if self._index is not None and not self._index.lists(
-            hashed, document.claims, document.kind
+            hashed, document.filed_under, document.kind
         ):
             delete_document(self._store, document.key)
             raise SignInRefused("You were signed out while you were signing in. Sign in again.")
@@ -183,7 +183,7 @@ class Documents:
         extended = extend_document(self._store, key, expires_at)
         document = self.read(key) if extended and self._index is not None else None
         if document is not None and self._index is not None:
-            self._index.add(hashed_record_key(key), document.claims, expires_at, document.kind)
+            self._index.add(hashed_record_key(key), document.filed_under, expires_at, document.kind)
         return extended
 
     def delete(self, key: str) -> None:
@@ -199,7 +199,7 @@ class Documents:
             self.overlook(key)
         if document is not None and self._index is not None:
             try:
-                self._index.remove(hashed_record_key(key), document.claims, document.kind)
+                self._index.remove(hashed_record_key(key), document.filed_under, document.kind)
             except StoreError as error:
                 logger.info("A session that has ended is listed until its time: %s", error)
 

@@ -29,6 +29,7 @@ class Routes:
     resume: str = ""
     done: str = ""
     script: str = ""
+    admin_consent: str = ""
 
     def of(self, authority: str) -> Routes:
         """The views of an authority, by its name.
@@ -68,8 +69,8 @@ class Routes:
     def has(self, path: str) -> bool:
         """Whether the path is one of these views, of any authority."""
         base = self.base
-        own = (base.login, base.callback, base.logout, base.logged_out)
-        return any(path == view or path.startswith(f"{view}/") for view in own)
+        own = (base.login, base.callback, base.logout, base.logged_out, base.admin_consent)
+        return any(path == view or path.startswith(f"{view}/") for view in own if view)
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,9 @@ class Page:
     #: The address that tries again, "" where trying again makes no sense.
     retry_url: str = ""
     retry_label: str = "Try again"
+    #: Another way on, such as for an administrator; "" where there is none.
+    more_url: str = ""
+    more_label: str = ""
     home_url: str = "/"
     #: For the site's support: what they need to find this in their logs and the provider's.
     correlation_id: str = ""

@@ -190,6 +190,8 @@ class WorkTokens(SessionTokens):
         return "<WorkTokens>"
 
     def _client(self, document: Document) -> ConfidentialClientApplication:
+        if document.user_flow:
+            return super()._client(document)
         client = self._site.tenants.of_person(document.claims["tid"], offline=True)
         return client.with_cache(document.cache)
 
@@ -242,11 +244,12 @@ def _of_session(site: WorkSite, document: Document, session: WebSession) -> None
             "Nobody is signed in" if shown is None else "The token store has lost this session",
             code="tokens_lost" if session.is_signed_in else "not_signed_in",
         )
-    authority = site.client.authority
+    authority = site.client_for(found.user_flow).authority
     _check_refreshable(found, authority.environment)
     identity = Identity.from_claims(found.claims, is_microsoft=authority.is_microsoft)
     tenant = found.claims.get("tid")
-    document.claims = whose(identity.key, tenant if isinstance(tenant, str) else "")
+    document.claims = whose(found.whose or identity.key, tenant if isinstance(tenant, str) else "")
+    document.user_flow = found.user_flow
     if authority.is_microsoft:
         document.cache.deserialize(found.cache.serialize())
     else:

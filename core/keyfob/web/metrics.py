@@ -198,8 +198,9 @@ SIGN_OUTS = Metric(
     "counter",
     "{session}",
     "Sessions that were ended: by the `site`'s own form, by the provider in the `frontchannel` or "
-    "`backchannel`, `everywhere` for one account, or at a `renewal` that the provider refused.",
-    _of(channel=("site", "frontchannel", "backchannel", "everywhere", "renewal")),
+    "`backchannel`, `everywhere` for one account, at a `renewal` that the provider refused, or "
+    "because their `tenant` may not be here any more.",
+    _of(channel=("site", "frontchannel", "backchannel", "everywhere", "renewal", "tenant")),
 )
 
 LOGOUT_REFUSALS = Metric(

@@ -21,6 +21,7 @@ from keyfob.errors import (
     ProviderUnavailable,
     SignInRefused,
     StoreUnavailable,
+    TenantRuleError,
     TransportError,
 )
 from keyfob.protocol.authorization import AuthorizationRefusal
@@ -178,6 +179,15 @@ FORM_NOT_TAKEN = (
     ),
 )
 
+#: The site's own function about tenants failed.
+_NO_RULE = (
+    503,
+    Page(
+        "This site cannot let you in",
+        "It could not find out whether people of your organisation may come in.",
+        _TRY_LATER,
+    ),
+)
 #: Who they are is known, and that they may not: signing in again would change nothing.
 _NOT_ALLOWED = (
     403,
@@ -200,6 +210,7 @@ _GROUPS_UNKNOWN = (
 _FIXED: tuple[tuple[type[KeyfobError], tuple[int, Page]], ...] = (
     (PermissionMissing, _NOT_ALLOWED),
     (GroupsUnknown, _GROUPS_UNKNOWN),
+    (TenantRuleError, _NO_RULE),
 )
 
 #: Errors of a provider that go away by themselves (RFC 6749 §4.1.2.1; some send them from the

@@ -11,7 +11,7 @@ from keyfob.web.exchange import Answer, Page, Pairs, WebRequest, first, redirect
 from keyfob.web.kept_forms import KeptForm
 from keyfob.web.own_pages import is_from_here
 from keyfob.web.problems import FORM_GONE, FORM_NOT_YOURS, FORM_OF_A_STRANGER, page_answer, page_for
-from keyfob.web.sign_in import login_url
+from keyfob.web.trips import login_url
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication

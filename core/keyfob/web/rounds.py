@@ -20,6 +20,8 @@ MAX_ROUNDS = 2
 _WINDOW = 10
 #: Seconds in which a session that was just begun must come back.
 _ARRIVAL_LIFETIME = 60
+#: Seconds in which a guard sends somebody who cancelled back to the sign-in.
+_CANCELLATION_LIFETIME = 10
 
 
 def want(scopes: Collection[str], claims: str = "", *, new: bool = False) -> str:
@@ -72,5 +74,18 @@ def end_of_arrival(site: str, *, path: str, secure: bool) -> Cookie:
     return Cookie(_name(site), "", path, 0, secure)
 
 
-def _name(site: str) -> str:
-    return f"keyfob-{site}-arrived"
+def cancellation(site: str, *, path: str, secure: bool) -> Cookie:
+    """What tells that somebody who cancelled a sign-in is sent to the next one at once."""
+    return Cookie(_name(site, "cancelled"), "1", path, _CANCELLATION_LIFETIME, secure)
+
+
+def has_just_cancelled(cookies: Mapping[str, str], site: str) -> bool:
+    return _name(site, "cancelled") in cookies
+
+
+def end_of_cancellation(site: str, *, path: str, secure: bool) -> Cookie:
+    return Cookie(_name(site, "cancelled"), "", path, 0, secure)
+
+
+def _name(site: str, what: str = "arrived") -> str:
+    return f"keyfob-{site}-{what}"

@@ -32,6 +32,7 @@ from keyfob.web.session_entry import (
     is_live_entry,
     waiting_in,
 )
+from keyfob.web.tenants import TenantGate
 from keyfob.web.token_info import TokenInfo
 from keyfob.web.tokens import SessionTokens, tokens_lost
 from keyfob.web.whose import ApiSite, OtherTokens, wanted_scopes
@@ -74,6 +75,8 @@ class Site(ApiSite, SessionRules, CallSite, Protocol):
     def attached(self) -> AttachedApis: ...
     @property
     def groups(self) -> Groups: ...
+    @property
+    def tenant_gate(self) -> TenantGate: ...
 
 
 class WebSession(SessionCalls):
@@ -90,6 +93,7 @@ class WebSession(SessionCalls):
         self._others = OtherTokens(site.members.named(""))
         #: The tokens of this request that are ready, by API (see `tokens`).
         self._ready: dict[str, str] = {}
+        self._is_admitted = False
 
     def __repr__(self) -> str:
         return "<WebSession>"
@@ -173,6 +177,7 @@ class WebSession(SessionCalls):
             site's own; None for any.
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the token needs the person.
+        :raises IdTokenError: people of their tenant may not be here any more; they are signed out.
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
@@ -184,6 +189,7 @@ class WebSession(SessionCalls):
                 code="not_signed_in",
             )
         if tokens is not None:
+            self._check_tenant()
             self._check_account(tokens)
         asks_token = api is not None or scopes is not None
         own = self._others.own(self._site, api, None)
@@ -248,16 +254,31 @@ class WebSession(SessionCalls):
 
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the account may not be here any more.
-        :raises IdTokenError: the provider answered wrongly. If it was about somebody else, the
-            sign-in is over.
+        :raises IdTokenError: the provider answered wrongly. If it was about somebody else, or
+            people of their tenant may not be here any more, the sign-in is over.
+        :raises TenantRuleError: whether they may, nobody can tell.
         """
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired("Nobody is signed in", code="not_signed_in")
+        self._check_tenant()
         self._check_account(tokens)
         if not tokens.is_recorded():
             raise tokens_lost(())
         self._stay()
+
+    def _check_tenant(self) -> None:
+        """Whoever came in while their tenant was admitted is out once it is not."""
+        gate = self._site.tenant_gate
+        if not gate.has_rule or self._is_admitted:
+            return
+        if not gate.admits(self.named.tid.lower()):
+            error = IdTokenError(
+                "People of this organisation may not be here any more", code="tenant_not_allowed"
+            )
+            self._end_where_due(error, channel="tenant")
+            raise error
+        self._is_admitted = True
 
     def _check_account(self, tokens: SessionTokens) -> None:
         interval = self._site.account_check_interval
@@ -293,6 +314,7 @@ class WebSession(SessionCalls):
         :raises PermissionMissing: an application calls, and the token is to be a person's.
         :raises InteractionRequired: only the person can get it, by signing in or consenting.
         :raises SubjectChangedError: the provider answered about somebody else; the sign-in is over.
+        :raises IdTokenError: their tenant may not be here any more; the sign-in is over.
         :raises TokenResponseError: the provider refused, for a reason that is the site's.
         :raises ConfigurationError: there is no such API, or no such scope.
         :raises StoreUnavailable: the token store cannot be reached.
@@ -339,6 +361,7 @@ class WebSession(SessionCalls):
             raise InteractionRequired(
                 "Nobody is signed in", scopes=wanted, api=api or "", code="not_signed_in"
             )
+        self._check_tenant()
         result = None if force_refresh or claims else tokens.at_hand(wanted)
         if result is None:
             result = self._renewed(tokens, wanted, api, force_refresh, claims)
@@ -484,7 +507,7 @@ class WebSession(SessionCalls):
         if counted:
             entry["r"] = counted
         self._session[SESSION_KEY] = entry
-        self._tokens, self._user = None, None
+        self._tokens, self._user, self._is_admitted = None, None, False
         self._ready.clear()
 
     def document(self) -> Document | None:
@@ -575,11 +598,12 @@ class WebSession(SessionCalls):
             self._end_where_due(error)
             raise
 
-    def _end_where_due(self, error: IdTokenError) -> None:
-        """Sign the person out, where a refresh brought an ID token of somebody else."""
+    def _end_where_due(self, error: IdTokenError, *, channel: str = "renewal") -> None:
+        """Sign the person out, where a refresh brought an ID token of somebody else, or their
+        tenant is not let in any more."""
         if error.code in ENDS_THE_SIGN_IN:
             self.forget()
-            self._site.observer.count(SIGN_OUTS, channel="renewal")
+            self._site.observer.count(SIGN_OUTS, channel=channel)
 
     def _stay(self) -> None:
         """Let the record's end move along with the session's, now and then: a browser's session

@@ -26,7 +26,7 @@ from typing import Any
 
 from keyfob.errors import StoreUnavailable
 from keyfob.protocol.signed_token import is_name
-from keyfob.web.document import CALLER, WORK
+from keyfob.web.document import ACCOUNT, CALLER, WORK
 from keyfob.web.identity import Identity
 from keyfob.web.sealing import KeyRing
 from keyfob.web.stores import Record, SealedStore
@@ -218,7 +218,8 @@ class SessionIndex:
             return [_without_browser(claims["account"], kind)]
         identity = Identity.from_claims(claims, is_microsoft=self._is_microsoft)
         issuer, sid = claims["iss"], claims.get("sid")
-        abouts = [_account(identity.key), _subject(issuer, claims["sub"])]
+        account = claims.get(ACCOUNT) or identity.key
+        abouts = [_account(account), _subject(issuer, claims["sub"])]
         if is_name(sid):
             abouts.append(_session(issuer, sid))
         return list(dict.fromkeys(abouts))

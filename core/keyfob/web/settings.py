@@ -34,6 +34,9 @@ from keyfob.web.settings_apis import (
     scope_names,
 )
 from keyfob.web.settings_authorities import named_authorities
+from keyfob.web.settings_consent import AdminConsent, admin_consent
+from keyfob.web.settings_easy_auth import easy_auth
+from keyfob.web.settings_flows import user_flows
 from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
@@ -66,6 +69,7 @@ OF_AUTHORITY = (
     "CLIENT_ID",
     *_CREDENTIALS,
     *_AUTHORITIES,
+    "USER_FLOWS",
     "ALLOWED_TENANTS",
     "RESPONSE_MODE",
     "SCOPES",
@@ -83,8 +87,13 @@ class Settings:
     :ivar client_id: the application's id.
     :ivar client_credential: what proves it: a secret, or one of the other shapes. Not in the repr.
     :ivar authority: who signs people in.
+    :ivar user_flows: Azure AD B2C's other flows, as authorities, by name.
     :ivar allowed_tenants: tenant ids in lower case, a rule, or None for every tenant that the
         authority serves.
+    :ivar admin_consent: what the administrator of another organisation is asked to agree to, or
+        None where there is no view for that.
+    :ivar easy_auth: whether App Service is there and signs people in; False where it is not there,
+        whatever the site says.
     :ivar scopes: asked for at sign-in beyond `openid profile offline_access`.
     :ivar base_url: the site's public address without a trailing slash, or None.
     :ivar response_mode: how the answer to a sign-in arrives.
@@ -114,7 +123,12 @@ class Settings:
     client_id: str
     client_credential: ClientCredential = field(repr=False, hash=False)
     authority: Authority
+    user_flows: Mapping[str, Authority] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
     allowed_tenants: TenantRule | None = None
+    admin_consent: AdminConsent | None = None
+    easy_auth: bool = False
     scopes: tuple[str, ...] = ()
     base_url: str | None = None
     response_mode: ResponseMode = "query"
@@ -147,6 +161,17 @@ class Settings:
         )
         return f"Settings({', '.join(shown)})"
 
+    def check_user_flow(self, name: str) -> None:
+        """Tell a developer of a link to a flow that is not there; a visitor's link is passed over.
+
+        :raises ConfigurationError: USER_FLOWS has none of this name.
+        """
+        if name not in self.user_flows:
+            known = ", ".join(sorted(self.user_flows)) or "none"
+            raise ConfigurationError(
+                f"There is no user flow {name!r}; USER_FLOWS has {known}", setting="USER_FLOWS"
+            )
+
 
 def load_settings(
     explicit: Mapping[str, object], environ: Mapping[str, str], *, source: str
@@ -164,13 +189,17 @@ def load_settings(
     reader = Reader(explicit, environ, source)
     reader.check_names(KEYS)
     own = _of_authority(reader)
+    of_site: dict[str, Any] = {
+        "admin_consent": admin_consent(reader, own["authority"]),
+        "easy_auth": easy_auth(reader, own["authority"], own["client_id"], environ),
+    }
     shared = _shared(reader, django=source == "django")
     authorities = {
         name: _of_authority(nested) for name, nested in named_authorities(reader, OF_AUTHORITY)
     }
     reader.raise_problems()
     others = {name: Settings(**found, **shared) for name, found in authorities.items()}
-    return Settings(**own, **shared, authorities=MappingProxyType(others))
+    return Settings(**own, **of_site, **shared, authorities=MappingProxyType(others))
 
 
 def _of_authority(reader: Reader) -> dict[str, Any]:
@@ -184,6 +213,7 @@ def _of_authority(reader: Reader) -> dict[str, Any]:
         "client_id": client_id,
         "client_credential": credential,
         "authority": authority,  # without one there was a problem
+        "user_flows": user_flows(reader, authority),
         "allowed_tenants": allowed_tenants,
         "response_mode": reader.read(
             "RESPONSE_MODE", lambda value: values.one_of(value, modes), "query"
@@ -315,7 +345,9 @@ def _allowed_tenants(reader: Reader, authority: Authority | None) -> TenantRule 
             _nobody_allowed(reader, empty)
         return None
     if callable(found.value):
-        if iscoroutinefunction(found.value):
+        if iscoroutinefunction(found.value) or iscoroutinefunction(
+            getattr(found.value, "__call__", None)  # noqa: B004 - an object's own, async or not
+        ):
             reader.problem(found.key, "is an async function, whose answer would be true for all")
         return found.value
     tenants = reader.converted(found, lambda value: frozenset(values.items(value)), None)

@@ -72,12 +72,38 @@ _TABLE = (
         secret=True,
     ),
     SettingInfo(
+        "USER_FLOWS",
+        "Azure AD B2C's other user flows, beside the one in `AUTHORITY`, by names of your own: for "
+        "signing up, editing the profile, and, by the name `reset_password`, for forgotten "
+        "passwords. [user-flows.md](user-flows.md) has more.",
+        "`{}`",
+        '`{"edit_profile": "B2C_1_edit", "reset_password": "B2C_1_reset"}`',
+    ),
+    SettingInfo(
         "ALLOWED_TENANTS",
         "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
-        "id that returns true for those. Without it, every tenant that the authority serves. "
-        "Empty is an error.",
+        "id that returns true for those, and is asked about signed-in people as well. Without it, "
+        "every tenant that the authority serves. Empty is an error. [tenants.md](tenants.md) has "
+        "more.",
         "every tenant",
         '`["11111111-2222-3333-4444-555555555555"]`',
+    ),
+    SettingInfo(
+        "ADMIN_CONSENT",
+        "Whether there is a view, `auth/admin-consent`, where the administrator of another "
+        "organisation agrees that its people use the site; only for an authority that serves many "
+        "tenants. Or a list of scopes to agree to, in the place of all that the application is "
+        "registered for. [tenants.md](tenants.md) has more.",
+        "`False`",
+        "`True`",
+    ),
+    SettingInfo(
+        "EASY_AUTH",
+        'Whether the identities of App Service\'s own authentication ("EasyAuth") count, where the '
+        "site runs behind it. Elsewhere it changes nothing. [app-service.md](app-service.md) has "
+        "more.",
+        "`False`",
+        "`True`",
     ),
     SettingInfo(
         "SCOPES",

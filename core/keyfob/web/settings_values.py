@@ -288,6 +288,18 @@ def mapping(value: object) -> Mapping[object, object]:
     return value
 
 
+def switch(value: object) -> bool:
+    """True or False, or what an environment writes for them."""
+    if isinstance(value, bool):
+        return value
+    plain = value.strip().lower() if isinstance(value, str) else value
+    if plain in ("true", "1", "yes", "on", 1):
+        return True
+    if plain in ("false", "0", "no", "off", 0):
+        return False
+    raise UnfitValue(f"must be True or False, and is {shown(value)}")
+
+
 def one_of(value: object, allowed: Collection[str]) -> str:
     plain = text(value)
     if plain in allowed:

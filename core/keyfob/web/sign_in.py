@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from keyfob.cache import SerializableTokenCache
 from keyfob.errors import (
@@ -19,16 +19,15 @@ from keyfob.errors import (
 from keyfob.protocol.authorization import AuthorizationRefusal
 from keyfob.protocol.results import TokenResult
 from keyfob.protocol.scopes import scopes_of_one_resource
-from keyfob.web import rounds
+from keyfob.web import consent_trip, easy_auth, onboarding, rounds, user_flows
 from keyfob.web.asked import asked_for
-from keyfob.web.attempts import Attempt, Attempts, use_once
+from keyfob.web.attempts import Attempt, use_once
 from keyfob.web.document import Document, new_key
-from keyfob.web.exchange import Answer, Cookie, Pairs, WebRequest, first, redirect
+from keyfob.web.exchange import NO_STORE, Answer, Cookie, Pairs, WebRequest, first, redirect
 from keyfob.web.identity import Identity
 from keyfob.web.metrics import SIGN_IN_ATTEMPTS, SIGN_INS, SIGN_OUTS
 from keyfob.web.next_url import local_path, same_site_path
 from keyfob.web.problems import (
-    NO_ATTEMPT,
     REFUSALS_OF_THE_SITE,
     SAYS_NOTHING_OF_THE_PERSON,
     SESSION_NOT_KEPT,
@@ -40,6 +39,15 @@ from keyfob.web.problems import (
 )
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
 from keyfob.web.session_entry import SESSION_KEY, waiting_after
+from keyfob.web.trips import (
+    attempts_of,
+    login_url,
+    next_in,
+    no_attempt,
+    response_mode,
+    sent_away,
+    unambiguous,
+)
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -59,19 +67,25 @@ _NEEDS_A_PAGE = frozenset(
 _BOUNCE = "posted authorization response"
 
 
-def start(site: WebApplication, request: WebRequest) -> Answer:
-    """Send the browser to the provider, with an attempt in a cookie."""
+def start(
+    site: WebApplication, request: WebRequest, establish: Callable[[Identity], None]
+) -> Answer:
+    """Send the browser to the provider, with an attempt in a cookie; or let in at once whom App
+    Service has signed in."""
     given = request.form if request.method == "POST" else request.query
     home = request.home
-    next_path = local_path(first(given, "next"), default=home)
-    if request.routes.has(urlsplit(next_path).path):
-        # Our own views are on the way to a page, and none to end on.
-        next_path = home
+    next_path = next_in(request, given)
+    if user_flows.has_just_cancelled(site, request):
+        return user_flows.cancelled(site, request, login_url(request.routes.login, next_path))
     if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
     try:
         if first(given, "iss") is not None:
             next_path = _third_party_target(site, request, given)
+        if easy_auth.is_to_sign_in(site, given):
+            answer = _by_platform(site, request, given, next_path, establish)
+            if answer is not None:
+                return answer
         return _to_provider(site, request, given, next_path)
     except KeyfobError as error:
         status, page = page_for(error)
@@ -79,10 +93,43 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
 
 
+def _by_platform(
+    site: WebApplication,
+    request: WebRequest,
+    given: Pairs,
+    next_path: str,
+    establish: Callable[[Identity], None],
+) -> Answer | None:
+    """Let in whom App Service has signed in, or send the browser to it; None where that was tried
+    just now, and the provider is to be asked."""
+    if _is_not_kept(site, request):
+        return _not_kept(site, request, login_url(request.routes.login, next_path))
+    try:
+        claims = easy_auth.proven_claims(site, request)
+        if claims is None:
+            return easy_auth.way_to_sign_in(request, given, next_path)
+        document = Document(new_key(site.tag), {}, SerializableTokenCache())
+        easy_auth.take_tokens(site, request, document, claims)
+        _begin(site, request, document, user_flows.proven_identity(site, "", claims), establish)
+    except KeyfobError as error:
+        site.observer.count(SIGN_INS, purpose="person", outcome="failed", error=error)
+        status, page = page_for(error)
+        retry = login_url(request.routes.login, next_path, prompt="select_account")
+        if status == 403:
+            page = onboarding.invited(site, request, page, error)
+        return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
+    site.observer.count(SIGN_INS, purpose="person", outcome="done")
+    # No page of the provider's is on this way: only this cookie ends a circle.
+    return redirect(next_path, cookies=_arrival(site, request))
+
+
 def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
+    return rounds.is_sent(request.headers) and _is_not_kept(site, request)
+
+
+def _is_not_kept(site: WebApplication, request: WebRequest) -> bool:
     return (
-        rounds.is_sent(request.headers)
-        and rounds.has_just_arrived(request.cookies, site.cookie_site)
+        rounds.has_just_arrived(request.cookies, site.cookie_site)
         # One that was kept, and is over by now, is another matter: ended elsewhere, or too old.
         and SESSION_KEY not in list(request.session)
     )
@@ -100,12 +147,6 @@ def end_of_arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, .
         return ()
     secure = cookie_is_secure(request, site.settings.base_url)
     return (rounds.end_of_arrival(site.cookie_site, path=request.routes.folder, secure=secure),)
-
-
-def login_url(login: str, next_path: str, **more: str) -> str:
-    """The address of our login view that leads to `next_path`."""
-    query = {"next": next_path, **{name: value for name, value in more.items() if value}}
-    return f"{login}?{urlencode(query)}"
 
 
 def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs) -> str:
@@ -129,13 +170,16 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
     if api not in settings.downstream_apis or site.api_settings(api).app_only:
         # Anybody can write a link. Where it is the site's mistake, the view that needs it says so.
         api = ""
+    user_flow = first(given, "flow") or ""
+    if user_flow not in settings.user_flows:
+        user_flow = ""
     asked = asked_for(site, request, given, api)
     redirect_uri = public_url(request, request.routes.callback, settings.base_url)
     adds = settings.max_accounts > 1 and first(given, "add") is not None
     prompt = "none" if asked.renews else first(given, "prompt")
     if adds and prompt is None:
         prompt = "select_account"
-    flow = site.client.initiate_auth_code_flow(
+    flow = site.client_for(user_flow).initiate_auth_code_flow(
         asked.scopes,
         redirect_uri=redirect_uri,
         prompt=prompt if prompt in _PROMPTS else None,
@@ -143,18 +187,14 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         domain_hint=_hint(given, "domain_hint"),
         claims_challenge=asked.claims,
         max_age=asked.max_age,
-        response_mode="form_post" if settings.response_mode == "form_post" else None,
+        response_mode=response_mode(site),
     )
     sent = rounds.is_sent(request.headers)
-    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews, adds)
-    cookies = _attempts(site, request).start(
-        attempt,
-        home=request.home,
-        path=request.routes.folder,
-        secure=cookie_is_secure(request, settings.base_url),
+    attempt = Attempt(
+        flow, next_path, api, site.clock(), sent, asked.renews, adds, user_flow=user_flow
     )
     site.observer.count(SIGN_IN_ATTEMPTS, purpose=attempt.purpose)
-    return redirect(flow["auth_uri"], cookies=cookies)
+    return sent_away(site, request, attempt, flow["auth_uri"])
 
 
 def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:
@@ -168,22 +208,28 @@ def _redeemed(site: WebApplication, attempt: Attempt) -> list[str]:
 
 
 def finish(
-    site: WebApplication, request: WebRequest, establish: Callable[[Identity], None]
+    site: WebApplication,
+    request: WebRequest,
+    establish: Callable[[Identity], None],
+    onboarded: onboarding.Onboarded,
 ) -> Answer:
     """Take what came back, prove who it is, and make it a session."""
     if request.method == "POST":
         return _bounce(site, request)
     response = _response(site, request)
     state = first(response, "state")
-    attempt = _attempts(site, request).find(state) if state else None
+    attempt = attempts_of(site, request).find(state) if state else None
     if attempt is None:
-        return _no_attempt(site, request)
-    used = _attempts(site, request).end_of(
+        return no_attempt(site, request)
+    used = attempts_of(site, request).end_of(
         attempt.state,
         path=request.routes.folder,
         secure=cookie_is_secure(request, site.settings.base_url),
     )
-    answer = _finish_attempt(site, request, attempt, response, establish)
+    if attempt.kind == "consent":
+        answer = consent_trip.finish(site, request, attempt, response)
+    else:
+        answer = _finish_attempt(site, request, attempt, response, establish, onboarded)
     return replace(answer, cookies=(*answer.cookies, *used))
 
 
@@ -213,55 +259,58 @@ def _response(site: WebApplication, request: WebRequest) -> Pairs:
     return [(name, value) for name, value in pairs]
 
 
-def _no_attempt(site: WebApplication, request: WebRequest, next_path: str = "") -> Answer:
-    """A callback that answers nothing we know of: the back button, a restored tab, a forgery."""
-    if site.session(request.session).is_signed_in:
-        return redirect(next_path or request.home)
-    site.observer.count(SIGN_INS, outcome="unknown")
-    status, page = NO_ATTEMPT
-    return page_answer(
-        status, page, retry_url=request.routes.login, home_url=request.home, detail="no attempt"
-    )
-
-
 def _finish_attempt(
     site: WebApplication,
     request: WebRequest,
     attempt: Attempt,
     response: Pairs,
     establish: Callable[[Identity], None],
+    onboarded: onboarding.Onboarded,
 ) -> Answer:
     next_path = local_path(attempt.next, default=request.home)
     adds = "1" if attempt.adds else ""
-    retry = login_url(request.routes.login, next_path, api=attempt.api, add=adds)
+    retry = login_url(
+        request.routes.login, next_path, api=attempt.api, flow=attempt.user_flow, add=adds
+    )
+    onboards = attempt.kind == "onboarding"
     try:
         if not use_once(site.store, attempt, site.clock()):
-            return _no_attempt(site, request, next_path)
-        document = Document(new_key(site.tag), {}, SerializableTokenCache())
-        result = site.client.with_cache(document.cache).acquire_token_by_auth_code_flow(
-            attempt.flow, _unambiguous(response), scopes=_redeemed(site, attempt)
+            return no_attempt(site, request, next_path)
+        flow = attempt.user_flow
+        document = Document(new_key(site.tag), {}, SerializableTokenCache(), user_flow=flow)
+        # A tenant that joins is asked about once the site has heard of it.
+        client = site.client.for_every_tenant() if onboards else site.client_for(flow)
+        result = client.with_cache(document.cache).acquire_token_by_auth_code_flow(
+            attempt.flow, unambiguous(response), scopes=_redeemed(site, attempt)
         )
         if "error" in result:
             _count(site, attempt, "refused", error=result["error"])
+            if way := user_flows.way_on(site, request, attempt, result, next_path):
+                return way
             if attempt.renews and result["error"] in _NEEDS_A_PAGE:
                 return redirect(retry)
             if attempt.renews and result["error"] not in SAYS_NOTHING_OF_THE_PERSON:
                 return _run_out(site, request, attempt, result, retry)
-            return _refused(result, retry, request.home)
-        identity = Identity.from_claims(
-            result["id_token_claims"],
-            is_microsoft=site.settings.authority.is_microsoft,
-            authority=site.name,
-        )
-        _begin(site, request, attempt, document, identity, establish)
+            return _refused(site, request, result, retry)
+        identity = user_flows.proven_identity(site, flow, result["id_token_claims"])
+        if onboards and not onboarding.onboard(site, attempt, identity, onboarded):
+            page = onboarding.result_page(request, next_path, is_in=False)
+            return Answer(200, page=page, headers=NO_STORE)
+        _begin(site, request, document, identity, establish, adds=attempt.adds)
     except KeyfobError as error:
         _count(site, attempt, "failed", error=error)
         status, page = page_for(error)
         if status == 403:
             # Who may not come in as this person may as another; the provider must ask which.
             retry = login_url(request.routes.login, next_path, prompt="select_account", add=adds)
+            page = onboarding.invited(site, request, page, error)
+        if onboards:
+            retry = consent_trip.retry_url(request, next_path)
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     _count(site, attempt, "done")
+    if onboards:
+        page = onboarding.result_page(request, next_path, is_in=True)
+        return Answer(200, page=page, headers=NO_STORE)
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
 
 
@@ -289,30 +338,28 @@ def _arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, ...]:
     return (rounds.arrival(site.cookie_site, path=request.routes.folder, secure=secure),)
 
 
-def _unambiguous(response: Pairs) -> dict[str, str]:
-    """RFC 6749 §3.1: no parameter may come twice; which one counts would be anybody's guess."""
-    names = [name for name, _ in response]
-    if len(names) != len(set(names)):
-        raise AuthorizationResponseError("A parameter came twice", code="repeated_parameter")
-    return dict(response)
-
-
 def _begin(
     site: WebApplication,
     request: WebRequest,
-    attempt: Attempt,
     document: Document,
     identity: Identity,
     establish: Callable[[Identity], None],
+    *,
+    adds: bool = False,
 ) -> None:
     """Save the tokens, then let the framework in, then write the session: whatever fails on the
-    way leaves nobody signed in."""
+    way leaves nobody signed in.
+
+    :param adds: whether who was here stays signed in, and waits.
+    """
     document.claims = dict(identity.claims)
+    if document.user_flow:
+        document.whose = identity.key
     session = site.session(request.session)
     former, current = session.document(), session.current()
     waiting, left = waiting_after(
         session.waiting,
-        current if attempt.adds else None,
+        current if adds else None,
         identity.key,
         site.settings.max_accounts - 1,
     )
@@ -338,7 +385,7 @@ def _discard(site: WebApplication, key: str) -> None:
         logger.warning("A sign-in could not remove a record of the token store: %s", error)
 
 
-def _refused(result: TokenResult, retry: str, home: str) -> Answer:
+def _refused(site: WebApplication, request: WebRequest, result: TokenResult, retry: str) -> Answer:
     if result["error"] in REFUSALS_OF_THE_SITE:
         logger.error("The provider does not accept this site: look at CLIENT_ID and CLIENT_SECRET")
     refusal = AuthorizationRefusal(
@@ -347,16 +394,12 @@ def _refused(result: TokenResult, retry: str, home: str) -> Answer:
     status, page = refusal_page(refusal)
     return page_answer(
         status,
-        page,
+        onboarding.invited(site, request, page, result["error"]),
         retry_url=retry,
-        home_url=home,
+        home_url=request.home,
         correlation_id=result.get("correlation_id") or "",
         detail=refusal.description or refusal.error,
     )
-
-
-def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
-    return Attempts(request.cookies, sealer=site.sealer, site=site.cookie_site, now=site.clock())
 
 
 def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from keyfob.errors import ConfigurationError, KeyfobError, StoreError
 from keyfob.protocol.logout import build_end_session_url
+from keyfob.web import easy_auth
 from keyfob.web.document import Document
 from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, first, redirect
 from keyfob.web.metrics import SIGN_OUTS
@@ -37,7 +38,8 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
     session = site.session(request.session)
     if not session.is_signed_in:
         end()
-        return redirect(request.routes.logged_out, status=303)
+        back = request.routes.logged_out
+        return redirect(easy_auth.sign_out_url(site, request, back) or back, status=303)
     document: Document | None = None
     try:
         document = session.document()
@@ -48,12 +50,14 @@ def start(site: WebApplication, request: WebRequest, end: Callable[[], None]) ->
     end()
     site.observer.count(SIGN_OUTS, channel="site")
     ended = end_of_arrival(site, request)
+    if platform := easy_auth.sign_out_url(site, request, _told(site, request, _BOTH)):
+        return redirect(platform, cookies=ended, status=303)
     try:
         target = _provider_target(site, request, document)
     except KeyfobError as error:
         logger.warning("The provider could not be told of a sign-out: %s", error)
         return replace(_only_here(request), cookies=ended)
-    return redirect(target or _untold(site, request), cookies=ended, status=303)
+    return redirect(target or _told(site, request, _SITE_ONLY), cookies=ended, status=303)
 
 
 def finish(site: WebApplication, request: WebRequest, next_url: str | None) -> Answer:
@@ -86,19 +90,21 @@ def _provider_target(
         back: str | None = public_url(request, request.routes.logged_out, site.settings.base_url)
     except ConfigurationError:
         back = None
+    client = site.client_for(document.user_flow if document is not None else "")
     return build_end_session_url(
-        site.client.metadata(),
+        client.metadata(),
         client_id=site.settings.client_id,
         claims=claims,
-        id_token=document.id_token(site.client.authority.environment) if document else None,
+        id_token=document.id_token(client.authority.environment) if document else None,
         post_logout_redirect_uri=back,
         state=_state(site, _BOTH),
     )
 
 
-def _untold(site: WebApplication, request: WebRequest) -> str:
-    """Our own page, for a provider that has no place to sign out at."""
-    return f"{request.routes.logged_out}?{urlencode({'state': _state(site, _SITE_ONLY)})}"
+def _told(site: WebApplication, request: WebRequest, ended: bytes) -> str:
+    """Our own page, for who does not bring a state of ours back: a provider that has no place to
+    sign out at, or a platform in front of us."""
+    return f"{request.routes.logged_out}?{urlencode({'state': _state(site, ended)})}"
 
 
 def _state(site: WebApplication, ended: bytes) -> str:

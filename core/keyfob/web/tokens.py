@@ -40,8 +40,7 @@ class GivesTokens(Protocol):
 class TokenSite(Protocol):
     """What a session's tokens need of the program's life; `WebApplication` is one."""
 
-    @property
-    def client(self) -> ConfidentialClientApplication: ...
+    def client_for(self, user_flow: str) -> ConfidentialClientApplication: ...
     @property
     def documents(self) -> Documents: ...
     @property
@@ -197,7 +196,7 @@ class SessionTokens:
         return result
 
     def _client(self, document: Document) -> ConfidentialClientApplication:
-        return self._site.client.with_cache(document.cache)
+        return self._site.client_for(document.user_flow).with_cache(document.cache)
 
     def _held(self, document: Document, wanted: Collection[str]) -> TokenResult | None:
         """What the document has, never from the network."""

@@ -31,7 +31,7 @@ from keyfob_emulator.redirects import csp_source
 from keyfob_emulator.sessions import Interaction, Use
 from keyfob_emulator.steps import Standing, Step, choices, silent, standing
 from keyfob_emulator.tokens import encode_client_info, pairwise_subject
-from keyfob_emulator.views import device
+from keyfob_emulator.views import device, user_flow
 from keyfob_emulator.views.reply import send, send_error
 
 blueprint = Blueprint("sign_in", __name__)
@@ -92,6 +92,10 @@ def _again(interaction: Interaction) -> Response:
 def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
     """Give out the code, or let the waiting device have its answer."""
     identity, sign_in = done.person, done.proof
+    if asked.admin_consent and isinstance(asked.reply, ReplyAddress):
+        # Who agreed is told, and proven to nobody.
+        agreed = {"admin_consent": "True", "tenant": identity.tenant.tenant_id}
+        return send(asked.reply, {**agreed, "scope": asked.scopes.text})
     sign_in.uses.add(_use(asked, identity))
     grant = asked.grant(identity, sign_in.auth_time, sign_in.sid)
     if isinstance(asked.reply, DeviceReply):
@@ -140,6 +144,11 @@ class _Page:
             return self.username(asked.login_hint or "")
         if now.step is Step.PASSWORD:
             return self._render("password.html", account=now.person.account)
+        if now.step is Step.SIGN_UP:
+            return self._render("sign_up.html", given=request.form)
+        if now.step in (Step.NEW_PASSWORD, Step.PROFILE):
+            name = "new_password" if now.step is Step.NEW_PASSWORD else "profile"
+            return self._render(f"{name}.html", account=now.person.account)
         if now.step is Step.CONFIRM:
             return self._render("device_confirm.html", account=now.person.account)
         consents = web.emulator().consents
@@ -174,6 +183,8 @@ class _Page:
             csrf_token=self.interaction.session.csrf_token,
             client=reply.client,
             realm=self.interaction.request.realm,
+            for_everybody=self.interaction.request.admin_consent,
+            can_forget=user_flow.can_forget(self.interaction),
             error=self.error,
             **context,
         )
@@ -203,6 +214,10 @@ def act(interaction_id: str) -> Response:
     action = request.form.get("action", "")
     if action == "cancel":
         return _cancel(interaction)
+    if action == "forgotten" and user_flow.can_forget(interaction):
+        return _end(interaction, problem(90118))
+    if action in ("sign-up", "profile", "new-password"):
+        return _do_flow(interaction)
     if action in ("pick", "type"):
         interaction.chosen, interaction.authenticated, interaction.picked = None, False, False
         interaction.mode = "type" if action == "type" else "pick"
@@ -260,6 +275,18 @@ def _check_password(interaction: Interaction, password: str) -> Response:
     return _show_after_form(interaction)
 
 
+def _do_flow(interaction: Interaction) -> Response:
+    """The page of a user flow was filled in. Only the one that is due counts."""
+    try:
+        now = standing(web.emulator(), interaction)
+        told = user_flow.act(interaction, now, request.form)
+    except ProtocolError as error:
+        return _Page(interaction).refusal(error)
+    if told:
+        return _Page(interaction, told).show(now)
+    return _show_after_form(interaction)
+
+
 def _confirm(interaction: Interaction) -> Response:
     """The person knows the device that waits. Only somebody who was asked can say so."""
     try:
@@ -279,7 +306,11 @@ def _accept(interaction: Interaction) -> Response:
         return _Page(interaction).refusal(error)
     if now.step is Step.CONSENT:
         client_id = interaction.request.client.client_id
-        state.consents.give(now.person.object_id, client_id, now.missing)
+        if interaction.request.admin_consent:
+            tenant_id = now.person.tenant.tenant_id
+            state.consents.give_for_everybody(tenant_id, client_id, now.missing)
+        else:
+            state.consents.give(now.person.object_id, client_id, now.missing)
         interaction.consented = True
     return _show_after_form(interaction)
 
@@ -294,9 +325,17 @@ def _show_after_form(interaction: Interaction) -> Response:
 
 
 def _cancel(interaction: Interaction) -> Response:
-    """The person does not want to. Entra says access_denied and AADSTS65004."""
+    """The person does not want to. Entra says access_denied and AADSTS65004, B2C AADB2C90091."""
+    if interaction.request.realm.authority.flow is not None:
+        return _end(interaction, problem(90091))
+    more = {"admin_consent": "True"} if interaction.request.admin_consent else {}
+    return _end(interaction, problem(65004), error_subcode="cancel", **more)
+
+
+def _end(interaction: Interaction, error: ProtocolError, **more: str) -> Response:
+    """Without a code."""
     web.emulator().sessions.close(interaction)
     reply = interaction.request.reply
     if isinstance(reply, DeviceReply):
         return device.decide(reply, None)
-    return send_error(reply, problem(65004), error_subcode="cancel")
+    return send_error(reply, error, **more)

@@ -17,7 +17,7 @@ from django_keyfob.exchange import NAMESPACE, default_next, routes
 from django_keyfob.session import keyfob_of
 from keyfob.web import WebSession
 from keyfob.web.next_url import local_path
-from keyfob.web.sign_in import login_url
+from keyfob.web.trips import login_url
 
 register = template.Library()
 
@@ -28,6 +28,7 @@ def keyfob_login_url(
     next: str | None = None,  # noqa: A002 - as the query parameter
     *,
     api: str = "",
+    flow: str = "",
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
@@ -38,18 +39,23 @@ def keyfob_login_url(
 
     :param next: the local path to come back to; default: the page that is shown now.
     :param api: a downstream API to ask consent for at once.
+    :param flow: one of USER_FLOWS, such as `edit_profile`; default: the one that signs people in.
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
     :param add: add an account to those of this browser, where MAX_ACCOUNTS has room for it.
     :param authority: who is to sign the person in: a name in AUTHORITIES, "" for the site's own.
         Default: who signed in the person that is here.
+    :raises ConfigurationError: USER_FLOWS has no such flow.
     """
+    if flow:
+        current_site().settings.check_user_flow(flow)
     target = _here(context.get("request")) if next is None else next
     return login_url(
         routes().of(_authority_for(context.get("request"), authority)).login,
         local_path(target, default=default_next()),
         api=api,
+        flow=flow,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,
