@@ -159,6 +159,18 @@ def test_retries_can_be_turned_off(api: Api, pauses: Pauses) -> None:
     assert len(api.requests) == 2
 
 
+def test_a_caller_with_a_patience_of_their_own_turns_them_off_for_themselves(
+    api: Api, pauses: Pauses
+) -> None:
+    api.first = [BUSY, BUSY]
+    with calling(api.base, pauses=pauses) as session:
+        assert session.without_retries().get("/a").status_code == 503
+        assert session.without_retries().get("/a").status_code == 503
+        assert session.get("/a").ok
+    assert pauses.made == []
+    assert len(api.requests) == 3
+
+
 def test_no_certificate_gets_better_by_waiting(pauses: Pauses, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*self_signed(tmp_path))
@@ -244,7 +256,7 @@ def test_a_date_without_a_clock_counts_from_ours(
 
 @pytest.mark.parametrize(
     "asked",
-    ["6", "3600", "999999999", formatdate(time.time() + 3600, usegmt=True)],
+    ["6", "3600", "999999999", "Thu, 01 Jan 2099 00:00:00 GMT"],
     ids=["a little more", "an hour", "years", "a date"],
 )
 def test_nobody_waits_longer_than_a_person_does(

@@ -553,3 +553,14 @@ def test_a_list_without_an_end_is_ended(provider: Provider, visit: Callable[...,
     with pytest.raises(GroupsUnknown, match="no end"):
         site.keyfob.all_groups()
     assert len(provider.requests_to(MEMBERSHIPS)) == 20
+
+
+def test_a_graph_that_drops_the_line_is_not_asked_again_and_again(
+    provider: Provider, visit: Callable[..., BareSite]
+) -> None:
+    """Calls to APIs are repeated; this one has a patience of its own, and lets Graph rest."""
+    site = visit()
+    provider.raw[MEMBERSHIPS] = lambda request: drop
+    with pytest.raises(ApiUnreachable):
+        site.keyfob.all_groups()
+    assert len(provider.requests_to(MEMBERSHIPS)) == 1

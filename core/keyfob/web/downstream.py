@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from os import environ
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import requests
@@ -17,9 +17,12 @@ from requests.utils import default_headers, get_environ_proxies
 from keyfob.errors import ApiUnreachable, DownstreamError
 from keyfob.protocol.urls import parse_http_url
 from keyfob.web.bound_token import GiveToken
-from keyfob.web.downstream_adapter import ApiAdapter
+from keyfob.web.downstream_adapter import ApiAdapter, OnceAdapter
 from keyfob.web.downstream_auth import ApiAuth
 from keyfob.web.settings_apis import DEFAULT_TIMEOUT, DownstreamApi, Timeout
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # `orders:batchGet` is a path, as some APIs have them. Backslashes are slashes to some readers.
 _ABSOLUTE = re.compile(
@@ -166,6 +169,15 @@ class ApiSession(requests.Session):
             "verify": self.verify if verify is None else verify,
             "cert": self.cert if cert is None else cert,
         }
+
+    def without_retries(self) -> Self:
+        """This session, whose calls are not repeated from here on: for a caller who does that."""
+        adapter = self.get_adapter(self._base_url)
+        if isinstance(adapter, ApiAdapter):
+            once = OnceAdapter(adapter)
+            self.mount("https://", once)
+            self.mount("http://", once)
+        return self
 
     def rebuild_auth(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from keyfob.protocol.urls import origin
@@ -72,6 +72,12 @@ class ApiAdapter(HTTPAdapter):
             self._sleep(wait)
             rewind(request)
 
+    def send_once(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """As `send`, and the first answer, or error, is the caller's."""
+        return super().send(request, *args, **kwargs)
+
     def _after_answer(
         self,
         request: requests.PreparedRequest,
@@ -100,6 +106,23 @@ class ApiAdapter(HTTPAdapter):
             return None
         elapsed = self._clock() - began
         return repeating.pause(made, elapsed, headers, now=time.time(), random=random.random)
+
+
+class OnceAdapter(BaseAdapter):
+    """The same connections, for a caller who has a patience of their own."""
+
+    def __init__(self, adapter: ApiAdapter) -> None:
+        super().__init__()
+        self._adapter = adapter
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """As `ApiAdapter.send_once`."""
+        return self._adapter.send_once(request, *args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing: the connections are the program's."""
 
 
 def _is_repeatable(request: requests.PreparedRequest) -> bool:

@@ -89,7 +89,9 @@ class Groups:
             return claimed.names
         if not self._may_ask(document.claims, is_silent=claimed.is_silent):
             return frozenset()
-        return self._graph.all_of(member.api(_GRAPH), whose=hashed_record_key(document.key))
+        # The lookup has a patience of its own.
+        graph = member.api(_GRAPH).without_retries()
+        return self._graph.all_of(graph, whose=hashed_record_key(document.key))
 
     def _held(self, member: Member, wanted: frozenset[str]) -> frozenset[str]:
         document = _document(member)
@@ -142,7 +144,8 @@ class Groups:
                 asked = self._with_others(missing, known)
                 now = int(self._site.clock())
                 whose = hashed_record_key(key)
-                held = self._graph.check(member.api(_GRAPH), asked, whose=whose)
+                graph = member.api(_GRAPH).without_retries()
+                held = self._graph.check(graph, asked, whose=whose)
                 known |= {group: (now, group in held) for group in asked}
                 self._keep(key, known)
             return known
