@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import engines
 from django.urls import include, path
 from django.views.static import serve
 
@@ -46,6 +47,18 @@ def as_caller(request: Any) -> HttpResponse:
     return seen(request)
 
 
+FORM = """<form method="post" action="/orders/submit">{% csrf_token %}<input name="thing">
+<button>Order</button></form>"""
+
+
+def form(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(engines["django"].from_string(FORM).render({}, request))
+
+
+def submitted(request: Any) -> HttpResponse:
+    return JsonResponse({"ready": sorted(request.keyfob.tokens), "thing": request.POST["thing"]})
+
+
 @bearer_required(scopes=["Orders.Read"])
 def start_as_caller(request: Any) -> HttpResponse:
     return HttpResponse(start_background(request, api="api"))
@@ -72,6 +85,8 @@ urlpatterns = [
     path("both", ready),
     path("jobs", ready),
     path("as-caller", as_caller),
+    path("form", form),
+    path("orders/submit", submitted),
     path("lazy", lazy),
     path("start", start),
     path("start-as-caller", start_as_caller),

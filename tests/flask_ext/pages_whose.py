@@ -24,6 +24,8 @@ def make_whose_app(*args: Any, **more: Any) -> Flask:
     for path in ("/as-caller", "/orders/as-caller"):
         app.add_url_rule(path, view_func=as_caller, endpoint=path)
     app.add_url_rule("/start-as-caller", view_func=start_as_caller)
+    app.add_url_rule("/form", view_func=form)
+    app.add_url_rule("/orders/submit", view_func=submitted, methods=["POST"])
     app.add_url_rule("/lazy", view_func=lazy)
     app.add_url_rule("/shown", view_func=shown)
     return app
@@ -50,6 +52,17 @@ def lazy() -> ResponseReturnValue:
 def as_caller() -> ResponseReturnValue:
     assert g.keyfob.tokens["api"] == g.keyfob.token(api="api")
     return jsonify(seen())
+
+
+def form() -> str:
+    return (
+        '<form method="post" action="/orders/submit"><input name="thing">'
+        "<button>Order</button></form>"
+    )
+
+
+def submitted() -> ResponseReturnValue:
+    return jsonify(ready=sorted(g.keyfob.tokens), thing=request.form["thing"])
 
 
 @bearer_required(scopes=["Orders.Read"])

@@ -62,6 +62,15 @@ class WhoseContract(ContractBase):
         assert page.response.json()["whose"] == [ADA.oid]
         assert len(provider.requests_to("authorize")) == 2
 
+    def test_a_form_that_was_sent_to_the_path_is_kept(
+        self, site: Site, browser: FormBrowser
+    ) -> None:
+        page = browser.open(f"{site.url}/form").submit(button="Order", thing="a book")
+        assert page.status == 401
+        assert page.headings == ["One more step"]
+        page = page.follow("Continue").submit(button="Send it")
+        assert page.response.json() == {"ready": ["api"], "thing": "a book"}
+
     @pytest.mark.parametrize("path", ["/", "/orderships", "/ORDERS/7", "/lazy"])
     def test_other_pages_have_none_and_ask_for_nothing(
         self, site: Site, provider: Provider, browser: FormBrowser, path: str
