@@ -113,7 +113,9 @@ CASES = [
     if scenario is not verbs.metadata
 ]
 #: A logout token is judged without any request that could be answered by trouble.
-ASKING = [case for case in CASES if case.values[1] is not verbs.logout_token]
+#: Those that judge what others made ask the token endpoint for nothing.
+JUDGING = (verbs.logout_token, verbs.access_token)
+ASKING = [case for case in CASES if case.values[1] not in JUDGING]
 
 
 @pytest.fixture(scope="module")

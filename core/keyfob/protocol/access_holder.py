@@ -10,8 +10,7 @@ subject (RFC 9068 §2.2), or a mark of its provider's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from keyfob.errors import AccessTokenError
 from keyfob.protocol.authority import Kind
@@ -30,8 +29,7 @@ _PERSONAL = frozenset(
 _NOT_BOTH = "The access token says both that a person and that an application is calling"
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """Who a token speaks for.
 
     :ivar client_id: the application that the token was given to.

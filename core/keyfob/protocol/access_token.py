@@ -8,8 +8,8 @@ docs/decisions/access-tokens.md has the rules, and what each of them keeps from 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from keyfob.errors import AccessTokenError
 from keyfob.protocol.access_holder import Holder, holder_of
@@ -66,8 +66,7 @@ class AccessExpectations:
     allowed_clients: Collection[str] | None = None
 
 
-@dataclass(frozen=True)
-class ProvenAccess:
+class ProvenAccess(NamedTuple):
     """An access token that has passed every check.
 
     :ivar claims: the token's claims.
@@ -76,10 +75,13 @@ class ProvenAccess:
     :ivar expires_at: seconds since 1970.
     """
 
-    claims: Mapping[str, Any] = field(repr=False)
+    claims: Mapping[str, Any]
     holder: Holder
     issuer: str
     expires_at: float
+
+    def __repr__(self) -> str:
+        return f"ProvenAccess(holder={self.holder!r}, issuer={self.issuer!r})"
 
 
 def default_audiences(client_id: str, *, is_microsoft: bool) -> frozenset[str]:
