@@ -124,7 +124,7 @@ class KeyfobAuthentication(BaseAuthentication):  # type: ignore[misc]
         forget_session_user(plain)
         return self.user_for(caller), caller
 
-    def authenticate_header(self, request: Any) -> str:
+    def authenticate_header(self, request: Any) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The challenge of a 401."""
         plain: HttpRequest = request._request  # noqa: SLF001
         return keyfob_of(plain).challenge or challenge(current_site(), web_request(plain), {})
@@ -141,7 +141,7 @@ class BearerPermission(BasePermission):  # type: ignore[misc]
     message = "A bearer token is required."
     code = "missing"
 
-    def has_permission(self, request: Any, view: object) -> bool:
+    def has_permission(self, request: Any, view: object) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         del view
         caller = request.auth
         if self.rule is None or not isinstance(caller, Caller):

@@ -112,10 +112,9 @@ CASES = [
     for scenario in scenarios
     if scenario is not verbs.metadata
 ]
-#: Tokens that somebody else brings are judged without a request that could be answered by trouble.
-ASKING = [
-    case for case in CASES if case.values[1] not in (verbs.logout_token, verbs.foreign_id_token)
-]
+#: Those that judge what others made ask the token endpoint for nothing.
+JUDGING = (verbs.logout_token, verbs.access_token, verbs.foreign_id_token)
+ASKING = [case for case in CASES if case.values[1] not in JUDGING]
 
 
 @pytest.fixture(scope="module")

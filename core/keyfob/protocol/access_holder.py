@@ -10,8 +10,7 @@ subject (RFC 9068 §2.2), or a mark of its provider's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from keyfob.errors import AccessTokenError
 from keyfob.protocol.authority import Kind
@@ -27,11 +26,11 @@ _PERSONAL = frozenset(
         *("family_name", "login_hint", "nonce", "amr", "auth_time", "sid", "acct"),
     }
 )
+_NOTHING = frozenset({""})
 _NOT_BOTH = "The access token says both that a person and that an application is calling"
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """Who a token speaks for.
 
     :ivar client_id: the application that the token was given to.
@@ -127,14 +126,12 @@ def _is_app_elsewhere(claims: Mapping[str, Any], client_id: str) -> bool:
 
 def _client_id(claims: Mapping[str, Any], kind: Kind, version: str) -> str:
     """Who the token was given to. Each version of Entra's tokens has a claim of its own for it."""
-    names = ("client_id", "azp") if kind == "oidc" else ("azp", "appid")
-    found = [claims[name] for name in names if name in claims]
-    own = {"1.0": "appid", "2.0": "azp"}.get(version)
-    if not found or (own is not None and own not in claims):
+    first, second = ("client_id", "azp") if kind == "oidc" else ("azp", "appid")
+    if (version == "1.0" and second not in claims) or (version == "2.0" and first not in claims):
         raise _refusal("azp", "The access token does not name the application it was given to")
-    if not is_name(found[0]) or any(each != found[0] for each in found):
+    client_id = claims[first] if first in claims else claims.get(second)
+    if not is_name(client_id) or claims.get(second, client_id) != client_id:
         raise _refusal("azp", "The access token does not name one application it was given to")
-    client_id: str = found[0]
     return client_id
 
 
@@ -146,7 +143,7 @@ def _roles(claims: Mapping[str, Any], kind: Kind) -> frozenset[str]:
         value = [value]  # its claims have one text where there is one value
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise _refusal("roles", "The access token's roles are not a list of texts")
-    return frozenset(each for each in value if each)
+    return frozenset(value) - _NOTHING
 
 
 def _texts(claims: Mapping[str, Any], name: str) -> frozenset[str]:
@@ -154,7 +151,7 @@ def _texts(claims: Mapping[str, Any], name: str) -> frozenset[str]:
     value = claims.get(name, "")
     if not isinstance(value, str):
         raise _refusal(name, f"The access token's {name} is not a text")
-    return frozenset(each for each in value.split(" ") if each)
+    return frozenset(value.split(" ")) - _NOTHING
 
 
 def _no_permissions(what: str) -> AccessTokenError:

@@ -8,8 +8,7 @@ docs/decisions/access-tokens.md has the rules, and what each of them keeps from 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from keyfob.errors import AccessTokenError
 from keyfob.protocol.access_holder import Holder, holder_of
@@ -48,8 +47,7 @@ class SignedAccessToken(SignedToken):
     """An access token that the provider's key signed. Whether it is meant for us is still open."""
 
 
-@dataclass(frozen=True)
-class AccessExpectations:
+class AccessExpectations(NamedTuple):
     """What a good access token says, here and now.
 
     :param audiences: what the API is called; a token must be for one of them.
@@ -66,8 +64,7 @@ class AccessExpectations:
     allowed_clients: Collection[str] | None = None
 
 
-@dataclass(frozen=True)
-class ProvenAccess:
+class ProvenAccess(NamedTuple):
     """An access token that has passed every check.
 
     :ivar claims: the token's claims.
@@ -76,10 +73,13 @@ class ProvenAccess:
     :ivar expires_at: seconds since 1970.
     """
 
-    claims: Mapping[str, Any] = field(repr=False)
+    claims: Mapping[str, Any]
     holder: Holder
     issuer: str
     expires_at: float
+
+    def __repr__(self) -> str:
+        return f"ProvenAccess(holder={self.holder!r}, issuer={self.issuer!r})"
 
 
 def default_audiences(client_id: str, *, is_microsoft: bool) -> frozenset[str]:
@@ -155,7 +155,7 @@ def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> tup
     )
     if is_other:
         # Judged as if it named the issuer that the metadata, and the keys, are called by.
-        token = replace(token, claims={**claims, "iss": usual})
+        token = token._replace(claims={**claims, "iss": usual})
     judge_issuer(token, metadata, tenant, _KIND)
     version = ""
     if metadata.kind in ("entra", "ciam"):
@@ -171,14 +171,16 @@ def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> tup
 def _judge_audience(claims: Mapping[str, Any], expected: AccessExpectations) -> None:
     audience = claims.get("aud")
     if isinstance(audience, str):
-        audiences = [audience]
-    elif isinstance(audience, list) and not expected.metadata.is_microsoft:
-        audiences = audience
+        is_ours = audience in expected.audiences
+    elif (
+        isinstance(audience, list)
+        and not expected.metadata.is_microsoft
+        and all(isinstance(each, str) for each in audience)
+    ):
+        is_ours = any(each in expected.audiences for each in audience)
     else:
         raise _refusal("aud", "The access token's audience is not a text")
-    if not all(isinstance(each, str) for each in audiences):
-        raise _refusal("aud", "The access token's audience is not a text")
-    if not any(each in expected.audiences for each in audiences):
+    if not is_ours:
         raise _refusal("aud", "The access token is for another API")
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import binascii
 import string
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from keyfob.errors import AccessTokenError, IdTokenError, LogoutTokenError
 from keyfob.protocol.http import strict_json
@@ -62,26 +62,30 @@ class TokenKind:
         return self.error(message, code=code)
 
 
-@dataclass(frozen=True)
-class UnverifiedToken:
+class UnverifiedToken(NamedTuple):
     """A token taken apart. Nothing in it is to be believed yet."""
 
-    text: str = field(repr=False)
+    text: str
     algorithm: str
     kid: str | None
     #: Whether the header has a nonce, as tokens for Microsoft's own APIs have.
     has_nonce: bool = False
     media_type: str = ""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(algorithm={self.algorithm!r}, kid={self.kid!r})"
 
-@dataclass(frozen=True)
-class SignedToken:
+
+class SignedToken(NamedTuple):
     """A token that the provider's key signed. Whether it is meant for us is still open."""
 
-    claims: Mapping[str, Any] = field(repr=False)
+    claims: Mapping[str, Any]
     algorithm: str
     key_issuer: str | None
     media_type: str = ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(algorithm={self.algorithm!r})"
 
 
 Unverified = TypeVar("Unverified", bound=UnverifiedToken)
@@ -224,7 +228,7 @@ def judge_lifetime(
 def time_in(claims: Mapping[str, Any], name: str, kind: TokenKind) -> float:
     """A claim that is a time, in seconds since 1970 (RFC 7519 §2, NumericDate)."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not (type(value) is int or type(value) is float):  # and not a bool, which is an int
         raise kind.refusal(name, f"The {kind.name}'s {name} is missing, or is not a number")
     # A whole number may be too large for a float, and NaN is in no range.
     if not 0 <= value < 1e12:
