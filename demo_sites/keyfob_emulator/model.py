@@ -76,7 +76,8 @@ class Tenant:
     """An organisation's directory, or the one of all personal accounts.
 
     The passwords of people in ``federated_domains``, which are ``domains`` too, are checked by the
-    organisation's own federation service and not by the token endpoint.
+    organisation's own federation service and not by the token endpoint. Without ``user_consent``
+    only administrators may agree to what an application asks for.
     """
 
     tenant_id: str
@@ -86,6 +87,7 @@ class Tenant:
     kind: TenantKind = TenantKind.WORKFORCE
     user_flows: tuple[UserFlow, ...] = ()
     federated_domains: tuple[str, ...] = ()
+    user_consent: bool = True
 
     @property
     def personal(self) -> bool:
@@ -115,8 +117,8 @@ class Account:
 
     ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the
     same password and name, and a different ``oid``. ``roles`` maps an application's client id to
-    the app roles this person was assigned. With ``multi_factor`` a password alone is not enough,
-    and flows without pages are refused with AADSTS50076.
+    the app roles this person was assigned. With ``multi_factor`` a password alone is not enough:
+    pages ask for more, and flows without pages are refused with AADSTS50076.
     """
 
     username: str

@@ -24,6 +24,7 @@ class Step(Enum):
     PICK = auto()
     TYPE = auto()
     PASSWORD = auto()
+    SECOND_FACTOR = auto()
     CONFIRM = auto()
     CONSENT = auto()
     APPROVAL = auto()
@@ -107,16 +108,25 @@ def standing(state: Emulator, interaction: Interaction) -> Standing:
         return Standing(Step.PASSWORD, identity)
     if not account.enabled:
         raise problem(50057)
+    if _second_factor_due(state, request, account, sign_in, interaction.proved):
+        return Standing(Step.SECOND_FACTOR, identity, sign_in)
     if request.device is not None and not interaction.confirmed:
         # RFC 8628 section 5.4: whoever was talked into typing a stranger's code can still stop.
         return Standing(Step.CONFIRM, identity, sign_in)
     missing = state.consents.missing(request.scopes, identity, request.client)
-    if not account.administrator and state.consents.admin_only(missing):
+    if missing and _needs_approval(state, identity, missing):
         return Standing(Step.APPROVAL, identity, sign_in, missing)
     if missing or ("consent" in request.prompt and not interaction.consented):
         shown = state.consents.expand(request.scopes, identity, request.client)
         return Standing(Step.CONSENT, identity, sign_in, shown)
     return Standing(Step.DONE, identity, sign_in)
+
+
+def _needs_approval(state: Emulator, identity: Identity, missing: frozenset[str]) -> bool:
+    """Whether only an administrator of the tenant may agree to what is missing."""
+    if identity.account.administrator and not identity.guest:
+        return False
+    return not identity.tenant.user_consent or bool(state.consents.admin_only(missing))
 
 
 def _how_to_choose(interaction: Interaction) -> Step:
@@ -158,6 +168,20 @@ def _fresh(
     return state.now() - sign_in.auth_time <= request.max_age
 
 
+def _second_factor_due(
+    state: Emulator,
+    request: AuthorizationRequest,
+    account: Account,
+    sign_in: SignIn,
+    proved: bool = False,
+) -> bool:
+    """Whether the person has yet to prove more than the password."""
+    if proved or (sign_in.second_factor and "login" not in request.prompt):
+        return False
+    demand = state.conditional_access.demand(request.claims, request.resources)
+    return account.multi_factor or demand is not None
+
+
 def silent(
     state: Emulator, request: AuthorizationRequest, session: BrowserSession | None
 ) -> Standing:
@@ -179,6 +203,13 @@ def silent(
     state.interactions.check(account.object_id, request.client)
     if not _fresh(state, request, sign_in, authenticated=False):
         raise problem(50058)
+    if _second_factor_due(state, request, account, sign_in):
+        raise problem(
+            50076,
+            error="interaction_required",
+            suberror="basic_action",
+            resource=request.client.name,
+        )
     missing = state.consents.missing(request.scopes, identity, request.client)
     if missing:
         raise problem(

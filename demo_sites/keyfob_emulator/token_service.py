@@ -96,8 +96,8 @@ class TokenService:
         identity = self.identity(code.grant, wrong_tenant=problem(700005))
         original = self.scopes(code.grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
-        self.check_consent(asked, identity, client)
         grant = _asked_again(parameters, code.grant)
+        self.check_access(asked, identity, client, grant)
         # Used up only now: a request that was refused above has not spent the code.
         self.emulator.grants.redeem_code(text, client.client_id)
         # OpenID Connect Core 3.1.3.3: what the authorization asked for is owed here, whatever the
@@ -112,13 +112,13 @@ class TokenService:
         identity = self.identity(grant, wrong_tenant=None)
         original = self.scopes(grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
-        self.check_consent(asked, identity, client)
-        self.emulator.grants.use_refresh(text)
         grant = replace(
             grant,
             client_info=_wants_client_info(parameters, grant),
             claims=claims,
         )
+        self.check_access(asked, identity, client, grant)
+        self.emulator.grants.use_refresh(text)
         # A refresh always brings the next refresh token.
         asked = replace(asked, oidc=asked.oidc | {"offline_access"})
         return self.respond(identity, client, grant, asked, family)
@@ -168,8 +168,8 @@ class TokenService:
         identity = self.identity(grant, wrong_tenant=problem(700005))
         asked = self.scopes(grant.scope, client)
         self.only_resource(asked)
-        self.check_consent(asked, identity, client)
         grant = _asked_again(parameters, grant)
+        self.check_access(asked, identity, client, grant)
         devices.use(text)
         family = self.emulator.grants.open_family(grant)
         return self.respond(identity, client, grant, asked, family)
@@ -224,10 +224,20 @@ class TokenService:
             return asked.resources[0]
         return ResourceScopes(self.emulator.application(GRAPH_CLIENT_ID), "", ())
 
-    def check_consent(
-        self, asked: RequestedScopes, identity: Identity, client: Application
+    def check_access(
+        self, asked: RequestedScopes, identity: Identity, client: Application, grant: Grant
     ) -> None:
-        """AADSTS65001 for permissions that neither the person nor an administrator agreed to."""
+        """Refuse what only a person on a page could give.
+
+        AADSTS65001 for permissions that neither the person nor an administrator agreed to,
+        AADSTS50076 for claims and resources that need a second factor.
+        """
+        self.emulator.conditional_access.check(
+            grant.claims,
+            [each.resource for each in asked.resources],
+            grant.multi_factor,
+            ", ".join(each.resource.name for each in asked.resources) or client.name,
+        )
         missing = self.emulator.consents.missing(asked, identity, client)
         if missing:
             words = ", ".join(sorted(missing))
@@ -248,6 +258,7 @@ class TokenService:
             lifetimes.access_token,
             lifetimes.id_token,
             self.emulator.include_at_hash,
+            self.emulator.conditional_access,
         )
 
     def new_grant(
@@ -257,6 +268,8 @@ class TokenService:
         account: Account,
         tenant_id: str,
         sid: str | None = None,
+        *,
+        multi_factor: bool = False,
     ) -> Grant:
         """The grant of a flow without a browser, in which everything is in one request."""
         return Grant(
@@ -269,6 +282,7 @@ class TokenService:
             client_info=parameters.get("client_info") == "1",
             claims=read_claims(parameters),
             policy=self.realm.authority.policy,
+            multi_factor=multi_factor,
         )
 
     def respond_to(
@@ -278,7 +292,7 @@ class TokenService:
         asked = self.scopes(grant.scope, client)
         identity = self.identity(grant, wrong_tenant=wrong_tenant)
         self.only_resource(asked)
-        self.check_consent(asked, identity, client)
+        self.check_access(asked, identity, client, grant)
         family = self.emulator.grants.open_family(grant)
         return self.respond(identity, client, grant, asked, family)
 
@@ -315,7 +329,12 @@ class TokenService:
         names, shown = self._granted(target, identity, client, asked)
         claims = access_token_claims(minting, identity, client, grant, target=target, names=names)
         tenant_id, account = identity.tenant.tenant_id, identity.account
-        self.emulator.grants.note_access_token(family, claims["uti"])
+        self.emulator.grants.note_access_token(
+            family,
+            claims["uti"],
+            capable="cp1" in claims.get("xms_cc", ()),
+            multi_factor=grant.multi_factor,
+        )
         told = shaped(self.realm.authority, claims, identity)
         answer = self._access_token(told, tenant_id, [account.username, identity.object_id])
         answer["scope"] = " ".join(shown)

@@ -93,7 +93,7 @@ def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
     """Give out the code, or let the waiting device have its answer."""
     identity, sign_in = done.person, done.proof
     sign_in.uses.add(_use(asked, identity))
-    grant = asked.grant(identity, sign_in.auth_time, sign_in.sid)
+    grant = asked.grant(identity, sign_in.auth_time, sign_in.sid, sign_in.second_factor)
     if isinstance(asked.reply, DeviceReply):
         return device.decide(asked.reply, grant)
     state, to = web.emulator(), asked.reply.redirect_uri
@@ -140,6 +140,8 @@ class _Page:
             return self.username(asked.login_hint or "")
         if now.step is Step.PASSWORD:
             return self._render("password.html", account=now.person.account)
+        if now.step is Step.SECOND_FACTOR:
+            return self._render("second_factor.html", account=now.person.account)
         if now.step is Step.CONFIRM:
             return self._render("device_confirm.html", account=now.person.account)
         consents = web.emulator().consents
@@ -205,8 +207,11 @@ def act(interaction_id: str) -> Response:
         return _cancel(interaction)
     if action in ("pick", "type"):
         interaction.chosen, interaction.authenticated, interaction.picked = None, False, False
+        interaction.proved = False
         interaction.mode = "type" if action == "type" else "pick"
         return _again(interaction)
+    if action == "approve":
+        return _approve(interaction)
     if action == "confirm":
         return _confirm(interaction)
     if action == "accept":
@@ -257,6 +262,17 @@ def _check_password(interaction: Interaction, password: str) -> Response:
     interaction.authenticated = True
     state.interactions.happened(account.object_id)
     web.renew_session()
+    return _show_after_form(interaction)
+
+
+def _approve(interaction: Interaction) -> Response:
+    """The second factor. Only who has just proved the password, or had before, is asked for it."""
+    try:
+        now = standing(web.emulator(), interaction)
+    except ProtocolError as error:
+        return _Page(interaction).refusal(error)
+    if now.step is Step.SECOND_FACTOR:
+        now.proof.second_factor = interaction.proved = True
     return _show_after_form(interaction)
 
 
