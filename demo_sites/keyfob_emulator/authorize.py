@@ -72,11 +72,6 @@ class AuthorizationRequest:
         """The device that waits, None when the answer goes through the browser."""
         return self.reply if isinstance(self.reply, DeviceReply) else None
 
-    @property
-    def resources(self) -> list[Application]:
-        """The APIs whose permissions are asked for."""
-        return [each.resource for each in self.scopes.resources]
-
     def grant(
         self, identity: Identity, auth_time: int, sid: str, multi_factor: bool = False
     ) -> Grant:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keyfob_emulator.claims_request import asked_values, is_essential
-from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.errors import problem
+from keyfob_emulator.grants import Grant
 from keyfob_emulator.model import Application
 
 
@@ -36,7 +37,7 @@ class ConditionalAccess:
         self._policies.pop(resource.client_id, None)
 
     def demand(
-        self, claims: Mapping[str, Any], resources: Iterable[Application]
+        self, claims: Mapping[str, Any], resources: Sequence[Application]
     ) -> dict[str, Any] | None:
         """The claims that only a second factor can meet; None where a password will do.
 
@@ -61,28 +62,19 @@ class ConditionalAccess:
         """Those of the contexts that a sign-in has reached."""
         return [each for each in contexts if multi_factor or each not in self.contexts]
 
-    def check(
-        self,
-        claims: Mapping[str, Any],
-        resources: Iterable[Application],
-        multi_factor: bool,
-        title: str,
-    ) -> None:
-        """AADSTS50076 for a sign-in without the second factor that the request needs."""
-        wanted = None if multi_factor else self.demand(claims, list(resources))
-        if wanted is not None:
-            raise second_factor_needed(title, wanted)
-
-
-def second_factor_needed(title: str, claims: Mapping[str, Any]) -> ProtocolError:
-    """AADSTS50076, with the claims that the client should repeat on a page."""
-    return problem(
-        50076,
-        error="interaction_required",
-        suberror="basic_action",
-        more={"claims": json.dumps(claims, separators=(",", ":"))},
-        resource=title,
-    )
+    def check(self, grant: Grant, resources: Sequence[Application], client: Application) -> None:
+        """AADSTS50076 for a sign-in without the second factor that tokens for these APIs need."""
+        wanted = None if grant.multi_factor else self.demand(grant.claims, resources)
+        if wanted is None:
+            return
+        raise problem(
+            50076,
+            error="interaction_required",
+            suberror="basic_action",
+            # What the client should take to a page.
+            more={"claims": json.dumps(wanted, separators=(",", ":"))},
+            resource=", ".join(each.name for each in resources) or client.name,
+        )
 
 
 def _policies(ids: list[str]) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def _second_factor_due(
     """Whether the person has yet to prove more than the password."""
     if proved or (sign_in.second_factor and "login" not in request.prompt):
         return False
-    demand = state.conditional_access.demand(request.claims, request.resources)
+    demand = state.conditional_access.demand(request.claims, request.scopes.apis)
     return account.multi_factor or demand is not None
 
 

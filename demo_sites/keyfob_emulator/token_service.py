@@ -232,12 +232,7 @@ class TokenService:
         AADSTS65001 for permissions that neither the person nor an administrator agreed to,
         AADSTS50076 for claims and resources that need a second factor.
         """
-        self.emulator.conditional_access.check(
-            grant.claims,
-            [each.resource for each in asked.resources],
-            grant.multi_factor,
-            ", ".join(each.resource.name for each in asked.resources) or client.name,
-        )
+        self.emulator.conditional_access.check(grant, asked.apis, client)
         missing = self.emulator.consents.missing(asked, identity, client)
         if missing:
             words = ", ".join(sorted(missing))

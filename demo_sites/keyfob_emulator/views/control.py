@@ -38,10 +38,10 @@ class Kind:
 
 
 KINDS: Final = {
-    "throttled": Kind("Too many requests: 429, with Retry-After", 429, "Too many requests"),
-    "unavailable": Kind("Service unavailable: 503", 503, "Service unavailable"),
-    "broken": Kind("Internal error: 500", 500, "Internal server error"),
-    "silence": Kind("Hang up without an answer", 502, "", hang_up=True),
+    "throttled": Kind("Throttle it: 429", 429, "Too many requests"),
+    "unavailable": Kind("Have it unavailable: 503", 503, "Service unavailable"),
+    "broken": Kind("Break it: 500", 500, "Internal server error"),
+    "silence": Kind("Hang up", 502, "", hang_up=True),
 }
 _MOST: Final = 10_000
 
