@@ -13,7 +13,8 @@
     │   ├── ProviderUnreachable                refused, reset, timed out, certificate refused
     │   ├── ProviderUnavailable                answered 5xx or 429
     │   ├── AnswerRefused                      a redirect, or more bytes than are sensible
-    │   └── ApiUnreachable                     a downstream API did not answer
+    │   ├── ApiUnreachable                     a downstream API did not answer
+    │   └── GroupsUnknown                      nobody can tell now which groups a person is in
     ├── ProtocolError (ValueError)             an answer came, and it breaks the protocol
     │   ├── MetadataError                      the discovery document
     │   ├── KeySetError                        the signing keys
@@ -71,6 +72,7 @@ __all__ = [
     "DeviceAuthorizationError",
     "DownstreamError",
     "FederationError",
+    "GroupsUnknown",
     "IdTokenError",
     "InteractionRequired",
     "KeySetError",
@@ -265,6 +267,29 @@ class ApiUnreachable(TransportError):
     """
 
     code = "api_unreachable"
+
+
+class GroupsUnknown(TransportError):
+    """Which groups a person is in is not in their claims, and could not be found out. That never
+    counts as "in none".
+
+    Its ``code`` is ``groups_throttled`` where Microsoft Graph asks for patience (``retry_after``,
+    in seconds), ``groups_refused`` where it does not let the site ask, and ``groups_not_asked``
+    where nobody can be asked.
+    """
+
+    code = "groups_unknown"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        url: str = "",
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, url=url, code=code)
+        self.retry_after = retry_after
 
 
 class ProtocolError(KeyfobError, ValueError):

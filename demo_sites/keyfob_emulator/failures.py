@@ -12,6 +12,7 @@ ENDPOINTS: Final = (
     "compute",
     "devicecode",
     "graph",
+    "groups",
     "instance",
     "keys",
     "logout",

@@ -117,8 +117,10 @@ class Account:
 
     ``guest_in`` maps the id of another tenant to this person's object id there: a guest has the
     same password and name, and a different ``oid``. ``roles`` maps an application's client id to
-    the app roles this person was assigned. With ``multi_factor`` a password alone is not enough:
-    pages ask for more, and flows without pages are refused with AADSTS50076.
+    the app roles this person was assigned. ``groups`` are the ids of the groups they were put into;
+    with ``group_overage`` tokens have no room for these, as for more than 200. With
+    ``multi_factor`` a password alone is not enough: pages ask for more, and flows without pages are
+    refused with AADSTS50076.
     """
 
     username: str
@@ -136,6 +138,7 @@ class Account:
     administrator: bool = False
     multi_factor: bool = False
     groups: tuple[str, ...] = ()
+    group_overage: bool = False
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guest_in: Mapping[str, str] = field(default_factory=dict)
 
@@ -152,6 +155,17 @@ class Account:
     def object_id_in(self, tenant_id: str) -> str | None:
         """The ``oid`` of this person in a tenant, None where they are a stranger."""
         return self.object_id if tenant_id == self.tenant_id else self.guest_in.get(tenant_id)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A security group of a tenant. ``member_of`` has the ids of the groups that it is in itself:
+    whoever is in this one is in those, too."""
+
+    group_id: str
+    name: str
+    tenant_id: str
+    member_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -272,20 +286,25 @@ class Directory:
         tenants: Iterable[Tenant] = (),
         accounts: Iterable[Account] = (),
         applications: Iterable[Application] = (),
+        groups: Iterable[Group] = (),
     ) -> None:
         self._tenants: dict[str, Tenant] = {}
         self._accounts: dict[str, Account] = {}
         self._applications: dict[str, Application] = {}
-        entries: list[Tenant | Account | Application] = [*tenants, *accounts, *applications]
+        self._groups: dict[str, Group] = {}
+        entries: list[Tenant | Account | Application | Group]
+        entries = [*tenants, *accounts, *applications, *groups]
         for entry in entries:
             self.add(entry)
 
-    def add(self, entry: Tenant | Account | Application) -> None:
-        """Register a tenant, a person or an application."""
+    def add(self, entry: Tenant | Account | Application | Group) -> None:
+        """Register a tenant, a person, an application or a group."""
         if isinstance(entry, Tenant):
             self._tenants[entry.tenant_id.lower()] = entry
         elif isinstance(entry, Application):
             self._applications[entry.client_id.lower()] = entry
+        elif isinstance(entry, Group):
+            self._groups[entry.group_id.lower()] = entry
         else:
             if entry.tenant_id.lower() not in self._tenants:
                 raise ValueError(f"{entry.username}: add the tenant {entry.tenant_id} first")
@@ -336,6 +355,20 @@ class Directory:
         """The person who has that object id in that tenant, at home or as a guest."""
         people = self._accounts.values()
         return next((a for a in people if a.object_id_in(tenant_id) == object_id), None)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups, in the order they were added."""
+        return tuple(self._groups.values())
+
+    def group(self, group_id: str) -> Group | None:
+        """The group with that id."""
+        return self._groups.get(group_id.lower())
+
+    def group_tenant(self, group_id: str) -> str | None:
+        """The id of the tenant that a group is in; None where nobody registered it."""
+        group = self.group(group_id)
+        return group.tenant_id if group else None
 
     def application(self, client_id: str) -> Application | None:
         """The application with that client id."""

@@ -20,6 +20,7 @@ from keyfob_emulator.model import (
     Application,
     Audience,
     Directory,
+    Group,
     Scope,
     Tenant,
 )
@@ -43,6 +44,10 @@ NIGHTLY_JOB_SECRET: Final = "nightly-job-development-secret"
 
 ADMINISTRATORS_GROUP: Final = "6a0e0000-0001-46a0-9c01-000000000001"
 WAREHOUSE_GROUP: Final = "6a0e0000-0002-46a0-9c02-000000000002"
+ORDER_APPROVERS_GROUP: Final = "6a0e0000-0003-46a0-9c03-000000000003"
+ORDER_DESK_GROUP: Final = "6a0e0000-0004-46a0-9c04-000000000004"
+#: More than a token has room for.
+PROJECT_GROUPS: Final = tuple(f"6a0e0000-0005-46a0-9c05-{n:012d}" for n in range(1, 241))
 
 _LOOPBACK: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 _SITE_REDIRECTS: Final = tuple(f"{host}/auth/callback" for host in _LOOPBACK)
@@ -69,9 +74,9 @@ def _tenants() -> tuple[Tenant, ...]:
 
 
 def _accounts() -> tuple[Account, ...]:
-    sites: dict[str, tuple[str, ...]] = dict.fromkeys(
-        (FLASK_SITE, DJANGO_SITE, CONTOSO_PORTAL, ORDERS_API), ("Admin",)
-    )
+    sites = (FLASK_SITE, DJANGO_SITE, CONTOSO_PORTAL)
+    reader: dict[str, tuple[str, ...]] = dict.fromkeys(sites, ("Reader",))
+    approver: dict[str, tuple[str, ...]] = dict.fromkeys(sites, ("Admin", "Orders.Approve"))
     return (
         Account(
             "ada@contoso.example",
@@ -85,7 +90,7 @@ def _accounts() -> tuple[Account, ...]:
             "Head of Locks",
             "London / 3.14",
             administrator=True,
-            roles=sites,
+            roles={**approver, ORDERS_API: ("Admin",)},
             groups=(ADMINISTRATORS_GROUP, WAREHOUSE_GROUP),
         ),
         Account(
@@ -101,7 +106,21 @@ def _accounts() -> tuple[Account, ...]:
             "Bletchley / 8",
             photo=False,
             groups=(WAREHOUSE_GROUP,),
-            roles={FLASK_SITE: ("Reader",), DJANGO_SITE: ("Reader",), CONTOSO_PORTAL: ("Reader",)},
+            roles=reader,
+        ),
+        Account(
+            "margaret@contoso.example",
+            "Margaret Tumbler",
+            CONTOSO,
+            "3a64a4e7-0a03-43a6-8006-000000000006",
+            PASSWORD,
+            "Margaret",
+            "Tumbler",
+            "margaret@contoso.example",
+            "Guidance Engineer",
+            "Cambridge / 11",
+            groups=(*PROJECT_GROUPS, ORDER_DESK_GROUP),
+            roles=reader,
         ),
         Account(
             "hedy@fabrikam.example",
@@ -154,6 +173,19 @@ def _accounts() -> tuple[Account, ...]:
     )
 
 
+def _groups() -> tuple[Group, ...]:
+    return (
+        Group(ADMINISTRATORS_GROUP, "Administrators", CONTOSO),
+        Group(WAREHOUSE_GROUP, "Warehouse", CONTOSO),
+        Group(ORDER_APPROVERS_GROUP, "Order approvers", CONTOSO),
+        Group(ORDER_DESK_GROUP, "Order desk", CONTOSO, member_of=(ORDER_APPROVERS_GROUP,)),
+        *(
+            Group(group_id, f"Project {number}", CONTOSO)
+            for number, group_id in enumerate(PROJECT_GROUPS, 1)
+        ),
+    )
+
+
 def _graph() -> Application:
     return Application(
         GRAPH_CLIENT_ID,
@@ -176,6 +208,12 @@ def _graph() -> Application:
             Scope("Mail.Read", "Read your mail", "Read the messages in your mailbox."),
             Scope("Calendars.Read", "Read your calendars", "Read the events in your calendars."),
             Scope("Files.Read", "Read your files", "Read the files you have stored."),
+            Scope(
+                "GroupMember.Read.All",
+                "Read group memberships",
+                "See the groups of your organisation, and who is in them.",
+                admin_only=True,
+            ),
             Scope(
                 "Directory.Read.All",
                 "Read directory data",
@@ -201,7 +239,7 @@ def _sites() -> tuple[Application, ...]:
             audience=Audience.EVERYBODY,
             permissions=_SITE_PERMISSIONS,
             group_claims=True,
-            app_roles=("Admin", "Reader"),
+            app_roles=("Admin", "Reader", "Orders.Approve"),
             description="A Flask site, open to every organisation and to personal accounts.",
         ),
         Application(
@@ -216,7 +254,7 @@ def _sites() -> tuple[Application, ...]:
             audience=Audience.EVERYBODY,
             permissions=_SITE_PERMISSIONS,
             group_claims=True,
-            app_roles=("Admin", "Reader"),
+            app_roles=("Admin", "Reader", "Orders.Approve"),
             description="A Django site, open to every organisation and to personal accounts.",
         ),
         Application(
@@ -230,7 +268,7 @@ def _sites() -> tuple[Application, ...]:
             back_channel_logout_uri=_SITE_BACK_CHANNEL,
             permissions=_SITE_PERMISSIONS,
             group_claims=True,
-            app_roles=("Admin", "Reader"),
+            app_roles=("Admin", "Reader", "Orders.Approve"),
             description="For Contoso's own people and guests only.",
         ),
         Application(
@@ -302,4 +340,5 @@ def sample_directory() -> Directory:
             _token_exchange(),
             *azure_resources(CONTOSO),
         ),
+        _groups(),
     )

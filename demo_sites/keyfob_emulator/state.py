@@ -17,7 +17,7 @@ from keyfob_emulator.interaction import RequiredInteractions
 from keyfob_emulator.keys import KeyRings
 from keyfob_emulator.logout_notices import LogoutNotice, LogoutNotices
 from keyfob_emulator.managed_identity import Machine
-from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Tenant
+from keyfob_emulator.model import GRAPH_URL, Account, Application, Directory, Group, Tenant
 from keyfob_emulator.sample import sample_directory
 from keyfob_emulator.scopes import parse_scopes
 from keyfob_emulator.sessions import SessionStore
@@ -93,8 +93,9 @@ class Emulator:
 
     # Directory
 
-    def add(self, entry: Tenant | Account | Application) -> None:
-        """Register a tenant, a person or an application, or replace the one with the same key."""
+    def add(self, entry: Tenant | Account | Application | Group) -> None:
+        """Register a tenant, a person, an application or a group, or replace the one with the same
+        key."""
         self.directory.add(entry)
 
     def account(self, username: str) -> Account:

@@ -24,6 +24,7 @@ from keyfob_emulator.client_auth import require_public_flows
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
 from keyfob_emulator.grants import Code, Grant
+from keyfob_emulator.groups import group_claims
 from keyfob_emulator.keys import SSH, base64url
 from keyfob_emulator.model import GRAPH_CLIENT_ID, Account, Application
 from keyfob_emulator.parameters import Parameters
@@ -322,7 +323,16 @@ class TokenService:
         minting, keys = self.minting(), self.emulator.keys
         target = self.only_resource(asked)
         names, shown = self._granted(target, identity, client, asked)
-        claims = access_token_claims(minting, identity, client, grant, target=target, names=names)
+        groups = partial(group_claims, minting.authority, self.emulator.directory, identity)
+        claims = access_token_claims(
+            minting,
+            identity,
+            client,
+            grant,
+            target=target,
+            names=names,
+            groups=groups(target.resource),
+        )
         tenant_id, account = identity.tenant.tenant_id, identity.account
         self.emulator.grants.note_access_token(
             family,
@@ -347,6 +357,7 @@ class TokenService:
                 grant,
                 oidc=asked.oidc,
                 access_token=answer["access_token"],
+                groups=groups(client),
             )
             told = shaped(self.realm.authority, id_claims, identity)
             answer["id_token"] = keys.sign(told, tenant_id)

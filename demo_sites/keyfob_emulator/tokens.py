@@ -101,8 +101,9 @@ def id_token_claims(
     *,
     oidc: frozenset[str],
     access_token: str,
+    groups: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The claims of an ID token."""
+    """The claims of an ID token; ``groups`` are those about groups."""
     account = identity.account
     claims: dict[str, Any] = {
         "aud": client.client_id,
@@ -130,8 +131,7 @@ def id_token_claims(
     roles = account.roles.get(client.client_id, ())
     if roles:
         claims["roles"] = list(roles)
-    if client.group_claims and account.groups and not identity.guest:
-        claims["groups"] = list(account.groups)
+    claims |= groups
     contexts = minting.contexts(grant, "id_token")
     if contexts:
         claims["acrs"] = contexts
@@ -149,8 +149,10 @@ def access_token_claims(
     *,
     target: ResourceScopes,
     names: list[str],
+    groups: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The claims of an access token for a person; ``names`` are the permissions of the resource."""
+    """The claims of an access token for a person; ``names`` are the permissions of the resource,
+    ``groups`` the claims about groups."""
     resource, account = target.resource, identity.account
     version = resource.access_token_version
     claims: dict[str, Any] = {
@@ -188,6 +190,7 @@ def access_token_claims(
     roles = account.roles.get(resource.client_id, ())
     if roles:
         claims["roles"] = list(roles)
+    claims |= groups
     contexts = minting.contexts(grant, "access_token")
     return claims | requested_claims(grant.claims, contexts, claims["nbf"], minting.now)
 

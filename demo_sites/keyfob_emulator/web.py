@@ -93,6 +93,7 @@ def create_app(
         discovery,
         federation,
         graph,
+        graph_groups,
         home,
         managed_identity,
         sign_in,
@@ -131,6 +132,7 @@ def create_app(
         federation,
         sign_out,
         graph,
+        graph_groups,
         managed_identity,
         control,
     )

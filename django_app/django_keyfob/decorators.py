@@ -6,6 +6,9 @@ from collections.abc import Callable, Collection
 from typing import overload
 
 from django_keyfob.gate import V, guarded, login_check
+from django_keyfob.permissions import groups_required, roles_required
+
+__all__ = ["groups_required", "login_required", "roles_required"]
 
 
 @overload

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 
 from django_keyfob.gate import Check, login_check, refusal
+from django_keyfob.permissions import permission_check
+from keyfob.web.permissions import permission
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -63,3 +65,46 @@ class LoginRequiredMixin(GuardMixin):
 
     def keyfob_checks(self) -> list[Check]:
         return [login_check(self.api, self.scopes), *super().keyfob_checks()]
+
+
+class RolesRequiredMixin(GuardMixin):
+    """As the decorator `roles_required`. It goes before the other base classes."""
+
+    #: App roles of which one is enough; or
+    any_of_roles: Collection[str] = ()
+    #: app roles that are all needed.
+    all_of_roles: Collection[str] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        any_of = initkwargs.get("any_of_roles", cls.any_of_roles)
+        permission("role", any_of, initkwargs.get("all_of_roles", cls.all_of_roles), where=_of(cls))
+        return super().as_view(**initkwargs)
+
+    def keyfob_checks(self) -> list[Check]:
+        needed = permission("role", self.any_of_roles, self.all_of_roles, where=_of(type(self)))
+        return [permission_check(needed), *super().keyfob_checks()]
+
+
+class GroupsRequiredMixin(GuardMixin):
+    """As the decorator `groups_required`. It goes before the other base classes."""
+
+    #: Names in KEYFOB["GROUPS"], or object ids, of which one is enough; or
+    any_of_groups: Collection[str] = ()
+    #: the same, where all are needed.
+    all_of_groups: Collection[str] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        any_of = initkwargs.get("any_of_groups", cls.any_of_groups)
+        all_of = initkwargs.get("all_of_groups", cls.all_of_groups)
+        permission("group", any_of, all_of, where=_of(cls))
+        return super().as_view(**initkwargs)
+
+    def keyfob_checks(self) -> list[Check]:
+        needed = permission("group", self.any_of_groups, self.all_of_groups, where=_of(type(self)))
+        return [permission_check(needed), *super().keyfob_checks()]
+
+
+def _of(view: type) -> str:
+    return f"the view {view.__name__}"

@@ -107,6 +107,22 @@ class KeyfobSession(WebSession):
         """As `user`, which may be used afterwards as well."""
         return await sync_to_async(lambda: self.user)()
 
+    async def ahas_role(self, role: str) -> bool:
+        """As `has_role`."""
+        return await sync_to_async(self.has_role)(role)
+
+    async def ain_group(self, group: str) -> bool:
+        """As `in_group`."""
+        return await sync_to_async(self.in_group)(group)
+
+    async def agroups_among(self, groups: Collection[str]) -> frozenset[str]:
+        """As `groups_among`."""
+        return await sync_to_async(self.groups_among)(groups)
+
+    async def aall_groups(self) -> frozenset[str]:
+        """As `all_groups`."""
+        return await sync_to_async(self.all_groups)()
+
     async def atoken(
         self,
         *,

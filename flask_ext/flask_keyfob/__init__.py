@@ -12,13 +12,16 @@ def home():
 from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
 from flask_keyfob.links import login_url, logout_form
+from flask_keyfob.permissions import groups_required, roles_required
 from flask_keyfob.proxies import current_user, downstream_api
 
 __all__ = [
     "Keyfob",
     "current_user",
     "downstream_api",
+    "groups_required",
     "login_required",
     "login_url",
     "logout_form",
+    "roles_required",
 ]

@@ -88,7 +88,7 @@ def test_only_what_may_pass_is_worth_another_try() -> None:
     retryable = {kind.__name__ for kind in CLASSES if kind.retryable}
     assert retryable == {
         "TransportError", "ProviderUnreachable", "ProviderUnavailable", "AnswerRefused",
-        "StoreUnavailable", "ApiUnreachable",
+        "StoreUnavailable", "ApiUnreachable", "GroupsUnknown",
     }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_an_id_token_says_who_signed_in_to_what(client: Client, clock: Clock) ->
         "name": "Ada Keyring",
         "preferred_username": ADA,
         "nonce": "a nonce",
-        "roles": ["Admin"],
+        "roles": ["Admin", "Orders.Approve"],
         "groups": [ADMINISTRATORS_GROUP, WAREHOUSE_GROUP],
         "ver": "2.0",
         "iat": now - 300,

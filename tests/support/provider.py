@@ -30,6 +30,7 @@ from urllib.parse import unquote_plus, urlencode
 from cryptography.exceptions import InvalidSignature
 
 from support.client_keys import ASSERTION_TYPE, opened
+from support.provider_graph import graph
 from support.provider_http import (
     Answer,
     HttpServer,
@@ -87,7 +88,12 @@ _ENTRA_ENDPOINTS = {
     "end_session": "/oauth2/v2.0/logout",
     "instance": "/discovery/instance",
 }
-_ROOT_ENDPOINTS = {"/api/me": "api", "/v1.0/me": "api"}
+_ROOT_ENDPOINTS = {
+    "/api/me": "api",
+    "/v1.0/me": "api",
+    "/v1.0/me/checkMemberGroups": "member_groups",
+    "/v1.0/me/transitiveMemberOf": "memberships",
+}
 
 Claims = Json
 Hook = Callable[[Json], None]
@@ -170,8 +176,11 @@ class Provider:
     :param send_scope: whether token answers name the scope.
     :param device_errors: what the coming polls of the device flow get, before the person is done.
     :param device_response: members to add to what the device authorization endpoint answers.
+    :param groups: the object ids of what the person is in, as its Graph tells (Entra mode).
+    :param groups_page: how many of them one page of a list has at the most.
     :param raw: by endpoint (discovery, authorize, token, keys, userinfo, end_session, api,
-        instance): what to answer instead, a Reply or a Trouble of provider_http.
+        member_groups, memberships, instance): what to answer instead, a Reply or a Trouble of
+        provider_http.
     :param force_response_mode: query, form_post or fragment, whatever was asked for.
     """
 
@@ -217,6 +226,8 @@ class Provider:
     send_scope: bool = True
     callback_iss: bool = False
     force_response_mode: str | None = None
+    groups: Sequence[str] = ()
+    groups_page: int = 999
     device_errors: list[str] = field(default_factory=list)
     device_response: Json = field(default_factory=dict)
 
@@ -499,6 +510,8 @@ class Provider:
             return self._userinfo(request)
         if endpoint == "api":
             return self._api(request)
+        if endpoint in ("member_groups", "memberships"):
+            return self._no_token() if self._bearer(request) is None else graph(self, request)
         if endpoint == "end_session":
             return self._end_session(request)
         if endpoint == "instance":

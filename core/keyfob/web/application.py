@@ -16,6 +16,7 @@ from keyfob.web.allowance import Allowance
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, WebRequest
+from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity
 from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
@@ -96,6 +97,7 @@ class WebApplication:
         )
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
+        self.groups = Groups(settings, self)
         self._adapter: Any = None
 
     def __repr__(self) -> str:

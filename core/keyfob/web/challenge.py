@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError
+from keyfob.errors import InteractionRequired, KeyfobError, PermissionMissing
 from keyfob.web import rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
@@ -33,9 +33,11 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)
-    found = page_answer(
-        status, page, retry_url=_here(site, request), home_url=request.home, error=error
-    )
+    retry = _here(site, request)
+    if isinstance(error, PermissionMissing):
+        # Never by itself: the provider would send the same person straight back.
+        retry = login_url(request.routes.login, retry, prompt="select_account")
+    found = page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     if wants_page(request):
         return found
     correlation_id = found.page.correlation_id if found.page else ""

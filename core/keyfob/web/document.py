@@ -31,6 +31,8 @@ class Document:
     version: int = 0
     #: Bytes of the record that it was read from, or written to.
     size: int = 0
+    #: What was found out about the person's groups, by group: when, and whether they are in it.
+    groups: dict[str, tuple[int, bool]] = field(default_factory=dict, repr=False)
     #: Until when the provider is known to have let the person in, in seconds since 1970.
     checked_at: float = field(init=False)
 
@@ -72,10 +74,10 @@ class Document:
         )
 
     def to_bytes(self) -> bytes:
-        return json.dumps(
-            {"v": _FORMAT, "claims": self.claims, "cache": self.cache.serialize()},
-            separators=(",", ":"),
-        ).encode()
+        content = {"v": _FORMAT, "claims": self.claims, "cache": self.cache.serialize()}
+        if self.groups:
+            content["groups"] = self.groups
+        return json.dumps(content, separators=(",", ":")).encode()
 
 
 def new_key(tag: str) -> str:
@@ -118,8 +120,12 @@ def load_document(store: SealedStore, key: str) -> Document | None:
         if content["v"] == _FORMAT:
             cache = SerializableTokenCache()
             cache.deserialize(content["cache"])
-            return Document(key, content["claims"], cache, record.version, len(record.value))
-    except (ValueError, KeyError, TypeError, TokenCacheError):
+            groups = {
+                name: (at, within) for name, (at, within) in content.get("groups", {}).items()
+            }
+            size = len(record.value)
+            return Document(key, content["claims"], cache, record.version, size, groups)
+    except (ValueError, KeyError, TypeError, AttributeError, TokenCacheError):
         pass  # another version of Keyfob's, or a key that served for something else before
     store.discard(_record_key(key), record)
     return None

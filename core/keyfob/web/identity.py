@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from keyfob.errors import InteractionRequired, StoreError
 from keyfob.protocol.authority import GUID
+from keyfob.protocol.memberships import claimed_roles
 
 #: Bytes of JSON that the identity may take in the browser's session. Flask's default session is
 #: a cookie: with our keys, signature and encoding this stays below 500 bytes.
@@ -146,6 +147,11 @@ class User:
         :raises StoreUnavailable: the token store cannot be reached.
         """
         return self._load() if self else {}
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The app roles in the ID token, as of the sign-in; none for nobody. Errors as `claims`."""
+        return claimed_roles(self.claims)
 
     def _shown(self, name: str) -> str:
         """A claim for people to read: no page fails for want of it."""

@@ -12,9 +12,11 @@ from keyfob.errors import (
     AuthorizationResponseError,
     ConfigurationError,
     DownstreamError,
+    GroupsUnknown,
     IdTokenError,
     InteractionRequired,
     KeyfobError,
+    PermissionMissing,
     ProtocolError,
     ProviderUnavailable,
     SignInRefused,
@@ -134,6 +136,30 @@ FORM_NOT_TAKEN = (
     ),
 )
 
+#: Who they are is known, and that they may not: signing in again would change nothing.
+_NOT_ALLOWED = (
+    403,
+    Page(
+        "You may not open this page",
+        "You are signed in, and your account does not have the permission that it needs.",
+        "If you should have it, ask who runs the site, or your organisation's administrator. A "
+        "permission that you were just given counts from your next sign-in.",
+        retry_label="Use another account",
+    ),
+)
+_GROUPS_UNKNOWN = (
+    503,
+    Page(
+        "This page is not available",
+        "The site cannot find out right now whether you may open it.",
+        "Try again in a minute. If it happens again, give the numbers below to the site's support.",
+    ),
+)
+_FIXED: tuple[tuple[type[KeyfobError], tuple[int, Page]], ...] = (
+    (PermissionMissing, _NOT_ALLOWED),
+    (GroupsUnknown, _GROUPS_UNKNOWN),
+)
+
 #: Errors of a provider that go away by themselves (RFC 6749 §4.1.2.1; some send them from the
 #: token endpoint).
 PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
@@ -166,6 +192,8 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
     if isinstance(error, ProviderUnavailable):
         status, title = 503, "The sign-in service is not available"
         return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)
+    if fixed := next((found for kind, found in _FIXED if isinstance(error, kind)), None):
+        return fixed
     if isinstance(error, ApiUnreachable):
         return 503, Page(
             "This page is not available",

@@ -27,6 +27,7 @@ from keyfob.protocol.authority import (
 from keyfob.protocol.id_token import TenantRule
 from keyfob.web import settings_values as values
 from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
+from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
@@ -67,6 +68,9 @@ class Settings:
     :ivar base_url: the site's public address without a trailing slash, or None.
     :ivar response_mode: how the answer to a sign-in arrives.
     :ivar downstream_apis: by name.
+    :ivar groups: the groups that the site uses, by its own names: object ids in lower case, or
+        names as the claims have them.
+    :ivar groups_cache_seconds: for how long an answer about groups is believed.
     :ivar token_store: a store's name or URL, or None for the adapter's default. Not in the repr.
     :ivar token_store_keys: oldest to newest, or () for keys derived from the framework's secret
         key. Not in the repr.
@@ -88,6 +92,8 @@ class Settings:
     downstream_apis: Mapping[str, DownstreamApi] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )
+    groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    groups_cache_seconds: int = DEFAULT_GROUPS_SECONDS
     token_store: str | None = field(default=None, repr=False)
     token_store_keys: tuple[str, ...] = field(default=(), repr=False)
     token_store_l1_seconds: int = DEFAULT_L1_SECONDS
@@ -130,6 +136,9 @@ def load_settings(
     scopes = reader.read("SCOPES", scope_names, ())
     base_url = reader.read("BASE_URL", _optional(values.address), None)
     apis = downstream_apis(reader, authority)
+    groups = group_names(reader, authority, allowed_tenants)
+    believed = partial(values.whole_number, least=0, most=MAX_GROUPS_SECONDS, unit="seconds")
+    groups_seconds = reader.read("GROUPS_CACHE_SECONDS", believed, DEFAULT_GROUPS_SECONDS)
     token_store = reader.read("TOKEN_STORE", _optional(store), None)
     token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
     l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
@@ -145,6 +154,8 @@ def load_settings(
         base_url=base_url,
         response_mode=cast("ResponseMode", mode),
         downstream_apis=apis,
+        groups=groups,
+        groups_cache_seconds=groups_seconds,
         token_store=token_store,
         token_store_keys=token_store_keys,
         token_store_l1_seconds=l1_seconds,

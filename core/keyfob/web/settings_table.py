@@ -97,6 +97,20 @@ _TABLE = (
         '"scopes": ["api://orders/Read"]}}`',
     ),
     SettingInfo(
+        "GROUPS",
+        "The groups that the site uses, by names of its own: the object id of each, or what the "
+        "claim `groups` calls it. [roles-and-groups.md](roles-and-groups.md) has more.",
+        "`{}`",
+        '`{"approvers": "11111111-2222-3333-4444-555555555555"}`',
+    ),
+    SettingInfo(
+        "GROUPS_CACHE_SECONDS",
+        "For how long a session goes by what Microsoft Graph said about a person's groups, where "
+        "their claims have no room for them; 0 to 3600. 0 asks each time.",
+        "`300`",
+        "`60`",
+    ),
+    SettingInfo(
         "TOKEN_STORE",
         "Where tokens are kept, on the server: `sqlite:///file` (relative to the instance folder "
         "in Flask, to `BASE_DIR` in Django), `sqlite:////absolute/file`; `redis://host/0` and its "

@@ -59,12 +59,14 @@ class ClaimsChallenge(GraphError):
 
 
 @blueprint.before_request
-def _weather() -> Response | None:
+def weather() -> Response | None:
+    """The failure that all of Graph was made to have."""
     return web.take_failure("graph")
 
 
 @blueprint.errorhandler(GraphError)
-def _tell(error: GraphError) -> Response:
+def tell(error: GraphError) -> Response:
+    """The answer to a request that is refused."""
     told = Incident(problem(70000), web.emulator().now(), g.correlation_id)
     response = jsonify(
         {
@@ -115,11 +117,12 @@ def _claims() -> dict[str, Any]:
     return claims
 
 
-def _person(*needed: str) -> tuple[Account, dict[str, Any]]:
-    """The person behind the token, who must have agreed to one of the permissions."""
+def person(*needed: str) -> tuple[Account, dict[str, Any]]:
+    """The person behind the token, who must have agreed to one of the permissions, or to all of
+    several that stand together."""
     claims = _claims()
-    granted = str(claims.get("scp", "")).split()
-    if not any(scope in granted for scope in needed):
+    granted = set(str(claims.get("scp", "")).split())
+    if not any(granted.issuperset(each.split()) for each in needed):
         raise GraphError(
             403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
         )
@@ -135,7 +138,7 @@ def userinfo() -> Response:
     failure = web.take_failure("userinfo")
     if failure:
         return failure
-    account, claims = _person("openid")
+    account, claims = person("openid")
     granted = str(claims["scp"]).split()
     answer = {"sub": claims["sub"]}
     if "profile" in granted:
@@ -156,7 +159,7 @@ def me() -> Response:
     failure = web.take_failure("me")
     if failure:
         return failure
-    account, claims = _person("User.Read")
+    account, claims = person("User.Read")
     answer = {
         "@odata.context": f"{web.graph_urls()[0]}/v1.0/$metadata#users/$entity",
         "businessPhones": [],
@@ -184,7 +187,7 @@ def photo() -> Response:
     failure = web.take_failure("photo")
     if failure:
         return failure
-    account, _ = _person("User.Read")
+    account, _ = person("User.Read")
     if not account.photo:
         raise GraphError(404, "ImageNotFound", "The photo wasn't found.")
     return Response(portrait(account.object_id), content_type="image/png")

@@ -1,4 +1,4 @@
-"""`{% load keyfob %}`: the link to sign in, and the button to sign out."""
+"""`{% load keyfob %}`: the link to sign in, the button to sign out, and who may see what."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.template import Context
 from django.urls import reverse
 
 from django_keyfob.exchange import NAMESPACE, default_next
+from keyfob.web import WebSession
 from keyfob.web.next_url import local_path
 from keyfob.web.sign_in import login_url
 
@@ -57,6 +58,21 @@ def keyfob_logout_form(
     user = getattr(context.get("request"), "user", None)
     is_signed_in = user is not None and user.is_authenticated
     return {"label": label, "class_": class_, "is_signed_in": is_signed_in}
+
+
+@register.filter
+def has_role(keyfob: object, role: str) -> bool:
+    """`{% if request.keyfob|has_role:"Orders.Approve" %}`: whether the person has an app role."""
+    return isinstance(keyfob, WebSession) and keyfob.has_role(role)
+
+
+@register.filter
+def in_group(keyfob: object, group: str) -> bool:
+    """`{% if request.keyfob|in_group:"approvers" %}`: whether the person is in a group.
+
+    :param group: a name in KEYFOB["GROUPS"], or an object id.
+    """
+    return isinstance(keyfob, WebSession) and keyfob.in_group(group)
 
 
 def _here(request: object) -> str | None:
