@@ -473,7 +473,8 @@ class InteractionRequired(KeyfobError):
     ``scopes`` are those that were asked for, ``api`` the downstream API, by its name in the
     settings, that they are for, or "". ``claims`` is a claims challenge to pass on, ``error`` and
     ``suberror`` are the provider's words, where it was asked. ``force_refresh`` says that a new
-    token was wanted, whatever was at hand.
+    token was wanted, whatever was at hand. ``max_age`` is how many seconds ago the person may have
+    proved themselves at the most, None where that makes no difference.
     """
 
     code = "interaction_required"
@@ -488,10 +489,12 @@ class InteractionRequired(KeyfobError):
         error: str = "",
         suberror: str = "",
         force_refresh: bool = False,
+        max_age: int | None = None,
         code: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.force_refresh = force_refresh
+        self.max_age = max_age
         self.scopes = scopes
         self.api = api
         self.claims = claims

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.middleware.csrf import get_token
 from django.shortcuts import resolve_url
 from django.template import Context, Engine, TemplateDoesNotExist, loader
 from django.urls import NoReverseMatch, get_script_prefix, reverse
@@ -19,16 +22,20 @@ from django.utils.encoding import iri_to_uri
 from django_keyfob.session import keyfob_of
 from keyfob.errors import ConfigurationError
 from keyfob.web import Answer, Page, Routes, WebRequest
-from keyfob.web.exchange import Pairs, page_headers
+from keyfob.web.exchange import Pairs, PostedForm, page_headers
 
 #: The namespace of our addresses.
 NAMESPACE = "keyfob"
 PAGE_TEMPLATE = "django_keyfob/page.html"
+FORM_TEMPLATE = "django_keyfob/resume.html"
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAX_PARAMETERS = 100
 #: Bytes of a form that is read by `posted_pairs`.
 _MAX_FORM = 65_536
+#: Bytes of another view's form that are read so that it can be kept: percent-encoding makes of each
+#: byte up to three.
+_MAX_READ = 262_144
 _ANSWER_MARK = "_keyfob_answer"
 
 
@@ -43,6 +50,9 @@ def routes() -> Routes:
             callback=reverse(f"{NAMESPACE}:callback"),
             logout=reverse(f"{NAMESPACE}:logout"),
             logged_out=reverse(f"{NAMESPACE}:logged_out"),
+            resume=reverse(f"{NAMESPACE}:resume"),
+            done=reverse(f"{NAMESPACE}:done"),
+            script=reverse(f"{NAMESPACE}:script"),
         )
     except NoReverseMatch:
         raise ConfigurationError(
@@ -82,7 +92,33 @@ def web_request(
         form=form,
         cookies=request.COOKIES,
         headers={name.lower(): value for name, value in request.headers.items()},
+        posted_form=partial(_posted_form, request),
     )
+
+
+def _posted_form(request: HttpRequest) -> PostedForm | None:
+    """The view's form, where it was read already, or is not too large to be read for this."""
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        if not hasattr(request, "_post") and length > _MAX_READ:
+            return None
+        files = sum(len(found) for _, found in request.FILES.lists())
+        return PostedForm(pairs(request.POST), files)
+    except (ValueError, SuspiciousOperation, MultiPartParserError, UnreadablePostError):
+        return None
+
+
+def fresh_proof(request: HttpRequest) -> Pairs:
+    """The field by which Django knows its forms, as it is now."""
+    return [("csrfmiddlewaretoken", get_token(request))]
+
+
+def take_body(request: HttpRequest) -> None:
+    """Read what was posted, and make nothing of it: a connection that is closed over an unread body
+    may lose the answer. A kept form's is never larger than this."""
+    with suppress(ValueError, SuspiciousOperation, UnreadablePostError):
+        if int(request.META.get("CONTENT_LENGTH") or 0) <= _MAX_READ:
+            request.read()
 
 
 def _query_string(request: HttpRequest) -> str:
@@ -132,6 +168,8 @@ def to_response(request: HttpRequest, answer: Answer) -> HttpResponse:
         response = JsonResponse(dict(answer.problem), content_type="application/problem+json")
     elif answer.json is not None:
         response = JsonResponse(dict(answer.json))
+    elif answer.text is not None:
+        response = HttpResponse(answer.text)
     else:
         response = HttpResponse()
         if answer.location:
@@ -163,17 +201,17 @@ def is_answer(response: Any) -> bool:
 def _page_response(request: HttpRequest, page: Page) -> HttpResponse:
     nonce = secrets.token_urlsafe(16)
     context = {"page": page, "keyfob_nonce": nonce}
-    is_ours = True
+    name, is_ours = FORM_TEMPLATE if page.form else PAGE_TEMPLATE, True
     try:
-        template = loader.get_template(PAGE_TEMPLATE)
+        template = loader.get_template(name)
         origin = getattr(template, "origin", None)
         is_ours = Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES)
         body = template.render(context, request)
     except TemplateDoesNotExist:
         # A project whose TEMPLATES look into no app.
         engine = Engine(dirs=[str(_TEMPLATES)])
-        body = engine.get_template(PAGE_TEMPLATE).render(Context(context))
+        body = engine.get_template(name).render(Context(context))
     response = HttpResponse(body, content_type="text/html; charset=utf-8")
-    for name, value in page_headers(nonce, own_template=not is_ours).items():
-        response.headers[name] = value
+    for header, value in page_headers(nonce, own_template=not is_ours).items():
+        response.headers[header] = value
     return response

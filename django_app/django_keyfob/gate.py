@@ -13,6 +13,7 @@ from django_keyfob.conf import current_site
 from django_keyfob.exchange import to_response, web_request
 from django_keyfob.session import keyfob_of
 from keyfob.errors import ConfigurationError, KeyfobError
+from keyfob.web.proofs import seconds
 
 V = TypeVar("V", bound=Callable[..., Any])
 #: Raises the KeyfobError that keeps a request out.
@@ -62,23 +63,30 @@ def _asynchronous(view: Callable[..., Any], check: Check) -> Callable[..., Any]:
     return wrapper
 
 
-def login_check(api: str | None, scopes: Collection[str] | None) -> Check:
+def login_check(
+    api: str | None, scopes: Collection[str] | None, max_age: int | None = None
+) -> Check:
     """What `login_required` asks.
 
-    Without `api` or `scopes` every user of the site is let in, by whichever backend they came, as
-    with the stock decorator. A token needs a sign-in of ours.
+    Without `api`, `scopes` or `max_age` every user of the site is let in, by whichever backend they
+    came, as with the stock decorator. A token, and a fresh proof, need a sign-in of ours.
 
     :raises TypeError: both, or one text in the place of a list.
+    :raises ConfigurationError: `max_age` is no whole number of seconds.
     """
     if api is not None and scopes is not None:
         raise TypeError("login_required takes either api= or scopes=, not both")
     if isinstance(scopes, str):
         raise TypeError(f"login_required takes a list of scopes: scopes=[{scopes!r}]")
+    age = None if max_age is None else seconds(max_age)
+    is_plain = api is None and scopes is None and age is None
 
     def check(request: HttpRequest) -> None:
         keyfob = keyfob_of(request)
-        if api is None and scopes is None and not keyfob.is_ours and request.user.is_authenticated:
+        if is_plain and not keyfob.is_ours and request.user.is_authenticated:
             return
+        if age is not None:
+            keyfob.require_recent(age)
         keyfob.require(api=api, scopes=scopes)
 
     return check

@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 
 from django_keyfob.gate import Check, login_check, refusal
 from django_keyfob.permissions import permission_check
+from django_keyfob.step_up import step_up_check
 from keyfob.web.permissions import permission
 
 if TYPE_CHECKING:
@@ -57,14 +58,17 @@ class LoginRequiredMixin(GuardMixin):
     api: str | None = None
     #: what a token must be good for.
     scopes: Collection[str] | None = None
+    #: Seconds in which the person must have proved who they are, at the provider.
+    max_age: int | None = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        login_check(initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes))
+        api, scopes = initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes)
+        login_check(api, scopes, initkwargs.get("max_age", cls.max_age))
         return super().as_view(**initkwargs)
 
     def keyfob_checks(self) -> list[Check]:
-        return [login_check(self.api, self.scopes), *super().keyfob_checks()]
+        return [login_check(self.api, self.scopes, self.max_age), *super().keyfob_checks()]
 
 
 class RolesRequiredMixin(GuardMixin):
@@ -108,3 +112,19 @@ class GroupsRequiredMixin(GuardMixin):
 
 def _of(view: type) -> str:
     return f"the view {view.__name__}"
+
+
+class StepUpMixin(GuardMixin):
+    """As the decorator `step_up`. It goes behind `BearerRequiredMixin` in an API, and before the
+    other base classes."""
+
+    #: An authentication context, `c1` to `c99`.
+    step_up: str = ""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        step_up_check(initkwargs.get("step_up", cls.step_up))
+        return super().as_view(**initkwargs)
+
+    def keyfob_checks(self) -> list[Check]:
+        return [step_up_check(self.step_up), *super().keyfob_checks()]

@@ -15,4 +15,7 @@ urlpatterns = [
     path("logged-out", views.logged_out, name="logged_out"),
     path("frontchannel-logout", views.frontchannel_logout, name="frontchannel_logout"),
     path("backchannel-logout", views.backchannel_logout, name="backchannel_logout"),
+    path("resume", views.resume, name="resume"),
+    path("done", views.done, name="done"),
+    path("keyfob.js", views.script, name="script"),
 ]

@@ -1,4 +1,4 @@
-"""The six views. Each asks the web layer, and gives its answer."""
+"""The views. Each asks the web layer, and gives its answer."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ from django_keyfob.conf import current_site
 from django_keyfob.database_errors import database_errors
 from django_keyfob.exchange import (
     default_next,
+    fresh_proof,
     pairs,
     posted_pairs,
     query_pairs,
+    take_body,
     to_response,
     web_request,
 )
@@ -122,6 +124,37 @@ def backchannel_logout(request: HttpRequest) -> HttpResponse:
     """The provider signs a person out, by a POST of its own. No browser is there."""
     posted = web_request(request, form=posted_pairs(request))
     return to_response(request, current_site().backchannel_logout(posted))
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@csrf_exempt  # nothing is done here: the view that it is sent on to checks it
+@require_http_methods(["GET", "HEAD", "POST"])
+@database_errors()
+def resume(request: HttpRequest) -> HttpResponse:
+    """A form that was kept, for its person to send it again."""
+    asked = web_request(request)
+    if request.method == "POST":
+        take_body(request)
+        return to_response(request, current_site().resume(asked, ()))
+    return to_response(request, current_site().resume(asked, fresh_proof(request)))
+
+
+@login_not_required
+@non_atomic_requests
+@require_safe
+def done(request: HttpRequest) -> HttpResponse:
+    """Where the script's popups end."""
+    return to_response(request, current_site().done(web_request(request)))
+
+
+@login_not_required
+@non_atomic_requests
+@require_safe
+def script(request: HttpRequest) -> HttpResponse:
+    """The script for pages that fetch."""
+    return to_response(request, current_site().script(web_request(request)))
 
 
 def _end_session(request: HttpRequest) -> None:

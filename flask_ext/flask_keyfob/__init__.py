@@ -11,9 +11,10 @@ def home():
 
 from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
-from flask_keyfob.links import login_url, logout_form
+from flask_keyfob.links import login_url, logout_form, script_tag
 from flask_keyfob.permissions import groups_required, roles_required
 from flask_keyfob.proxies import current_user, downstream_api
+from flask_keyfob.step_up import step_up
 
 __all__ = [
     "Keyfob",
@@ -24,4 +25,6 @@ __all__ = [
     "login_url",
     "logout_form",
     "roles_required",
+    "script_tag",
+    "step_up",
 ]

@@ -7,16 +7,25 @@ from typing import Any, overload
 
 from flask_keyfob.guard import View, guarded
 from flask_keyfob.proxies import web_session
+from keyfob.web.proofs import seconds
 
 
 @overload
 def login_required(view: View, /) -> View: ...
 @overload
 def login_required(
-    *, api: str | None = None, scopes: Collection[str] | None = None
+    *,
+    api: str | None = None,
+    scopes: Collection[str] | None = None,
+    max_age: int | None = None,
 ) -> Callable[[View], View]: ...
 def login_required(
-    view: Any = None, /, *, api: str | None = None, scopes: Collection[str] | None = None
+    view: Any = None,
+    /,
+    *,
+    api: str | None = None,
+    scopes: Collection[str] | None = None,
+    max_age: int | None = None,
 ) -> Any:
     """Let only signed-in people into a view: others are sent to sign in, scripts get a 401.
 
@@ -25,13 +34,20 @@ def login_required(
     :param api: a downstream API that the view calls. Where the token for it is missing, consent
         is asked for on the way in.
     :param scopes: the same for scopes that belong to no API of the settings.
+    :param max_age: seconds in which the person must have proved who they are, at the provider;
+        whoever did it longer ago does it again on the way in.
+    :raises ConfigurationError: `max_age` is no whole number of seconds.
     """
     if api is not None and scopes is not None:
         raise TypeError("login_required takes either api= or scopes=, not both")
     if isinstance(scopes, str):
         raise TypeError(f"login_required takes a list of scopes: scopes=[{scopes!r}]")
 
+    age = None if max_age is None else seconds(max_age)
+
     def check() -> None:
+        if age is not None:
+            web_session().require_recent(age)
         web_session().require(api=api, scopes=scopes)
 
     def decorate(each: View) -> View:

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Response, current_app, request
 
 from flask_keyfob.commands import make_commands
-from flask_keyfob.links import login_url, logout_form
+from flask_keyfob.links import login_url, logout_form, script_tag
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
 from flask_keyfob.translate import response_for, web_request
 from flask_keyfob.views import make_blueprint
@@ -155,6 +155,7 @@ def _template_names() -> dict[str, object]:
         "current_user": current_user,
         "keyfob_login_url": login_url,
         "keyfob_logout_form": logout_form,
+        "keyfob_script": script_tag,
     }
 
 

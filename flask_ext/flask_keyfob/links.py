@@ -1,5 +1,5 @@
-"""Ways in and out, for pages: also in every template, as `keyfob_login_url` and
-`keyfob_logout_form`.
+"""Ways in and out, for pages: also in every template, as `keyfob_login_url`, `keyfob_logout_form`
+and `keyfob_script`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,16 @@ def logout_form(label: str = "Sign out", *, class_: str = "") -> Markup:
         token=current_site().csrf_token(flask_session),
         label=label,
     )
+
+
+def script_tag(*, nonce: str = "") -> Markup:
+    """The tag of the script by which `fetch` and htmx sign in where that is needed.
+
+    :param nonce: of the page's Content-Security-Policy; default: Flask-Talisman's, if it gives one.
+    """
+    nonce = nonce or str(getattr(request, "csp_nonce", None) or "")
+    attribute = Markup(' nonce="{}"').format(nonce) if nonce else ""
+    return Markup('<script src="{}"{} defer></script>').format(routes().script, attribute)
 
 
 def _here() -> str:

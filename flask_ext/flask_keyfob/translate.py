@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -13,15 +14,19 @@ from werkzeug.urls import iri_to_uri
 
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
-from keyfob.web.exchange import page_headers
+from keyfob.web.exchange import PostedForm, page_headers
 
 _TEMPLATE = "keyfob/page.html"
-_OUR_TEMPLATE = Path(__file__).parent / "templates" / _TEMPLATE
+_FORM_TEMPLATE = "keyfob/resume.html"
+_OUR_TEMPLATES = Path(__file__).parent / "templates"
 # RFC 3986 §3.3 and §3.4, with what is encoded already.
 _PATH_CHARACTERS = "!$&'()*+,/:;=@"
 _QUERY_CHARACTERS = _PATH_CHARACTERS + "?%[]"
 #: Bytes of a form posted to us. Flask itself has no limit, and would read it all.
 _MAX_FORM = 65_536
+#: Bytes of another view's form that are read so that it can be kept: percent-encoding makes of each
+#: byte up to three.
+_MAX_READ = 262_144
 
 
 def web_request(*, with_form: bool = False) -> WebRequest:
@@ -45,7 +50,38 @@ def web_request(*, with_form: bool = False) -> WebRequest:
         form=_form() if with_form else (),
         cookies=request.cookies.to_dict(),
         headers={name.lower(): value for name, value in request.headers},
+        posted_form=_posted_form,
     )
+
+
+def _posted_form() -> PostedForm | None:
+    """The view's form. A large one is not read for this, but where it was read already it may be
+    had."""
+    length = request.content_length
+    if "form" not in vars(request) and (length is None or length > _MAX_READ):
+        return None
+    try:
+        files = [file for _, file in request.files.items(multi=True) if file.filename]
+        return PostedForm(list(request.form.items(multi=True)), len(files))
+    except HTTPException:  # MAX_CONTENT_LENGTH, MAX_FORM_MEMORY_SIZE, a broken upload
+        return None
+
+
+def fresh_proof() -> list[tuple[str, str]]:
+    """The field by which Flask-WTF knows its forms, as it is now; none without Flask-WTF."""
+    flask_wtf = sys.modules.get("flask_wtf.csrf")
+    if flask_wtf is None:
+        return []
+    name = current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
+    return [(name, flask_wtf.generate_csrf())]
+
+
+def take_body() -> None:
+    """Read what was posted, and make nothing of it: a connection that is closed over an unread body
+    may lose the answer. A kept form's is never larger than this."""
+    length = request.content_length
+    if length is not None and length <= _MAX_READ:
+        request.get_data(cache=False)
 
 
 def routes() -> Routes:
@@ -55,6 +91,9 @@ def routes() -> Routes:
         callback=_path_for("keyfob.callback"),
         logout=_path_for("keyfob.logout"),
         logged_out=_path_for("keyfob.logged_out"),
+        resume=_path_for("keyfob.resume"),
+        done=_path_for("keyfob.done"),
+        script=_path_for("keyfob.script"),
     )
 
 
@@ -87,6 +126,8 @@ def response_for(answer: Answer) -> Response:
         response = Response(body, mimetype="application/problem+json")
     elif answer.json is not None:
         response = Response(json.dumps(answer.json), mimetype="application/json")
+    elif answer.text is not None:
+        response = Response(answer.text)
     else:
         response = Response(mimetype="text/html")
     response.status_code = answer.status
@@ -101,11 +142,12 @@ def response_for(answer: Answer) -> Response:
 
 def _page(page: Page) -> Response:
     nonce = secrets.token_urlsafe(16)
-    template = current_app.jinja_env.get_template(_TEMPLATE)
+    name = _FORM_TEMPLATE if page.form else _TEMPLATE
+    template = current_app.jinja_env.get_template(name)
     context: dict[str, object] = {"page": page, "keyfob_nonce": nonce}
     current_app.update_template_context(context)
     response = Response(template.render(context), mimetype="text/html")
-    is_ours = template.filename is not None and Path(template.filename) == _OUR_TEMPLATE
+    is_ours = template.filename is not None and Path(template.filename) == _OUR_TEMPLATES / name
     response.headers.update(page_headers(nonce, own_template=not is_ours))
     return response
 

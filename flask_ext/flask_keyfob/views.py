@@ -8,10 +8,11 @@ from typing import Any
 
 from blinker import Signal
 from flask import Blueprint, Response, current_app, session
+from flask import request as flask_request
 
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
 from flask_keyfob.signals import user_logged_in, user_logged_out
-from flask_keyfob.translate import response_for, web_request
+from flask_keyfob.translate import fresh_proof, response_for, take_body, web_request
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Identity, WebRequest
 from keyfob.web.csrf import FIELD
@@ -34,6 +35,9 @@ def make_blueprint(url_prefix: str) -> Blueprint:
     blueprint.add_url_rule(
         "/backchannel-logout", "backchannel_logout", backchannel_logout, methods=["POST"]
     )
+    blueprint.add_url_rule("/resume", "resume", resume, methods=["GET", "POST"])
+    blueprint.add_url_rule("/done", "done", _as_view(done))
+    blueprint.add_url_rule("/keyfob.js", "script", _as_view(script))
     return blueprint
 
 
@@ -112,6 +116,24 @@ def backchannel_logout() -> Response:
     except AuthorizationResponseError:  # no form that can be read has no logout token
         request = web_request()
     return response_for(current_site().backchannel_logout(request))
+
+
+def resume() -> Response:
+    """A form that was kept, for its person to send it again."""
+    if flask_request.method == "POST":
+        take_body()
+        return response_for(current_site().resume(web_request(), ()))
+    return response_for(current_site().resume(web_request(), fresh_proof()))
+
+
+def done(request: WebRequest) -> Answer:
+    """Where the script's popups end."""
+    return current_site().done(request)
+
+
+def script(request: WebRequest) -> Answer:
+    """The script for pages that fetch."""
+    return current_site().script(request)
 
 
 def _make_session_new(identity: Identity) -> None:

@@ -25,7 +25,10 @@ from support.provider import Provider
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ROUTES = Routes("/auth/login", "/auth/callback", "/auth/logout", "/auth/logged-out")
+ROUTES = Routes(
+    *("/auth/login", "/auth/callback", "/auth/logout", "/auth/logged-out"),
+    *("/auth/resume", "/auth/done", "/auth/keyfob.js"),
+)
 HOST = "localhost:5000"
 SECRET = "a secret of the test's own, long enough to be one"
 
@@ -107,6 +110,9 @@ class BareSite:
             root + ROUTES.callback,
             root + ROUTES.logout,
             root + ROUTES.logged_out,
+            root + ROUTES.resume,
+            root + ROUTES.done,
+            root + ROUTES.script,
         )
 
     @property

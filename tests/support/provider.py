@@ -130,6 +130,7 @@ class Grant:
     nonce: str | None = None
     challenge: str | None = None
     auth_time: int = 0
+    contexts: list[str] = field(default_factory=list)
     used: bool = False
 
 
@@ -174,6 +175,9 @@ class Provider:
     :param direct_grants: grant types that give a token for `person` at once, whatever they bring.
     :param narrow_scopes: which of the scopes that were asked for are granted.
     :param send_scope: whether token answers name the scope.
+    :param contexts: the authentication contexts that it can give, where the claims request asks.
+    :param proved_at: when the person last gave their password, in seconds since 1970; None for now.
+        Where the request's `max_age` wants it, they give it again.
     :param device_errors: what the coming polls of the device flow get, before the person is done.
     :param device_response: members to add to what the device authorization endpoint answers.
     :param groups: the object ids of what the person is in, as its Graph tells (Entra mode).
@@ -228,6 +232,8 @@ class Provider:
     force_response_mode: str | None = None
     groups: Sequence[str] = ()
     groups_page: int = 999
+    contexts: Collection[str] = ("c1", "c2")
+    proved_at: float | None = None
     device_errors: list[str] = field(default_factory=list)
     device_response: Json = field(default_factory=dict)
 
@@ -596,6 +602,11 @@ class Provider:
             raise _OAuthError("invalid_request", "Unknown response_mode.")
         code = secrets.token_urlsafe(24)
         nonce = asked.get("nonce")
+        proved_at, max_age = self.proved_at, asked.get("max_age")
+        if proved_at is not None and max_age and self.now() - proved_at > int(max_age):
+            self.proved_at = self.now()
+        wanted = json.loads(asked.get("claims", "{}")).get("id_token", {}).get("acrs") or {}
+        values = {wanted.get("value"), *wanted.get("values", ())}
         with self._lock:
             if nonce is not None:
                 self.nonces.append(nonce)
@@ -606,7 +617,8 @@ class Provider:
                 redirect_uri=asked.get("redirect_uri", ""),
                 nonce=nonce,
                 challenge=asked.get("code_challenge"),
-                auth_time=int(self.now()),
+                auth_time=int(self.now() if self.proved_at is None else self.proved_at),
+                contexts=[context for context in self.contexts if context in values],
             )
         return code
 
@@ -836,6 +848,8 @@ class Provider:
         }
         if grant.nonce is not None and not refresh:
             claims["nonce"] = grant.nonce
+        if grant.contexts and not refresh:
+            claims["acrs"] = list(grant.contexts)
         if self.azp is not None:
             claims["azp"] = self.azp
         if self.entra:

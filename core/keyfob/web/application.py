@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import challenge, logout_channels, sign_in, sign_out
+from keyfob.web import challenge, kept_forms, logout_channels, resume, script, sign_in, sign_out
 from keyfob.web.allowance import Allowance
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
-from keyfob.web.exchange import Answer, WebRequest
+from keyfob.web.exchange import Answer, Pairs, WebRequest
 from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity
 from keyfob.web.leases import LEASE_SECONDS, Leases
@@ -95,6 +95,7 @@ class WebApplication:
         self.logout_refusals = Allowance(
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
+        self.strangers_forms = Allowance(kept_forms.STRANGERS_FORMS, kept_forms.STRANGERS_INTERVAL)
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self.groups = Groups(settings, self)
@@ -158,6 +159,23 @@ class WebApplication:
         self.observer.record(SIGN_OUTS, ended, channel="everywhere")
         return ended
 
+    def resume(self, request: WebRequest, fresh: Pairs) -> Answer:
+        """Show a form that was kept until its person could come in, or send it on.
+
+        :param fresh: the framework's own proof against forgery, as names and values of fields.
+        """
+        return resume.answer(self, request, fresh)
+
+    @staticmethod
+    def script(request: WebRequest) -> Answer:
+        """The script for pages that fetch."""
+        return script.script(request)
+
+    @staticmethod
+    def done(request: WebRequest) -> Answer:
+        """Where that script's popups end."""
+        return script.done(request)
+
     def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
         """What to answer where an error ended a view."""
         return challenge.answer(self, request, error)
@@ -186,6 +204,10 @@ class WebApplication:
     @property
     def account_check_interval(self) -> int | None:
         return self.settings.account_check_interval
+
+    @property
+    def leeway(self) -> int:
+        return self.settings.leeway
 
     def document_expiry(self) -> float:
         """Until when a session's record lives that is used now, in seconds since 1970."""

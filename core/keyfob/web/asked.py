@@ -22,17 +22,25 @@ class Asked(NamedTuple):
     claims: str | None = None
     #: The mark of the session that is to be renewed without a page; "" for none.
     renews: str = ""
+    #: Seconds since the person proved themselves, at the most; None where it makes no difference.
+    max_age: int | None = None
 
 
 def seal_asked(
-    site: WebApplication, scopes: Sequence[str], claims: str, *, renews: str = ""
+    site: WebApplication,
+    scopes: Sequence[str],
+    claims: str,
+    *,
+    renews: str = "",
+    max_age: int | None = None,
 ) -> str:
     """What to ask for, sealed so that a link cannot ask for anything else, nor end a session.
 
     :param renews: the mark of the session that is to be renewed without a page.
+    :param max_age: seconds since the person proved themselves, at the most.
     """
-    asked = json.dumps({"s": list(scopes), "c": claims, "r": renews}).encode()
-    return site.sealer.seal_text(asked, context=_ASKED, now=site.clock())
+    asked = {"s": list(scopes), "c": claims, "r": renews, "m": max_age}
+    return site.sealer.seal_text(json.dumps(asked).encode(), context=_ASKED, now=site.clock())
 
 
 def asked_for(site: WebApplication, request: WebRequest, given: Pairs, api: str) -> Asked:
@@ -59,7 +67,7 @@ def asked_for(site: WebApplication, request: WebRequest, given: Pairs, api: str)
     renews = asked.get("r", "")
     # A link that was made for another session, or another sign-in of this one, renews nothing.
     still = renews if renews == site.session(request.session).mark else ""
-    return Asked(list(scopes), asked["c"] or None, still)
+    return Asked(list(scopes), asked["c"] or None, still, asked.get("m"))
 
 
 def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError, PermissionMissing
-from keyfob.web import rounds
+from keyfob.errors import InteractionRequired, KeyfobError, PermissionMissing, StepUpRequired
+from keyfob.protocol.www_authenticate import build_challenge, encode_claims
+from keyfob.web import kept_forms, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
-from keyfob.web.exchange import NO_STORE, Answer, WebRequest, redirect
+from keyfob.web.exchange import NO_STORE, Answer, Cookie, Page, WebRequest, redirect
+from keyfob.web.kept_forms import KeptForm
 from keyfob.web.next_url import local_path, same_site_path
-from keyfob.web.problems import FORM_NOT_TAKEN, page_answer, page_for
+from keyfob.web.problems import (
+    FILES_NOT_KEPT,
+    FORM_KEPT,
+    FORM_NOT_TAKEN,
+    page_answer,
+    page_for,
+)
 from keyfob.web.sign_in import login_url
 
 if TYPE_CHECKING:
@@ -21,6 +29,8 @@ _REASONS = {
     "not_signed_in": "login_required",
     "tokens_lost": "login_required",
     "account_check": "login_required",
+    "step_up": "step_up_required",
+    "too_long_ago": "reauthentication_required",
 }
 #: What the provider may cure without showing a page: it still knows the person, most likely.
 _RENEWABLE = frozenset({"tokens_lost", "account_check"})
@@ -32,6 +42,8 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     """A page, or a problem document for a script; for a missing token the way to it."""
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
+    if isinstance(error, StepUpRequired):
+        return _insufficient_claims(error)
     status, page = page_for(error)
     retry = _here(site, request)
     if isinstance(error, PermissionMissing):
@@ -44,21 +56,38 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     return _as_problem(found, page.title, error.code, correlation_id=correlation_id)
 
 
+def _insufficient_claims(error: StepUpRequired) -> Answer:
+    """An API's answer to a token that proves too little: with a challenge, where the client can
+    answer one; otherwise there is nothing that it could do."""
+    status = 401 if error.claims else 403
+    claims = encode_claims(error.claims) if error.claims else ""
+    header = build_challenge(
+        "Bearer",
+        {"error": error.code, "error_description": "The token proves too little", "claims": claims},
+    )
+    answer = Answer(status, headers={**NO_STORE, "WWW-Authenticate": header})
+    return _as_problem(answer, "The token proves too little", error.code)
+
+
 def _interaction(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
     if not wants_page(request):
         return _unauthorized(site, request, error)
     session = site.session(request.session)
+    is_read = request.method in ("GET", "HEAD")
     renews = session.is_signed_in and _is_renewable(error)
-    if renews and request.method not in ("GET", "HEAD"):
-        return _not_submitted(site, request, error)
-    if session.is_signed_in and not session.count_round(_wanted(error)):
+    counts = session.is_signed_in and (is_read or not renews)
+    if counts and not session.count_round(_wanted(error)):
         status, page = page_for(error)
         retry = _login(site, request, error, _here(site, request))
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
-    return redirect(
-        _login(site, request, error, _here(site, request)),
-        status=302 if request.method in ("GET", "HEAD") else 303,
-    )
+    if is_read:
+        return redirect(_login(site, request, error, _here(site, request)))
+    kept = kept_forms.keep(site, request, api=error.api)
+    if kept is not None:
+        return _kept(site, request, error, *kept)
+    if renews or kept_forms.has_body(request):
+        return _not_submitted(site, request, error)
+    return redirect(_login(site, request, error, _here(site, request)), status=303)
 
 
 def _is_renewable(error: InteractionRequired) -> bool:
@@ -68,18 +97,46 @@ def _is_renewable(error: InteractionRequired) -> bool:
     return error.code in _RENEWABLE or ended
 
 
+def _kept(
+    site: WebApplication,
+    request: WebRequest,
+    error: InteractionRequired,
+    form: KeptForm,
+    resume: str,
+    cookie: Cookie,
+) -> Answer:
+    """What was posted waits until its person comes back, who sees it again and sends it."""
+    status, page = FORM_KEPT
+    if form.files:
+        page = replace(page, advice=f"{page.advice} {FILES_NOT_KEPT}")
+    answer = _signs_in(site, request, error, page, status, next_path=resume)
+    return replace(answer, cookies=(cookie,))
+
+
 def _not_submitted(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
     """What was posted cannot be sent through a sign-in, and must not be thought to have arrived."""
     status, page = FORM_NOT_TAKEN
-    answer = page_answer(
-        status,
-        page,
-        retry_url=_login(site, request, error, _here(site, request)),
-        home_url=request.home,
-        error=error,
-    )
-    challenge = {"WWW-Authenticate": 'Keyfob error="login_required"'}
+    return _signs_in(site, request, error, page, status, next_path=_here(site, request))
+
+
+def _signs_in(
+    site: WebApplication,
+    request: WebRequest,
+    error: InteractionRequired,
+    page: Page,
+    status: int,
+    *,
+    next_path: str,
+) -> Answer:
+    """A page whose one way on is to sign in."""
+    retry = _login(site, request, error, next_path)
+    answer = page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
+    challenge = {"WWW-Authenticate": f'Keyfob error="{_reason(error)}"'}
     return replace(answer, headers={**answer.headers, **challenge})
+
+
+def _reason(error: InteractionRequired) -> str:
+    return _REASONS.get(error.code, "interaction_required")
 
 
 def _wanted(error: InteractionRequired) -> str:
@@ -92,9 +149,10 @@ def _login(
     ask, renews = "", ""
     if _is_renewable(error):
         renews = site.session(request.session).mark
-    if renews or error.claims or (error.scopes and not error.api):
+    is_more = error.claims or error.max_age is not None or (error.scopes and not error.api)
+    if renews or is_more:
         scopes = () if error.api else error.scopes
-        ask = seal_asked(site, scopes, error.claims, renews=renews)
+        ask = seal_asked(site, scopes, error.claims, renews=renews, max_age=error.max_age)
     return login_url(request.routes.login, next_path, api=error.api, ask=ask)
 
 
@@ -102,7 +160,7 @@ def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionR
     """RFC 9457, with where to sign in. A script's own address is no page to come back to: the
     page that it runs in is."""
     came_from = _shown_page(site, request)
-    reason = _REASONS.get(error.code, "interaction_required")
+    reason = _reason(error)
     login = _login(site, request, error, came_from)
     answer = Answer(401, headers={**NO_STORE, "WWW-Authenticate": f'Keyfob error="{reason}"'})
     return _as_problem(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +19,25 @@ class Routes:
     callback: str
     logout: str
     logged_out: str
+    resume: str = ""
+    done: str = ""
+    script: str = ""
+
+
+@dataclass(frozen=True)
+class PostedForm:
+    """A form that a view was sent, as far as it can be sent again.
+
+    :param files: how many files came with it; their content is not here.
+    """
+
+    fields: Pairs = field(repr=False)
+    files: int = 0
+
+
+def no_form() -> PostedForm | None:
+    """What was posted is no form, or cannot be read any more."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,8 @@ class WebRequest:
     :param root_path: the mount point, "" at the root.
     :param headers: by lower-case name.
     :param session: the browser's session, of any framework.
+    :param form: the posted pairs, where the view is one of ours.
+    :param posted_form: reads the form that another view was sent, where there is reason to.
     """
 
     method: str
@@ -44,6 +65,7 @@ class WebRequest:
     form: Pairs = field(default=(), repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    posted_form: Callable[[], PostedForm | None] = field(default=no_form, repr=False)
 
     @property
     def origin(self) -> str:
@@ -73,6 +95,27 @@ class Cookie:
 
 
 @dataclass(frozen=True)
+class ResumedForm:
+    """A form that was kept, for its person to send it again.
+
+    :param action: our address that it is posted to, and that sends it on.
+    :param target: where it goes, to be shown.
+    :param shown: its fields by name, with as much of their content as may be shown.
+    :param fields: what is posted, in hidden fields.
+    :param passwords: the names of those that were not kept, and must be typed again.
+    :param files: how many files were not kept.
+    """
+
+    action: str = field(repr=False)
+    target: str
+    shown: Pairs = field(repr=False)
+    fields: Pairs = field(repr=False)
+    passwords: Sequence[str] = ()
+    files: int = 0
+    enctype: str = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
 class Page:
     """A page for a person: what happened, and what they can do."""
 
@@ -86,18 +129,22 @@ class Page:
     #: For the site's support: what they need to find this in their logs and the provider's.
     correlation_id: str = ""
     code: str = ""
+    #: Only on the page where a kept form is sent again.
+    form: ResumedForm | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the framework is to answer: a redirect, a page, a problem for a script (RFC 9457), or
-    another object for a program; an empty page where it is none of them."""
+    """What the framework is to answer: a redirect, a page, a problem for a script (RFC 9457),
+    another object for a program, or a text of the type that is in `headers`; an empty page where it
+    is none of them."""
 
     status: int
     location: str = field(default="", repr=False)
     page: Page | None = None
     problem: Mapping[str, Any] | None = None
     json: Mapping[str, Any] | None = None
+    text: str | None = None
     cookies: tuple[Cookie, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 

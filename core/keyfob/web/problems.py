@@ -124,12 +124,54 @@ SIGN_IN_ENDED = (
         code="login_required",
     ),
 )
-#: A form that was sent while the sign-in needs to be renewed.
+#: A form that was kept until its person has signed in, or agreed to something.
+FORM_KEPT = (
+    401,
+    Page(
+        "One more step before this is sent",
+        "You have to sign in first, or to agree to something. What you sent is kept for an hour, "
+        "and nothing was done with it yet.",
+        "Afterwards you see it again, and send it with one click.",
+        retry_label="Continue",
+        code="form_kept",
+    ),
+)
+FILES_NOT_KEPT = "Files are not kept: you will have to choose them again in the form itself."
+#: A kept form that is not there: the address is a copy, or the form was sent on.
+FORM_GONE = (
+    410,
+    Page(
+        "There is nothing to send",
+        "It was sent already, or it is more than an hour old, or it was kept in another browser.",
+        "If it was not sent, go back to the form and fill it in again.",
+        code="form_gone",
+    ),
+)
+FORM_NOT_YOURS = (
+    403,
+    Page(
+        "This is not yours to send",
+        "Somebody else filled this form in, before you signed in in this browser.",
+        "If that was you, with another account: sign out, sign in with that one, and open this "
+        "address again.",
+        code="form_of_another",
+    ),
+)
+FORM_OF_A_STRANGER = (
+    403,
+    Page(
+        "Nothing was sent",
+        "The request did not come from a page of this site.",
+        "Go back to the site, and send the form from there.",
+        code="foreign_form",
+    ),
+)
+#: A form that was sent before its person could be let in, and that was not kept.
 FORM_NOT_TAKEN = (
     401,
     Page(
         "Nothing was sent",
-        "Your sign-in has to be renewed first, so nothing of what you sent was taken.",
+        "You have to sign in first, so nothing of what you sent was taken.",
         "Sign in again, go back to the form, and send it once more.",
         retry_label="Sign in again",
         code="login_required",
@@ -187,8 +229,37 @@ _MALFORMED = (
 )
 
 
+#: The provider gave no authentication context, or no `auth_time` that is new enough.
+_NOT_PROVED_MORE = (
+    403,
+    Page(
+        "This page needs a stronger proof of who you are",
+        "You signed in again, and the sign-in service still did not confirm what this page asks "
+        "for, such as a second factor.",
+        "Try again, and do what the sign-in service asks. If it asks for nothing, it is not set "
+        "up for this page: tell who runs the site.",
+    ),
+)
+_NOT_PROVED_ANEW = (
+    403,
+    Page(
+        "This page needs you to sign in anew",
+        "The sign-in service did not confirm that you have just proved who you are.",
+        "Try again, and give your password when you are asked. If you are not asked, tell who runs "
+        "the site.",
+    ),
+)
+_NOT_PROVED = {
+    "step_up": _NOT_PROVED_MORE,
+    "too_long_ago": _NOT_PROVED_ANEW,
+    "auth_time": _NOT_PROVED_ANEW,
+}
+
+
 def page_for(error: KeyfobError) -> tuple[int, Page]:
     """The page for a failure, and its status."""
+    if error.code in _NOT_PROVED and isinstance(error, (IdTokenError, InteractionRequired)):
+        return _NOT_PROVED[error.code]
     if isinstance(error, ProviderUnavailable):
         status, title = 503, "The sign-in service is not available"
         return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)

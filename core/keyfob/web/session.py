@@ -17,7 +17,8 @@ from keyfob.errors import (
     SubjectChangedError,
 )
 from keyfob.protocol.results import TokenResult
-from keyfob.web import rounds
+from keyfob.web import proofs, rounds
+from keyfob.web.caller import Caller
 from keyfob.web.document import Document
 from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity, User, session_claims
@@ -46,6 +47,8 @@ class Site(TokenSite, SessionRules, Protocol):
     def account_check_interval(self) -> int | None: ...
     @property
     def groups(self) -> Groups: ...
+    @property
+    def leeway(self) -> int: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
 
@@ -61,6 +64,8 @@ class WebSession:
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
+        #: Who calls an API of ours, where the request came with a token that is proven.
+        self.caller: Caller | None = None
 
     def __repr__(self) -> str:
         return "<WebSession>"
@@ -118,6 +123,45 @@ class WebSession:
         else:
             self._end_round(rounds.want(()))
             self._stay()
+
+    def require_context(self, context: str) -> None:
+        """What a view asks that wants a stronger proof: the caller's, where one called, or else
+        the signed-in person's.
+
+        :param context: an authentication context, `c1` to `c99`.
+        :raises StepUpRequired: the caller's token does not have it.
+        :raises InteractionRequired: the person's ID token does not, or not any more.
+        :raises KeyfobError: whatever `require` raises.
+        """
+        if self.caller is not None:
+            proofs.judge_caller(self.caller, context)
+            return
+        wanted = proofs.claims_request("id_token", context)
+        self._require_with(claims=wanted)
+        now, leeway = self._site.clock(), self._site.leeway
+        proofs.judge_context(self._claims(), context, now=now, leeway=leeway)
+        self._end_round(rounds.want((), wanted))
+
+    def require_recent(self, max_age: int) -> None:
+        """What a view asks that wants a fresh proof of the signed-in person.
+
+        :param max_age: seconds since they proved themselves, beyond LEEWAY.
+        :raises InteractionRequired: it was longer ago, or their ID token does not say when.
+        :raises KeyfobError: whatever `require` raises.
+        """
+        self._require_with(max_age=max_age)
+        now, leeway = self._site.clock(), self._site.leeway
+        proofs.judge_recent(self._claims(), max_age, now=now, leeway=leeway)
+        self._end_round(rounds.want((), new=True))
+
+    def _require_with(self, *, claims: str = "", max_age: int | None = None) -> None:
+        """As `require`; who has to sign in does it with what is wanted next, in one trip."""
+        try:
+            self.require()
+        except InteractionRequired as error:
+            if error.code == "not_signed_in":
+                error.claims, error.max_age = claims, max_age
+            raise
 
     def keep(self) -> None:
         """What `require` does for the sign-in itself, for guards that know no more than the

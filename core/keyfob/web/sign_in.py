@@ -145,6 +145,7 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         login_hint=_hint(given, "login_hint") or _known_name(site, request, given),
         domain_hint=_hint(given, "domain_hint"),
         claims_challenge=asked.claims,
+        max_age=asked.max_age,
         response_mode="form_post" if settings.response_mode == "form_post" else None,
     )
     sent = rounds.is_sent(request.headers)

@@ -1,4 +1,4 @@
-"""`{% load keyfob %}`: the link to sign in, the button to sign out, and who may see what."""
+"""`{% load keyfob %}`: signing in and out, who may see what, and the script."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from django import template
 from django.http import HttpRequest
 from django.template import Context
 from django.urls import reverse
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
 
 from django_keyfob.exchange import NAMESPACE, default_next
 from keyfob.web import WebSession
@@ -73,6 +75,20 @@ def in_group(keyfob: object, group: str) -> bool:
     :param group: a name in KEYFOB["GROUPS"], or an object id.
     """
     return isinstance(keyfob, WebSession) and keyfob.in_group(group)
+
+
+@register.simple_tag(takes_context=True)
+def keyfob_script(context: Context, *, nonce: str = "") -> SafeString:
+    """The tag of the script by which `fetch` and htmx sign in where that is needed.
+
+    :param nonce: of the page's Content-Security-Policy; default: the one that Django or django-csp
+        gives, if there is one.
+    """
+    given = context.get("csp_nonce") or getattr(context.get("request"), "csp_nonce", None)
+    value = nonce or str(given or "")
+    attribute = format_html(' nonce="{}"', escape(value)) if value else ""
+    address = reverse(f"{NAMESPACE}:script")
+    return format_html('<script src="{}"{} defer></script>', address, attribute)
 
 
 def _here(request: object) -> str | None:

@@ -1,0 +1,60 @@
+"""Consent on the way, kept forms and proofs in Django."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+pytest.register_assert_rewrite("support.contract_consent")
+
+from django_app.site import running_site  # noqa: E402
+from support.contract_base import RunningSite, Site, once  # noqa: E402
+from support.contract_consent import ConsentContract, sent  # noqa: E402
+from support.form_browser import FormBrowser  # noqa: E402
+
+PAGES = {"ROOT_URLCONF": "django_app.pages_consent"}
+
+
+class TestDjangoConsent(ConsentContract):
+    @pytest.fixture
+    def running_site(self) -> RunningSite:
+        return partial(running_site, config=PAGES)
+
+    @pytest.mark.parametrize("path", ["/async-late", "/late-class"])
+    def test_async_and_class_based_views_keep_a_form(
+        self, site: Site, browser: FormBrowser, path: str
+    ) -> None:
+        page = browser.open(f"{site.url}/order")
+        csrf = [(name, value) for name, value in page.forms[0].fields if "csrf" in name]
+        page = browser.send("post", site.url + path, [*csrf, ("a", "b")], referrer=page.url)
+        assert sent(page.follow("Continue").submit(button="Send it")) == {"a": ["b"]}
+
+    @pytest.mark.parametrize(
+        ("path", "text"), [("/async-step-up", "stepped up"), ("/recent-class", "recent")]
+    )
+    def test_async_views_and_mixins_want_proofs(
+        self, site: Site, browser: FormBrowser, path: str, text: str
+    ) -> None:
+        assert browser.open(site.url + path).text == text
+
+    def test_a_form_without_djangos_token_is_refused_and_never_kept(
+        self, site: Site, browser: FormBrowser
+    ) -> None:
+        browser.open(f"{site.url}/order")
+        browser.open(f"{site.url}/private")
+        form, headers = {"thing": "x"}, {"Origin": site.url}
+        answer = once(browser, f"{site.url}/order", "POST", data=form, headers=headers)
+        assert answer.status_code == 403
+        assert "forms" not in answer.headers.get("Set-Cookie", "")
+
+    def test_the_sessions_new_csrf_token_takes_the_old_ones_place(
+        self, site: Site, browser: FormBrowser
+    ) -> None:
+        page = browser.open(f"{site.url}/order")
+        before = browser.session.cookies["csrftoken"]
+        page = page.submit(button="Order", thing="x").follow("Continue")
+        assert browser.session.cookies["csrftoken"] != before  # Django rotates it at a sign-in
+        got = page.submit(button="Send it").response.json()
+        assert len(got["csrfmiddlewaretoken"]) == 1
+        assert got["thing"] == ["x"]
