@@ -258,12 +258,10 @@ _NOT_PROVED = {
 
 def page_for(error: KeyfobError) -> tuple[int, Page]:
     """The page for a failure, and its status."""
-    if error.code in _NOT_PROVED and isinstance(error, (IdTokenError, InteractionRequired)):
-        return _NOT_PROVED[error.code]
     if isinstance(error, ProviderUnavailable):
         status, title = 503, "The sign-in service is not available"
         return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)
-    if fixed := next((found for kind, found in _FIXED if isinstance(error, kind)), None):
+    if fixed := _fixed(error):
         return fixed
     if isinstance(error, ApiUnreachable):
         return 503, Page(
@@ -311,6 +309,12 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
             "Whoever runs it can mend that.",
         )
     return 503, Page("This did not work", "The site could not do this.", _TRY_LATER)
+
+
+def _fixed(error: KeyfobError) -> tuple[int, Page] | None:
+    if error.code in _NOT_PROVED and isinstance(error, (IdTokenError, InteractionRequired)):
+        return _NOT_PROVED[error.code]
+    return next((found for kind, found in _FIXED if isinstance(error, kind)), None)
 
 
 def refusal_page(refusal: AuthorizationRefusal) -> tuple[int, Page]:
