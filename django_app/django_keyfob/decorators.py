@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import overload
 
+from django_keyfob.bearer import bearer_required
 from django_keyfob.gate import V, guarded, login_check
 from django_keyfob.permissions import groups_required, roles_required
 from django_keyfob.step_up import step_up
 
-__all__ = ["groups_required", "login_required", "roles_required", "step_up"]
+__all__ = ["bearer_required", "groups_required", "login_required", "roles_required", "step_up"]
 
 
 @overload

@@ -79,13 +79,14 @@ def web_request(
     :param query: the address's pairs, where they are not as they came.
     """
     path, _, query_string = request.get_full_path().partition("?")
+    keyfob = keyfob_of(request)
     return WebRequest(
         method=request.method or "GET",
         scheme=request.scheme or "http",
         host=request.get_host(),
         path=path,
         routes=routes(),
-        session=keyfob_of(request).mapping,
+        session=keyfob.mapping,
         root_path=get_script_prefix().removesuffix("/"),
         query_string=query_string,
         query=query_pairs(request) if query is None else query,
@@ -93,6 +94,7 @@ def web_request(
         cookies=request.COOKIES,
         headers={name.lower(): value for name, value in request.headers.items()},
         posted_form=partial(_posted_form, request),
+        caller=keyfob.caller,
     )
 
 

@@ -19,6 +19,7 @@ from django_keyfob.exchange import NAMESPACE, is_answer, to_response, web_reques
 from django_keyfob.session import KeyfobSession, is_over
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web.audience import wants_page
+from keyfob.web.bearer_answers import WELL_KNOWN
 
 _REDIRECTS = (301, 302, 303, 307)
 
@@ -51,16 +52,20 @@ class KeyfobMiddleware:
             return self._acall(request)
         _open(request)
         response: HttpResponseBase = self._get_response(request)
+        if _asks_about_the_api(request, response):
+            return _about_the_api(request)
         if _leads_to_login(request, response):
             return _better_than_login(request, response)
-        return response
+        return _challenging(request, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         _open(request)
         response: HttpResponseBase = await self._get_response(request)
+        if _asks_about_the_api(request, response):
+            return await sync_to_async(_about_the_api)(request)
         if _leads_to_login(request, response):
             return await sync_to_async(_better_than_login)(request, response)
-        return response
+        return _challenging(request, response)
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
@@ -112,6 +117,28 @@ def _leave_out_what_is_over(request: HttpRequest, keyfob: KeyfobSession) -> None
     request.user = judged  # type: ignore[assignment]
     request.auser = acurrent
     keyfob.users = (user, judged)
+
+
+def _asks_about_the_api(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether this is the one address of ours that is below the site's root (RFC 9728 §3), and the
+    project has no page of its own there."""
+    return (
+        response.status_code == 404
+        and request.path_info == WELL_KNOWN
+        and request.method in ("GET", "HEAD")
+    )
+
+
+def _about_the_api(request: HttpRequest) -> HttpResponseBase:
+    return to_response(request, current_site().protected_resource(web_request(request)))
+
+
+def _challenging(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The same, with what the token of a caller lacks who got a 403 of Django REST framework's."""
+    challenge = request.keyfob.challenge if response.status_code == 403 else ""  # type: ignore[attr-defined]
+    if challenge and "WWW-Authenticate" not in response.headers:
+        response.headers["WWW-Authenticate"] = challenge
+    return response
 
 
 def _leads_to_login(request: HttpRequest, response: HttpResponseBase) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import sync_to_async
 
+from django_keyfob.bearer import bearer_check, for_callers, varied
 from django_keyfob.gate import Check, login_check, refusal
 from django_keyfob.permissions import permission_check
 from django_keyfob.step_up import step_up_check
+from keyfob.web.bearer_rule import BearerRule, bearer_rule
 from keyfob.web.permissions import permission
 
 if TYPE_CHECKING:
@@ -128,3 +130,33 @@ class StepUpMixin(GuardMixin):
 
     def keyfob_checks(self) -> list[Check]:
         return [step_up_check(self.step_up), *super().keyfob_checks()]
+
+
+class BearerRequiredMixin(GuardMixin):
+    """As the decorator `bearer_required`, for class-based views. It goes before the other base
+    classes."""
+
+    #: As the decorator's parameters.
+    scopes: Collection[str] | None = None
+    all_scopes: Collection[str] | None = None
+    roles: Collection[str] | None = None
+    all_roles: Collection[str] | None = None
+    app_roles: Collection[str] | None = None
+    all_app_roles: Collection[str] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        _bearer_rule(cls, initkwargs)
+        view: Any = for_callers(varied(super().as_view(**initkwargs)))
+        return cast("Callable[..., HttpResponseBase]", view)
+
+    def keyfob_checks(self) -> list[Check]:
+        return [bearer_check(_bearer_rule(self, {})), *super().keyfob_checks()]
+
+
+_BEARER = ("scopes", "all_scopes", "roles", "all_roles", "app_roles", "all_app_roles")
+
+
+def _bearer_rule(view: object, given: dict[str, Any]) -> BearerRule:
+    named = {name: given.get(name, getattr(view, name)) for name in _BEARER}
+    return bearer_rule(**named, name="BearerRequiredMixin")

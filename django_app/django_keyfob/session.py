@@ -36,6 +36,8 @@ class KeyfobSession(WebSession):
         self.users: tuple[Any, Any] = (None, None)
         self._doubt: InteractionRequired | None = None
         self._is_kept = False
+        #: The header WWW-Authenticate for a 403, where the answer is made by others.
+        self.challenge = ""
         super().__init__(site, BrowserSession(request, self))
 
     @property

@@ -9,15 +9,18 @@ def home():
     return f"Hello {current_user.name}"
 """
 
+from flask_keyfob.bearer import bearer_required
 from flask_keyfob.decorators import login_required
 from flask_keyfob.extension import Keyfob
 from flask_keyfob.links import login_url, logout_form, script_tag
 from flask_keyfob.permissions import groups_required, roles_required
-from flask_keyfob.proxies import current_user, downstream_api
+from flask_keyfob.proxies import current_caller, current_user, downstream_api
 from flask_keyfob.step_up import step_up
 
 __all__ = [
     "Keyfob",
+    "bearer_required",
+    "current_caller",
     "current_user",
     "downstream_api",
     "groups_required",

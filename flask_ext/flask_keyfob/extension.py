@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from flask_keyfob.bearer import protected_resource
 from flask_keyfob.commands import make_commands
 from flask_keyfob.links import login_url, logout_form, script_tag
 from flask_keyfob.proxies import current_site, current_user, renew_web_session
@@ -16,6 +17,7 @@ from flask_keyfob.translate import response_for, web_request
 from flask_keyfob.views import make_blueprint
 from keyfob.errors import ConfigurationError, KeyfobError
 from keyfob.web import Identity, User, WebApplication, load_settings
+from keyfob.web.bearer_answers import WELL_KNOWN
 from keyfob.web.processes import warn_of_private_store, worker_count
 from keyfob.web.stores import open_store, parse_store_url
 
@@ -56,6 +58,7 @@ class Keyfob:
             )
         site, is_private = _web_application(app)
         app.register_blueprint(make_blueprint(self._url_prefix))
+        app.add_url_rule(WELL_KNOWN, "keyfob.protected_resource", protected_resource)
         app.extensions["keyfob"] = site
         app.before_request(_begin_request)
         app.cli.add_command(make_commands())

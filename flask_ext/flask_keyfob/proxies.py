@@ -8,6 +8,7 @@ from flask import current_app, g, session
 from werkzeug.local import LocalProxy
 
 from keyfob.web import User, WebApplication, WebSession
+from keyfob.web.caller import Caller
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -46,5 +47,8 @@ def downstream_api(name: str) -> ApiSession:
     return web_session().api(name)
 
 
+#: Who calls this site as an API, in a view with `bearer_required`; false in every other. The same
+#: as `g.keyfob.caller`.
+current_caller: Caller = LocalProxy(lambda: web_session().caller)  # type: ignore[assignment]
 #: The signed-in person; false where there is none. The same as `g.keyfob.user`.
 current_user: User = LocalProxy(lambda: web_session().user)  # type: ignore[assignment]

@@ -12,6 +12,7 @@ from flask import Response, current_app, request, session, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.urls import iri_to_uri
 
+from flask_keyfob.proxies import web_session
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
 from keyfob.web.exchange import PostedForm, page_headers
@@ -51,6 +52,7 @@ def web_request(*, with_form: bool = False) -> WebRequest:
         cookies=request.cookies.to_dict(),
         headers={name.lower(): value for name, value in request.headers},
         posted_form=_posted_form,
+        caller=web_session().caller,
     )
 
 

@@ -169,8 +169,8 @@ def test_a_bearer_token_is_no_sign_in(
     keyfob = site.keyfob
     require_permission(keyfob, needed)
     claims = {"roles": ["Admin"], "groups": [APPROVERS]}
-    keyfob.caller = Caller(  # type: ignore[attr-defined]
-        claims, "token", is_app=False, client_id="c", key="k", roles=frozenset({"Admin"})
+    keyfob.act_for(
+        Caller(claims, "token", is_app=False, client_id="c", key="k", roles=frozenset({"Admin"}))
     )
     with pytest.raises(PermissionMissing, match="bearer_required"):
         require_permission(keyfob, needed)

@@ -212,7 +212,7 @@ def caller(**claims: object) -> Caller:
 @pytest.mark.parametrize("capabilities", [["cp1"], "cp1", ["x", "cp1"]])
 def test_an_api_challenges_a_client_that_can_answer(site: BareSite, capabilities: object) -> None:
     session = site.keyfob
-    session.caller = caller(acrs=["c2"], xms_cc=capabilities)
+    session.act_for(caller(acrs=["c2"], xms_cc=capabilities))
     with pytest.raises(StepUpRequired) as raised:
         session.require_context("c1")
     answer = site.app.handle(site.request("/orders"), raised.value)
@@ -230,7 +230,7 @@ def test_an_api_challenges_a_client_that_can_answer(site: BareSite, capabilities
 @pytest.mark.parametrize("capabilities", [None, [], "cp10", ["CP1"], {"cp1": 1}, [["cp1"]]])
 def test_an_api_challenges_no_client_that_cannot(site: BareSite, capabilities: object) -> None:
     session = site.keyfob
-    session.caller = caller(xms_cc=capabilities)
+    session.act_for(caller(xms_cc=capabilities))
     with pytest.raises(StepUpRequired) as raised:
         session.require_context("c1")
     answer = site.app.handle(site.request("/orders"), raised.value)
@@ -241,7 +241,7 @@ def test_an_api_challenges_no_client_that_cannot(site: BareSite, capabilities: o
 
 def test_an_application_is_not_challenged(site: BareSite) -> None:
     session = site.keyfob
-    session.caller = Caller({"xms_cc": ["cp1"]}, "t", is_app=True, client_id="x", key="k")
+    session.act_for(Caller({"xms_cc": ["cp1"]}, "t", is_app=True, client_id="x", key="k"))
     with pytest.raises(StepUpRequired) as raised:
         session.require_context("c1")
     assert raised.value.claims == ""
@@ -251,16 +251,16 @@ def test_a_caller_whose_token_has_it_is_let_in_and_no_session_is_looked_at(
     site: BareSite,
 ) -> None:
     session = site.keyfob
-    session.caller = caller(acrs=["c1"])
+    session.act_for(caller(acrs=["c1"]))
     session.require_context("c1")
-    session.caller = caller(acrs="c1")
+    session.act_for(caller(acrs="c1"))
     session.require_context("c1")
 
 
 def test_a_signed_in_person_does_not_vouch_for_a_caller(site: BareSite) -> None:
     go(site, step_up(site))
     session = site.keyfob
-    session.caller = caller()
+    session.act_for(caller())
     with pytest.raises(StepUpRequired):
         session.require_context("c1")
 

@@ -27,6 +27,7 @@ ODD: tuple[Any, ...] = (
 RIGHT = {
     "scopes": ["User.Read"], "code": "c", "refresh_token": "r", "username": "ada@contoso.example",
     "password": "p", "user_assertion": "a.b.c", "assertion": "a.b.c",
+    "access_token": "a.b.c",
 }  # fmt: skip
 each_module = pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
 each_kind = pytest.mark.parametrize("kind", KINDS)

@@ -230,10 +230,33 @@ async def logout_token(stage: Stage) -> Any:
     return order.sid
 
 
+async def access_token(stage: Stage) -> object:
+    provider = stage.provider
+    now = int(provider.now())
+    claims = {
+        "iss": provider.issuer,
+        "aud": "api://orders",
+        "sub": provider.person.sub,
+        "tid": provider.person.tid,
+        "oid": provider.person.oid,
+        "azp": "a-client",
+        "ver": "2.0",
+        "scp": "Orders.Read",
+        "iat": now,
+        "exp": now + 120,
+    }
+    header = {"alg": "RS256", "typ": "JWT", "kid": provider.key.kid}
+    token = provider.sign(header, dumps(claims))
+    proven = await stage.do(
+        "judge_access_token", token, audiences={"api://orders"}, allowed_clients={"a-client"}
+    )
+    return sorted(proven.holder.scopes)
+
+
 Scenario = Callable[[Stage], Awaitable[Any]]
 COMMON: tuple[Scenario, ...] = (
     metadata, auth_code_flow, older_sign_in, silent, refresh_token, password,
-    logout_token,
+    logout_token, access_token,
 )  # fmt: skip
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "ConfidentialClientApplication": (*COMMON, own_token, on_behalf_of, federated_identity),

@@ -9,12 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from keyfob.aio.transports import choose_transport
-from keyfob.applications.arguments import refuse_auth_scheme, warn_deprecated
+from keyfob.applications.arguments import accepted, refuse_auth_scheme, warn_deprecated
 from keyfob.applications.base import Application, Asked
 from keyfob.cache import TokenCache
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
+from keyfob.flows.bearer import judge_bearer
 from keyfob.flows.logout import back_channel_logout
+from keyfob.protocol.access_token import ProvenAccess
 from keyfob.protocol.id_token import TenantRule
 from keyfob.protocol.logout_token import LogoutOrder
 from keyfob.protocol.metadata import ProviderMetadata
@@ -132,6 +134,21 @@ class ClientApplication(Application):
     async def judge_logout_token(self, logout_token: object) -> LogoutOrder:
         """As `keyfob.ClientApplication.judge_logout_token`."""
         return await self._run(back_channel_logout(self._client, logout_token))
+
+    async def judge_access_token(
+        self,
+        access_token: object,
+        audiences: Collection[str] | None = None,
+        allowed_clients: Collection[str] | None = None,
+    ) -> ProvenAccess:
+        """As `keyfob.ClientApplication.judge_access_token`."""
+        flow = judge_bearer(
+            self._client,
+            access_token,
+            accepted(audiences, "audiences"),
+            accepted(allowed_clients, "allowed_clients"),
+        )
+        return await self._run(flow)
 
     async def aclose(self) -> None:
         """Close this event loop's connections. The application may be used again."""

@@ -70,6 +70,12 @@ def names(value: Collection[str] | None, name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def accepted(value: Collection[str] | None, name: str) -> Collection[str] | None:
+    """What is accepted, or None where nothing is said about it. A text is no list: it would have
+    every piece of itself in it."""
+    return value if value is None or isinstance(value, frozenset) else names(value, name)
+
+
 def excluded_scopes(scopes: Collection[str] | None) -> frozenset[str]:
     """Of the scopes that are always asked for, those that are not to be."""
     found = frozenset(names(scopes, "exclude_scopes"))

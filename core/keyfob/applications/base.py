@@ -18,6 +18,7 @@ from keyfob.flows import Flow, cloud_shell, need, silent
 from keyfob.flows.client import Client
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import TenantRule
+from keyfob.protocol.keys import KeySet
 from keyfob.protocol.managed_identity.cloud_shell import is_cloud_shell
 from keyfob.protocol.pkce import RandomBytes
 from keyfob.protocol.results import Account, TokenResult
@@ -143,6 +144,12 @@ class Application:
     def token_cache(self, token_cache: TokenCache) -> None:
         """MSAL's attribute can be set. To serve several people, use `with_cache`."""
         self._client = dataclasses.replace(self._client, cache=arguments.checked_cache(token_cache))
+
+    @property
+    def signing_keys(self) -> KeySet | None:
+        """The provider's signing keys that were fetched last; None before. Never from the network:
+        it is another object after each fetch."""
+        return self._client.provider.last_keys
 
     def with_cache(self, token_cache: TokenCache) -> Self:
         """The same application with another cache, such as one person's.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar, cast
 
-from keyfob.applications.arguments import refuse_auth_scheme, warn_deprecated
+from keyfob.applications.arguments import accepted, refuse_auth_scheme, warn_deprecated
 from keyfob.applications.base import Application, Asked
 from keyfob.flows import Flow, auth_code, silent
 from keyfob.flows import password as password_flow
+from keyfob.flows.bearer import judge_bearer
 from keyfob.flows.logout import back_channel_logout
+from keyfob.protocol.access_token import ProvenAccess
 from keyfob.protocol.logout_token import LogoutOrder
 from keyfob.protocol.metadata import ProviderMetadata
 from keyfob.protocol.results import TokenResult
@@ -110,6 +112,31 @@ class ClientApplication(Application):
         :raises TransportError: the provider's keys cannot be fetched.
         """
         return self._run(back_channel_logout(self._client, logout_token))
+
+    def judge_access_token(
+        self,
+        access_token: object,
+        audiences: Collection[str] | None = None,
+        allowed_clients: Collection[str] | None = None,
+    ) -> ProvenAccess:
+        """Who an access token speaks for that was sent to this application's own web API, and what
+        it allows (RFC 9068 §4). Whether that is enough is for the caller to say.
+
+        :param access_token: what came as bearer token, not encrypted.
+        :param audiences: what the API is called in tokens; by default the application's id, and at
+            Microsoft `api://` with it.
+        :param allowed_clients: the ids of applications that may call; None for every one.
+        :raises AccessTokenError: it opens nothing here.
+        :raises MetadataError: the provider's metadata cannot be used; likewise KeySetError.
+        :raises TransportError: the provider's metadata or keys cannot be fetched.
+        """
+        flow = judge_bearer(
+            self._client,
+            access_token,
+            accepted(audiences, "audiences"),
+            accepted(allowed_clients, "allowed_clients"),
+        )
+        return self._run(flow)
 
     def close(self) -> None:
         """Close the connections to the provider. The application may be used again."""

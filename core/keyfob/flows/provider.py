@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from keyfob.errors import IdTokenError, LogoutTokenError, TransportError
+from keyfob.errors import AccessTokenError, IdTokenError, LogoutTokenError, TransportError
 from keyfob.flows import Flow, once, send
 from keyfob.flows.region import Region, regional_metadata
-from keyfob.protocol import logout_token
+from keyfob.protocol import access_token, logout_token
+from keyfob.protocol.access_token import AccessExpectations, ProvenAccess
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.id_token import (
     Expectations,
@@ -211,13 +212,35 @@ class Provider:
         )
         return logout_token.judge_logout(signed, expected)
 
+    def verified_access(self, token: object, expected: AccessExpectations) -> Flow[ProvenAccess]:
+        """Judge an access token for a web API of ours completely (RFC 9068 §4).
+
+        Anybody may send one. The keys are fetched again for one that no key fits as for an ID
+        token, and no more often.
+
+        :raises AccessTokenError: it opens nothing.
+        """
+        unverified, about = access_token.read_access_token(token), expected.metadata
+        signed = yield from self._signed(
+            lambda keys: access_token.verify_signature(unverified, keys, about.signing_algorithms),
+            about,
+            expected.now,
+        )
+        return access_token.judge_access(signed, expected)
+
+    @property
+    def last_keys(self) -> KeySet | None:
+        """The signing keys that were fetched last."""
+        held = self._keys
+        return None if held is None else held.value
+
     def _signed(
         self, verify: Callable[[KeySet], _Signed], metadata: ProviderMetadata, now: float
     ) -> Flow[_Signed]:
         keys = yield from self._signing_keys(metadata, now)
         try:
             return verify(keys)
-        except (IdTokenError, LogoutTokenError) as error:
+        except (IdTokenError, LogoutTokenError, AccessTokenError) as error:
             if error.code not in _MAY_BE_CURED_BY_NEW_KEYS or not self._may_refetch(now):
                 raise
         newer = yield from self._fetch_keys(metadata, now)

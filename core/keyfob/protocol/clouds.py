@@ -26,11 +26,13 @@ class Cloud:
     :param preferred_cache: the host by which Microsoft's libraries for other languages file tokens
         in a token cache.
     :param regional_domain: its regional hosts are below this; None for below each host itself.
+    :param sts_host: whose name the issuer of version 1 tokens has; None where it is the first host.
     """
 
     hosts: tuple[str, ...]
     preferred_cache: str
     regional_domain: str | None = None
+    sts_host: str | None = None
 
 
 #: What Microsoft's instance discovery answers, as of api-version 1.1, and the newer sovereign
@@ -40,23 +42,26 @@ CLOUDS = (
         (AZURE_PUBLIC, "login.windows.net", "login.microsoft.com", "sts.windows.net"),
         preferred_cache="login.windows.net",
         regional_domain="login.microsoft.com",
+        sts_host="sts.windows.net",
     ),
     Cloud(
         ("login.partner.microsoftonline.cn", DEPRECATED_AZURE_CHINA),
         preferred_cache="login.partner.microsoftonline.cn",
+        sts_host="sts.chinacloudapi.cn",
     ),
     Cloud(
         (AZURE_US_GOVERNMENT, "login.usgovcloudapi.net"),
         preferred_cache=AZURE_US_GOVERNMENT,
+        sts_host="sts.windows.net",
     ),
     *(
-        Cloud((host,), preferred_cache=host)
-        for host in (
-            "login.microsoftonline.de",
-            "login-us.microsoftonline.com",
-            AZURE_GOV_FR,
-            AZURE_GOV_DE,
-            AZURE_GOV_SG,
+        Cloud((host,), preferred_cache=host, sts_host=sts_host)
+        for host, sts_host in (
+            ("login.microsoftonline.de", "sts.microsoftonline.de"),
+            ("login-us.microsoftonline.com", "sts.windows.net"),
+            (AZURE_GOV_FR, None),
+            (AZURE_GOV_DE, None),
+            (AZURE_GOV_SG, None),
         )
     ),
 )

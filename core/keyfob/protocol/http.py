@@ -163,23 +163,38 @@ def json_object(
     return document
 
 
-def strict_json(body: bytes) -> Any:
-    """Parse JSON as RFC 8259 has it. Raises ValueError, with a reason that quotes nothing."""
-    document, fault = _parsed(body)
+def strict_json(body: bytes, *, unique_names: bool = False) -> Any:
+    """Parse JSON as RFC 8259 has it. Raises ValueError, with a reason that quotes nothing.
+
+    :param unique_names: refuse an object in which a name comes twice; else the last one counts.
+    """
+    document, fault = _parsed(body, _UNIQUE_DECODER if unique_names else _DECODER)
     if fault:
         # Raised out here: the parser's own errors hold the whole body, and would be its context.
         raise ValueError(fault)
     return document
 
 
-def _parsed(body: bytes) -> tuple[Any, str]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice in it")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"it has the number {name}")
+
+
+# Made once: each is a scanner of its own, which costs as much as to read a small document.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_UNIQUE_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
+
+
+def _parsed(body: bytes, decoder: json.JSONDecoder) -> tuple[Any, str]:
     """The document, and what is wrong with it."""
-
-    def refuse_constant(name: str) -> Any:
-        raise ValueError(f"it has the number {name}")
-
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=refuse_constant)
+        document = decoder.decode(body.decode("utf-8"))
         if b"\\u" in body:
             # Half a surrogate pair is no character: whatever shows it or hashes it would fail.
             json.dumps(document, ensure_ascii=False).encode("utf-8")
@@ -192,5 +207,5 @@ def _parsed(body: bytes) -> tuple[Any, str]:
         return None, f"it breaks off or is malformed at character {error.pos}"
     except RecursionError:
         return None, "it is nested too deeply"
-    except ValueError as error:  # of `refuse_constant`, and of numbers with thousands of digits
+    except ValueError as error:  # of the decoder's hooks, and of numbers with thousands of digits
         return None, str(error)

@@ -20,7 +20,7 @@ from keyfob.protocol.authority import (
     Kind,
     microsoft_authority,
 )
-from keyfob.protocol.clouds import CIAM_DOMAIN
+from keyfob.protocol.clouds import CIAM_DOMAIN, cloud_of, is_below
 from keyfob.protocol.urls import origin, parse_secure_url
 
 #: Microsoft writes this where the token's own tenant belongs.
@@ -77,6 +77,29 @@ def tenant_of_issuer(issuer: str) -> str | None:
     except ValueError:
         return None
     return found[1] if found and GUID.fullmatch(found[1]) else None
+
+
+def access_token_issuer(authority: Authority, issuer: str, announced: object) -> str | None:
+    """The other issuer that access tokens of this authority may name; None where there is none.
+
+    Entra's of version 1 (`https://sts.windows.net/<tenant>/`) stands in the metadata of its older
+    endpoints only, so it is made of the newer one's tenant and the cloud's name for it; where the
+    cloud is not known, of the host itself. AD FS announces its own.
+
+    :param issuer: the metadata's, which is the authority's own.
+    :param announced: the metadata's member `access_token_issuer`.
+    """
+    if authority.kind == "adfs":
+        places = (f"{scheme}://{urlsplit(issuer).netloc}" for scheme in ("http", "https"))
+        own = {f"{place}/adfs/services/trust" for place in places}
+        return announced if isinstance(announced, str) and announced in own else None
+    parts = urlsplit(issuer)
+    found, host = _OF_TENANT.fullmatch(parts.path), parts.hostname or ""
+    if authority.kind != "entra" or found is None or is_below(host, CIAM_DOMAIN):
+        return None
+    cloud = cloud_of(host)
+    where = f"https://{cloud.sts_host or cloud.hosts[0]}" if cloud else origin(parts)
+    return f"{where}/{found[1]}/"
 
 
 def _is_entra_issuer(authority: Authority, where: str, path: str, aliases: Collection[str]) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from keyfob.errors import MetadataError
-from keyfob.protocol.authority import GUID, Authority
+from keyfob.protocol.authority import GUID, Authority, Kind
 from keyfob.protocol.http import HttpRequest, HttpResponse, json_object, refuse_unusable_status
-from keyfob.protocol.issuer import TENANT_PLACEHOLDER, judge_issuer
+from keyfob.protocol.issuer import TENANT_PLACEHOLDER, access_token_issuer, judge_issuer
 from keyfob.protocol.signing import ASYMMETRIC_ALGORITHMS
 from keyfob.protocol.urls import is_loopback_host, parse_secure_url
 
@@ -38,6 +38,10 @@ class ProviderMetadata:
     is_microsoft: bool
     #: What a client's own assertions may be signed with; None where the provider does not say.
     token_auth_algorithms: frozenset[str] | None = None
+    kind: Kind = "oidc"
+    #: What access tokens may name in the place of `issuer`: Entra's of version 1, with the same
+    #: placeholder, and AD FS's.
+    access_token_issuer: str | None = None
 
     @property
     def issuer_is_template(self) -> bool:
@@ -45,11 +49,12 @@ class ProviderMetadata:
 
     def issuer_for(self, tenant: str | None) -> str | None:
         """The issuer of tokens of `tenant`, or None where no tenant fills the template."""
-        if not self.issuer_is_template:
-            return self.issuer
-        if tenant is None or not GUID.fullmatch(tenant):
-            return None
-        return self.issuer.replace(TENANT_PLACEHOLDER, tenant)
+        return _of_tenant(self.issuer, tenant)
+
+    def access_token_issuer_for(self, tenant: str | None) -> str | None:
+        """Likewise the other issuer of access tokens."""
+        other = self.access_token_issuer
+        return None if other is None else _of_tenant(other, tenant)
 
     def is_issuer(self, text: str) -> bool:
         """Whether `text` is the issuer of these metadata: where that is a template, of any tenant.
@@ -72,6 +77,14 @@ class ProviderMetadata:
         host = urlsplit(f"//{self.msgraph_host}").hostname
         scheme = urlsplit(self.token_endpoint).scheme if is_loopback_host(host) else "https"
         return f"{scheme}://{self.msgraph_host}/v1.0"
+
+
+def _of_tenant(issuer: str, tenant: str | None) -> str | None:
+    if TENANT_PLACEHOLDER not in issuer:
+        return issuer
+    if tenant is None or not GUID.fullmatch(tenant):
+        return None
+    return issuer.replace(TENANT_PLACEHOLDER, tenant)
 
 
 def build_metadata_request(authority: Authority, url: str | None = None) -> HttpRequest:
@@ -126,6 +139,10 @@ def parse_metadata(
         is_microsoft=authority.is_microsoft,
         token_auth_algorithms=_names(document, "token_endpoint_auth_signing_alg_values_supported")
         or None,
+        kind=authority.kind,
+        access_token_issuer=access_token_issuer(
+            authority, issuer, document.get("access_token_issuer")
+        ),
     )
 
 

@@ -14,12 +14,16 @@ from keyfob.protocol.http import strict_json
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 
 
-def json_object_in(part: object) -> dict[str, Any] | None:
-    """The JSON object in a piece of base64url (RFC 7515 §2), or None where there is none."""
+def json_object_in(part: object, *, unique_names: bool = False) -> dict[str, Any] | None:
+    """The JSON object in a piece of base64url (RFC 7515 §2), or None where there is none.
+
+    :param unique_names: as in `strict_json`.
+    """
     if not isinstance(part, str) or not _BASE64URL.fullmatch(part):
         return None
     try:
-        value = strict_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        value = strict_json(raw, unique_names=unique_names)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

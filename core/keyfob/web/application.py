@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError, KeyfobError
-from keyfob.web import challenge, kept_forms, logout_channels, resume, script, sign_in, sign_out
+from keyfob.web import (
+    bearer_answers,
+    challenge,
+    kept_forms,
+    logout_channels,
+    resume,
+    script,
+    sign_in,
+    sign_out,
+)
 from keyfob.web.allowance import Allowance
+from keyfob.web.bearer import BearerChecks
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, Pairs, WebRequest
@@ -96,6 +106,10 @@ class WebApplication:
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
         self.strangers_forms = Allowance(kept_forms.STRANGERS_FORMS, kept_forms.STRANGERS_INTERVAL)
+        self.bearer = BearerChecks(settings, self.client, clock)
+        self.bearer_refusals = Allowance(
+            bearer_answers.REFUSALS_LOGGED, bearer_answers.REFUSALS_INTERVAL
+        )
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self.groups = Groups(settings, self)
@@ -179,6 +193,10 @@ class WebApplication:
     def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
         """What to answer where an error ended a view."""
         return challenge.answer(self, request, error)
+
+    def protected_resource(self, request: WebRequest) -> Answer:
+        """What this site is as a web API, for its callers' programs (RFC 9728)."""
+        return bearer_answers.protected_resource(self, request)
 
     def csrf_token(self, session: Mapping[str, Any]) -> str:
         """For the sign-out form, in frameworks without a protection of their own."""

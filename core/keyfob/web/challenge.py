@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError, PermissionMissing, StepUpRequired
-from keyfob.protocol.www_authenticate import build_challenge, encode_claims
-from keyfob.web import kept_forms, rounds
+from keyfob.errors import InteractionRequired, KeyfobError, PermissionMissing
+from keyfob.web import bearer_answers, kept_forms, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, Cookie, Page, WebRequest, redirect
@@ -40,10 +39,10 @@ _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Answer:
     """A page, or a problem document for a script; for a missing token the way to it."""
+    if bearer_answers.is_refusal(request, error):
+        return bearer_answers.refusal(site, request, error)
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
-    if isinstance(error, StepUpRequired):
-        return _insufficient_claims(error)
     status, page = page_for(error)
     retry = _here(site, request)
     if isinstance(error, PermissionMissing):
@@ -54,19 +53,6 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
         return found
     correlation_id = found.page.correlation_id if found.page else ""
     return _as_problem(found, page.title, error.code, correlation_id=correlation_id)
-
-
-def _insufficient_claims(error: StepUpRequired) -> Answer:
-    """An API's answer to a token that proves too little: with a challenge, where the client can
-    answer one; otherwise there is nothing that it could do."""
-    status = 401 if error.claims else 403
-    claims = encode_claims(error.claims) if error.claims else ""
-    header = build_challenge(
-        "Bearer",
-        {"error": error.code, "error_description": "The token proves too little", "claims": claims},
-    )
-    answer = Answer(status, headers={**NO_STORE, "WWW-Authenticate": header})
-    return _as_problem(answer, "The token proves too little", error.code)
 
 
 def _interaction(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:

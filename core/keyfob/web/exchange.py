@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from keyfob.web.caller import Caller
 from keyfob.web.next_url import local_path
 
 Pairs = Sequence[tuple[str, str]]
@@ -51,6 +52,7 @@ class WebRequest:
     :param session: the browser's session, of any framework.
     :param form: the posted pairs, where the view is one of ours.
     :param posted_form: reads the form that another view was sent, where there is reason to.
+    :param caller: whose bearer token passed a check in this request, or None.
     """
 
     method: str
@@ -66,6 +68,7 @@ class WebRequest:
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     posted_form: Callable[[], PostedForm | None] = field(default=no_form, repr=False)
+    caller: Caller | None = None
 
     @property
     def origin(self) -> str:

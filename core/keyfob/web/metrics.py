@@ -52,6 +52,14 @@ _OAUTH = (
 ERROR_TYPES: frozenset[str] = frozenset(
     {getattr(errors, name).code for name in errors.__all__} | {*_FINER, *_CHECKS, *_OAUTH}
 )
+#: What keeps a caller out of a web API of ours: the checks of access tokens, and what they allow.
+BEARER_ERRORS: frozenset[str] = frozenset(
+    {
+        *("access_token", "bound", "client_not_allowed", "encrypted", "id_token", "idtyp"),
+        *("insufficient_claims", "insufficient_scope", "no_permissions", "permission_missing"),
+        *("proxied", "role", "roles", "scope", "scp", "tenant_not_allowed", "ver", *_CHECKS),
+    }
+)
 
 STORES = frozenset({"memory", "sqlite", "redis", "django-db", "django-cache"})
 #: An operation of a store, and how the outcome is called where there was something, or not.
@@ -202,6 +210,14 @@ LOGOUT_REFUSALS = Metric(
     _of(error=ERROR_TYPES),
 )
 
+BEARER_REFUSALS = Metric(
+    "keyfob.bearer.refusals",
+    "counter",
+    "{request}",
+    "Requests to a web API of ours with a bearer token that was refused, or allowed too little.",
+    _of(error=BEARER_ERRORS),
+)
+
 METRICS: tuple[Metric, ...] = (
     DOCUMENT_READS,
     DOCUMENT_SIZE,
@@ -215,6 +231,7 @@ METRICS: tuple[Metric, ...] = (
     SIGN_INS,
     SIGN_OUTS,
     LOGOUT_REFUSALS,
+    BEARER_REFUSALS,
 )
 
 

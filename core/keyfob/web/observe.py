@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from keyfob._version import __version__
 from keyfob.errors import KeyfobError
-from keyfob.web.metrics import ATTRIBUTES, ERROR_TYPES, METRICS, OTHER, Metric
+from keyfob.web.metrics import ATTRIBUTES, BEARER_ERRORS, ERROR_TYPES, METRICS, OTHER, Metric
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter, MeterProvider
@@ -169,7 +169,8 @@ def error_type(error: BaseException) -> str:
     """An error's kind, of a small set. Its code may be a provider's own word; its class is ours."""
     if not isinstance(error, KeyfobError):
         return OTHER
-    return error.code if error.code in ERROR_TYPES else type(error).code
+    known = error.code in ERROR_TYPES or error.code in BEARER_ERRORS
+    return error.code if known else type(error).code
 
 
 def _log(metric: Metric, value: float, attributes: Mapping[str, str]) -> None:

@@ -72,7 +72,7 @@ def require_permission(session: WebSession, needed: Permission) -> None:
     """
     if needed.kind == "group":
         session.check_group_names(needed.names)
-    if getattr(session, "caller", None) is not None:
+    if session.caller is not None:
         raise _missing(needed, "Whoever comes with a bearer token is asked by bearer_required for")
     session.require()
     if needed.kind == "role":

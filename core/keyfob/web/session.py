@@ -64,11 +64,21 @@ class WebSession:
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
-        #: Who calls an API of ours, where the request came with a token that is proven.
-        self.caller: Caller | None = None
+        self._caller: Caller | None = None
 
     def __repr__(self) -> str:
         return "<WebSession>"
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who calls this site as an API, once a bearer check passed in this request."""
+        return self._caller
+
+    def act_for(self, caller: Caller) -> None:
+        """Let the request be this caller's. Whom the browser's session names counts no more: what
+        is asked of a caller must never be answered with a cookie's rights."""
+        self._caller = caller
+        self._tokens, self._user = None, None
 
     @property
     def user(self) -> User:
@@ -340,6 +350,8 @@ class WebSession:
         self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
     def _entry(self) -> Mapping[str, Any] | None:
+        if self._caller is not None:
+            return None
         entry = self._session.get(SESSION_KEY)
         return entry if is_live_entry(entry, self._site) else None
 

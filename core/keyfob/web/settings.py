@@ -25,6 +25,7 @@ from keyfob.protocol.authority import (
     tenant_authority,
 )
 from keyfob.protocol.id_token import TenantRule
+from keyfob.web import settings_bearer as bearer
 from keyfob.web import settings_values as values
 from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
 from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
@@ -79,6 +80,11 @@ class Settings:
     :ivar session_idle_age: seconds without a request after which it ends; None for the framework's.
     :ivar account_check_interval: seconds after which the provider is asked whether the person may
         still be here; None for never.
+    :ivar audiences: what the site is called as a web API, in its callers' tokens; None for its
+        client id, and at Microsoft also `api://` with it.
+    :ivar allowed_clients: ids of the applications that may call it; None for every one.
+    :ivar api_scopes: its scopes, for its callers to read.
+    :ivar token_decryption_keys: private keys in PEM, oldest to newest. Not in the repr.
     :ivar leeway: clock difference that is forgiven, in seconds.
     """
 
@@ -100,6 +106,10 @@ class Settings:
     session_max_age: int | None = None
     session_idle_age: int | None = None
     account_check_interval: int | None = None
+    audiences: frozenset[str] | None = None
+    allowed_clients: frozenset[str] | None = None
+    api_scopes: tuple[str, ...] = ()
+    token_decryption_keys: tuple[str, ...] = field(default=(), repr=False)
     leeway: int = DEFAULT_LEEWAY
 
     def __repr__(self) -> str:
@@ -143,6 +153,10 @@ def load_settings(
     token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
     l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
     ages = {name: reader.read(name, _age, None) for name in _AGES}
+    audiences = _some(reader, "AUDIENCES")
+    allowed_clients = _some(reader, "ALLOWED_CLIENTS")
+    api_scopes = reader.read("API_SCOPES", bearer.api_scopes, ())
+    decryption_keys = reader.read("TOKEN_DECRYPTION_KEYS", bearer.decryption_keys, ())
     leeway = reader.read("LEEWAY", seconds, DEFAULT_LEEWAY)
     reader.raise_problems()
     return Settings(
@@ -162,8 +176,23 @@ def load_settings(
         session_max_age=ages["SESSION_MAX_AGE"],
         session_idle_age=ages["SESSION_IDLE_AGE"],
         account_check_interval=ages["ACCOUNT_CHECK_INTERVAL"],
+        audiences=audiences,
+        allowed_clients=allowed_clients,
+        api_scopes=api_scopes,
+        token_decryption_keys=decryption_keys,
         leeway=leeway,
     )
+
+
+def _some(reader: Reader, key: str) -> frozenset[str] | None:
+    """Names that are accepted. Set to nothing is a mistake, and not the default: whoever wrote it
+    meant to keep some out."""
+    found = reader.find(key)
+    if found is None:
+        if empty := reader.find_empty(key):
+            reader.problem(key, "is empty, which accepts nothing", in_environ=empty.in_environ)
+        return None
+    return reader.converted(found, bearer.names, None)
 
 
 def _age(value: object) -> int | None:

@@ -155,6 +155,34 @@ _TABLE = (
         "`900`",
     ),
     SettingInfo(
+        "AUDIENCES",
+        "What this site is called as a web API, in the tokens of its callers (`aud`); nothing else "
+        "is accepted then.",
+        "`CLIENT_ID`; at Microsoft also `api://` with it",
+        '`["api://orders.contoso.example"]`',
+    ),
+    SettingInfo(
+        "ALLOWED_CLIENTS",
+        "Ids of the applications that may call this site's web API. Empty is an error.",
+        "every application that the provider gives a token to",
+        '`["66666666-7777-8888-9999-000000000000"]`',
+    ),
+    SettingInfo(
+        "API_SCOPES",
+        "The web API's scopes, as callers ask for them: they can read them at "
+        "`/.well-known/oauth-protected-resource`.",
+        "`[]`",
+        '`["api://orders/Orders.Read"]`',
+    ),
+    SettingInfo(
+        "TOKEN_DECRYPTION_KEYS",
+        "RSA private keys in PEM for a web API whose tokens are encrypted: a list from the oldest "
+        "to the newest.",
+        "none: encrypted tokens are refused",
+        '`["-----BEGIN PRIVATE KEY-----..."]`',
+        secret=True,
+    ),
+    SettingInfo(
         "LEEWAY",
         "How many seconds the provider's clock and this one's may differ; 0 to 600.",
         "`60`",
