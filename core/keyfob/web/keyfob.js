@@ -8,6 +8,7 @@
     setTimeout(close, 100);
     return;
   }
+  if (window.keyfob) return;
   const done = new URL("done", me.src).pathname, tried = new Set();
   let busy;
 
