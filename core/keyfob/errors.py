@@ -37,6 +37,7 @@
     ├── StepUpRequired                         an API's caller must prove more than its token does
     ├── SignInRefused                          proven who they are, but not let in
     ├── InteractionRequired                    only the person can get this token
+    │   └── CallerMustInteract                 ... in their own application: they called an API
     ├── BrowserInteractionTimeoutError (RuntimeError)   the person's browser brought no answer
     ├── LoopbackUnavailable (OSError)          this machine's port for the answer cannot be had
     ├── TokenCacheError (JSONDecodeError)      a serialised token cache that cannot be read
@@ -66,6 +67,7 @@ __all__ = [
     "AuthorizationResponseError",
     "BrokerNotSupported",
     "BrowserInteractionTimeoutError",
+    "CallerMustInteract",
     "ConfigurationError",
     "CredentialError",
     "CredentialFileError",
@@ -500,6 +502,14 @@ class InteractionRequired(KeyfobError):
         self.claims = claims
         self.error = error
         self.suberror = suberror
+
+
+class CallerMustInteract(InteractionRequired):
+    """The caller of a web API of ours must do something, and only their own application can show
+    them a page: consent, prove more, or bring a newer token.
+    """
+
+    code = "caller_interaction"
 
 
 class BrowserInteractionTimeoutError(KeyfobError, RuntimeError):

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django_keyfob.workers import (
+    app_api,
+    app_token,
+    background,
+    end_background,
+    start_background,
+)
+
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
+
+__all__ = [
+    "app_api",
+    "app_token",
+    "background",
+    "end_background",
+    "sign_out_everywhere",
+    "start_background",
+]
 
 
 def sign_out_everywhere(user: AbstractBaseUser) -> int:

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
+from django_keyfob.attach import aattach_tokens, attach_tokens
 from django_keyfob.conf import current_site
 from django_keyfob.exchange import NAMESPACE, is_answer, to_response, web_request
 from django_keyfob.session import KeyfobSession, is_over
@@ -38,7 +39,7 @@ class KeyfobMiddleware:
         get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]],
     ) -> None:
         try:
-            current_site()
+            site = current_site()
         except ConfigurationError as error:
             # Servers run no system checks.
             raise ImproperlyConfigured(f"Keyfob's settings cannot be used.\n{error}") from error
@@ -46,6 +47,9 @@ class KeyfobMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        if site.attached:
+            # Only then: Django calls it for each request.
+            self.process_view = aattach_tokens if self._is_async else attach_tokens
 
     def __call__(self, request: HttpRequest) -> Any:
         if self._is_async:

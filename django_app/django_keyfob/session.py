@@ -132,10 +132,11 @@ class KeyfobSession(WebSession):
         scopes: Collection[str] | None = None,
         force_refresh: bool = False,
         claims: str | None = None,
+        app_only: bool | None = None,
     ) -> str:
         """As `token`."""
         return await sync_to_async(self.token)(
-            api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
+            api=api, scopes=scopes, force_refresh=force_refresh, claims=claims, app_only=app_only
         )
 
 

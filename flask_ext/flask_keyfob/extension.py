@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from flask_keyfob.attach import attach_tokens
 from flask_keyfob.bearer import protected_resource
 from flask_keyfob.commands import make_commands
 from flask_keyfob.links import login_url, logout_form, script_tag
@@ -61,6 +62,8 @@ class Keyfob:
         app.add_url_rule(WELL_KNOWN, "keyfob.protected_resource", protected_resource)
         app.extensions["keyfob"] = site
         app.before_request(_begin_request)
+        if site.attached:
+            app.before_request(attach_tokens)
         app.cli.add_command(make_commands())
         if is_private:
             _warn_of_several_processes(app)

@@ -61,7 +61,7 @@ class TestNames:
     ) -> None:
         plain = {
             "get_accounts", "is_pop_supported", "remove_account", "remove_tokens_for_client",
-            "with_cache", "token_at_hand",
+            "with_cache", "token_at_hand", "token_at_hand_on_behalf_of", "variant",
         }  # fmt: skip
         for name, function in methods(twin).items():
             assert inspect.iscoroutinefunction(function) == (name not in plain), name

@@ -162,6 +162,26 @@ class Application:
         twin._client = self._client.with_cache(arguments.checked_cache(token_cache))
         return twin
 
+    def variant(
+        self, *, tenant: str | None = None, exclude_scopes: Collection[str] | None = None
+    ) -> Self:
+        """The same application, with the same cache and connections, in another tenant of the same
+        host, or asking for less. Keep it: what is fetched of the tenant is kept in it.
+
+        :param tenant: its id or domain; None for the authority's own.
+        :param exclude_scopes: as the constructor's; None for the same as here.
+        :raises ConfigurationError: what is given cannot be.
+        """
+        changed: dict[str, Any] = {}
+        if tenant is not None:
+            changed["provider"] = self._client.provider.in_tenant(tenant)
+        if exclude_scopes is not None:
+            changed["excluded_scopes"] = arguments.excluded_scopes(exclude_scopes)
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._client = dataclasses.replace(self._client, **changed)
+        return twin
+
     def is_pop_supported(self) -> bool:
         """Whether `auth_scheme=PopAuthScheme(...)` can be asked for. It needs a broker: never."""
         return False

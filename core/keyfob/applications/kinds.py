@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 from keyfob.applications.arguments import refuse_brokers, refuse_credential
 from keyfob.applications.base import Application, Asked
 from keyfob.errors import ConfigurationError
-from keyfob.flows import client_credentials
+from keyfob.flows import client_credentials, need, on_behalf_of
+from keyfob.protocol.results import TokenResult
 from keyfob.transport import PUBLIC_PAUSE
 
 
@@ -19,6 +20,17 @@ class ConfidentialApplication(Application):
     def remove_tokens_for_client(self) -> None:
         """Forget all tokens in the application's own name. Those of people stay."""
         self._client.cache.remove_client_tokens(self._client.environments, self.client_id)
+
+    def token_at_hand_on_behalf_of(
+        self, user_assertion: str, scopes: Collection[str]
+    ) -> TokenResult | None:
+        """As `acquire_token_on_behalf_of`, from the cache only, never from the network.
+
+        :returns: a dict with `access_token`; None where there is no such token, or one that should
+            be renewed.
+        """
+        wanted = on_behalf_of.need(user_assertion, scopes)
+        return cast("TokenResult | None", need.at_hand(self._client, wanted))
 
     def _own_token(
         self,

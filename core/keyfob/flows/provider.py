@@ -12,7 +12,7 @@ from keyfob.flows import Flow, once, send
 from keyfob.flows.region import Region, regional_metadata
 from keyfob.protocol import access_token, logout_token
 from keyfob.protocol.access_token import AccessExpectations, ProvenAccess
-from keyfob.protocol.authority import Authority
+from keyfob.protocol.authority import Authority, microsoft_authority
 from keyfob.protocol.id_token import (
     Expectations,
     judge_claims,
@@ -97,6 +97,19 @@ class Provider:
 
     def __repr__(self) -> str:
         return f"<Provider {self.authority.url}>"
+
+    def in_tenant(self, tenant: str) -> Provider:
+        """Another tenant of the same host. What was fetched of this one is not of that one.
+
+        :raises ConfigurationError: it is no tenant's id or domain.
+        """
+        return Provider(
+            microsoft_authority(f"{self.authority.origin}/{tenant}"),
+            instance_discovery=self._instance_endpoint or False,
+            region=self.region,
+            metadata_max_age=self._metadata_max_age,
+            keys_max_age=self._keys_max_age,
+        )
 
     @property
     def aliases(self) -> tuple[str, ...]:

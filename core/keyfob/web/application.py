@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,16 @@ from keyfob.web import (
     challenge,
     kept_forms,
     logout_channels,
+    long_running,
     resume,
     script,
     sign_in,
     sign_out,
 )
 from keyfob.web.allowance import Allowance
+from keyfob.web.attached import AttachedApis
 from keyfob.web.bearer import BearerChecks
+from keyfob.web.caller import Caller
 from keyfob.web.csrf import FormTokens
 from keyfob.web.documents import Documents
 from keyfob.web.exchange import Answer, Pairs, WebRequest
@@ -32,6 +35,7 @@ from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
+from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import WebSession
 from keyfob.web.session_entry import SESSION_KEY
@@ -39,6 +43,8 @@ from keyfob.web.session_index import SessionIndex
 from keyfob.web.settings import Settings
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.stores import CircuitStore, ObservedStore, SealedStore, TokenStore
+from keyfob.web.tenant_clients import TenantClients
+from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -76,6 +82,9 @@ class WebApplication:
         self.clock = clock
         self.observer = observer = observer or Observer()
         self.client = settings_client(settings, clock)
+        self.tenants = TenantClients(self.client)
+        self.own_tokens = OwnTokens(self)
+        self.attached = AttachedApis(settings.downstream_apis)
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
         name = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
@@ -160,7 +169,8 @@ class WebApplication:
         return logout_channels.back(self, request)
 
     def sign_out_everywhere(self, account_key: str) -> int:
-        """End all sessions of a person at this site, in every browser and on every machine.
+        """End all sessions of a person at this site, in every browser and on every machine, and
+        what goes on in their name without one (`start_long_running`).
 
         Their sessions at the provider, and at other sites, stay: whoever is still signed in there
         may sign in here again.
@@ -189,6 +199,68 @@ class WebApplication:
     def done(request: WebRequest) -> Answer:
         """Where that script's popups end."""
         return script.done(request)
+
+    # Without a request, or for what goes on after it
+
+    def app_token(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        tenant: str | None = None,
+    ) -> str:
+        """An access token in the application's own name. Needs no request, and nobody signed in.
+
+        :raises KeyfobError: whatever `OwnTokens.token` raises.
+        """
+        return self.own_tokens.token(api=api, scopes=scopes, tenant=tenant)
+
+    def app_api(self, name: str) -> ApiSession:
+        """A `requests.Session` for a downstream API, with the application's own token.
+
+        :raises ConfigurationError: there is no such API, or its scopes are a person's.
+        """
+        return self.own_tokens.api(name)
+
+    def start_long_running(
+        self,
+        who: Caller | WebSession,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        key: str | None = None,
+        seconds: int = long_running.DEFAULT_SECONDS,
+    ) -> str:
+        """Let work in a person's name go on after this request.
+
+        :param who: the request's session; or the caller of a web API of ours.
+        :param api: an API that the work calls: its token is had now, while the person is here.
+            Needed for a caller, this or `scopes`.
+        :param scopes: the same for scopes of no API of the settings.
+        :param key: of the same person's earlier work, to go on under it with new tokens.
+        :param seconds: after which it ends; a minute to 90 days.
+        :returns: the key for `long_running`: the earlier one, where that work had not ended, or a
+            new one. Whoever has it, and the site's keys, acts for the person: it is a secret.
+        :raises InteractionRequired: nobody is signed in, or the API needs the person's consent.
+        :raises CallerMustInteract: the same for a caller.
+        :raises TokenResponseError: the provider gave no refresh token.
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        return long_running.start(self, who, api=api, scopes=scopes, key=key, seconds=seconds)
+
+    def long_running(self, key: str) -> long_running.LongRunning:
+        """Tokens for such work, in any process that shares the token store and its keys.
+
+        :param key: what `start_long_running` returned.
+        """
+        return long_running.LongRunning(self, key)
+
+    def end_long_running(self, key: str) -> None:
+        """End such work, and forget its tokens. Nothing happens where it has ended.
+
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        long_running.end(self, key)
 
     def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
         """What to answer where an error ended a view."""
@@ -263,7 +335,7 @@ class WebApplication:
             )
         return api
 
-    def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession:
+    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession:
         from keyfob.web.downstream import ApiSession, new_adapter
 
         base_url = api.base_url or self.client.metadata().graph_url

@@ -7,6 +7,11 @@ from keyfob.web.exchange import WebRequest
 _PAGE_DESTINATIONS = frozenset({"document", "iframe", "frame", "embed", "object"})
 
 
+def has_bearer_token(authorization: str | None) -> bool:
+    """Whether the header Authorization brings a bearer token (RFC 6750 §2.1), good or bad."""
+    return authorization is not None and authorization.lower().startswith("bearer ")
+
+
 def wants_page(request: WebRequest) -> bool:
     """Whether a redirect or a page helps whoever asked.
 
@@ -15,7 +20,7 @@ def wants_page(request: WebRequest) -> bool:
     Who says nothing is taken for a person.
     """
     headers = request.headers
-    if headers.get("authorization", "").lower().startswith("bearer "):
+    if has_bearer_token(headers.get("authorization")):
         return False
     if headers.get("x-requested-with", "").lower() == "xmlhttprequest":
         return False

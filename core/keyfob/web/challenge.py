@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import InteractionRequired, KeyfobError, PermissionMissing
-from keyfob.web import bearer_answers, kept_forms, rounds
+from keyfob.errors import (
+    CallerMustInteract,
+    InteractionRequired,
+    KeyfobError,
+    PermissionMissing,
+)
+from keyfob.web import bearer_answers, caller_challenge, kept_forms, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
 from keyfob.web.exchange import NO_STORE, Answer, Cookie, Page, WebRequest, redirect
@@ -41,6 +46,10 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     """A page, or a problem document for a script; for a missing token the way to it."""
     if bearer_answers.is_refusal(request, error):
         return bearer_answers.refusal(site, request, error)
+    if isinstance(error, CallerMustInteract):
+        base = site.settings.base_url or request.origin
+        consent = _login(site, request, error, request.home)
+        return caller_challenge.answer(error, consent_url=base + consent)
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -15,6 +17,9 @@ from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
 from keyfob.web.stores import SealedStore, hashed_key
 
 _FORMAT = 1
+#: What a document may be of, other than a browser's session: the caller of a web API of ours, on
+#: whose behalf it has tokens; or work that goes on without a request.
+CALLER, WORK = "caller", "work"
 
 
 @dataclass
@@ -33,11 +38,21 @@ class Document:
     size: int = 0
     #: What was found out about the person's groups, by group: when, and whether they are in it.
     groups: dict[str, tuple[int, bool]] = field(default_factory=dict, repr=False)
+    #: When it ends, however much it is used, in seconds since 1970; None where it lasts as long as
+    #: the browser's session.
+    ends_at: float | None = None
+    #: Of work: the key of the browser's session whose tokens it uses, where it has none of its own.
+    shares: str = field(default="", repr=False)
     #: Until when the provider is known to have let the person in, in seconds since 1970.
     checked_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.note_check()
+
+    @property
+    def kind(self) -> str:
+        """What it is of: "" for a browser's session, else CALLER or WORK."""
+        return _kind_of(self.key)
 
     def note_check(self) -> None:
         """The provider has just been asked: what it said last is in the cache."""
@@ -77,21 +92,42 @@ class Document:
         content = {"v": _FORMAT, "claims": self.claims, "cache": self.cache.serialize()}
         if self.groups:
             content["groups"] = self.groups
+        if self.ends_at is not None:
+            content["end"] = self.ends_at
+        if self.shares:
+            content["shares"] = self.shares
         return json.dumps(content, separators=(",", ":")).encode()
 
 
-def new_key(tag: str) -> str:
-    """128 bits that nobody guesses, behind the tag of the site that they are for."""
-    return tag + secrets.token_urlsafe(16)
+def new_key(tag: str, kind: str = "") -> str:
+    """128 bits that nobody guesses, behind the tag of the site that they are for.
+
+    :param kind: CALLER or WORK for a key that names no browser's session.
+    """
+    return tag + (kind and f"{kind}.") + secrets.token_urlsafe(16)
 
 
-def is_key_of(tag: str, key: object) -> bool:
+def caller_key(tag: str, assertion: str) -> str:
+    """What the tokens are filed under that were had on behalf of whoever sent this token."""
+    digest = hashlib.sha256(assertion.encode(errors="surrogatepass")).digest()
+    return f"{tag}{CALLER}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+def _kind_of(key: str) -> str:
+    # Neither a tag nor what is random has a full stop.
+    rest, dot, _ = key.partition(".")
+    return next((kind for kind in (CALLER, WORK) if dot and rest.endswith(kind)), "")
+
+
+def is_key_of(tag: str, key: object, kind: str = "") -> bool:
     """Whether a browser's session names a record of this very site.
 
     Two sites may share a secret key, a host's cookies, even a store. Whoever signed in to the one
     has not signed in to the other.
+
+    :param kind: CALLER or WORK for a record that is no browser's session.
     """
-    return isinstance(key, str) and key.startswith(tag)
+    return isinstance(key, str) and key.startswith(tag) and _kind_of(key) == kind
 
 
 def extend_document(store: SealedStore, key: str, expires_at: float) -> bool:
@@ -123,8 +159,16 @@ def load_document(store: SealedStore, key: str) -> Document | None:
             groups = {
                 name: (at, within) for name, (at, within) in content.get("groups", {}).items()
             }
-            size = len(record.value)
-            return Document(key, content["claims"], cache, record.version, size, groups)
+            return Document(
+                key,
+                content["claims"],
+                cache,
+                record.version,
+                len(record.value),
+                groups,
+                content.get("end"),
+                content.get("shares", ""),
+            )
     except (ValueError, KeyError, TypeError, AttributeError, TokenCacheError):
         pass  # another version of Keyfob's, or a key that served for something else before
     store.discard(_record_key(key), record)

@@ -146,11 +146,13 @@ class Documents:
         hashed = hashed_record_key(document.key)
         # Filed first: a record that nothing lists would outlive a process that ends in between.
         if self._index is not None:
-            self._index.add(hashed, document.claims, expires_at)
+            self._index.add(hashed, document.claims, expires_at, document.kind)
         if not create_document(self._store, document, expires_at):
             return False
         self._observer.record(DOCUMENT_SIZE, document.size, operation="create")
-        if self._index is not None and not self._index.lists(hashed, document.claims):
+        if self._index is not None and not self._index.lists(
+            hashed, document.claims, document.kind
+        ):
             delete_document(self._store, document.key)
             raise SignInRefused("You were signed out while you were signing in. Sign in again.")
         return True
@@ -197,7 +199,7 @@ class Documents:
             self.overlook(key)
         if document is not None and self._index is not None:
             try:
-                self._index.remove(hashed_record_key(key), document.claims)
+                self._index.remove(hashed_record_key(key), document.claims, document.kind)
             except StoreError as error:
                 logger.info("A session that has ended is listed until its time: %s", error)
 
@@ -241,6 +243,8 @@ class Documents:
 
     def _settle(self, document: Document, owed_until: float) -> bool:
         """Save what is owed; its record may have been given a later end meanwhile."""
+        if document.ends_at is not None:
+            return self.replace(document, document.ends_at)
         now = owed_until if self._expiry is None else self._expiry()
         return self.replace(document, max(owed_until, now))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
@@ -18,15 +18,18 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import proofs, rounds
+from keyfob.web.attached import AttachedTokens
 from keyfob.web.caller import Caller
+from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
 from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
+from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
 from keyfob.web.settings_apis import DownstreamApi
-from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
+from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
 
 if TYPE_CHECKING:
     from keyfob.web.downstream import ApiSession
@@ -37,7 +40,7 @@ logger = logging.getLogger(__name__)
 _MOVE_AFTER = 0.1
 #: What a refreshed ID token may say that leaves nobody signed in: it is somebody else, or of a
 #: tenant that is not let in any more.
-_ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
+ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 
 
 class Site(TokenSite, SessionRules, Protocol):
@@ -49,8 +52,10 @@ class Site(TokenSite, SessionRules, Protocol):
     def groups(self) -> Groups: ...
     @property
     def leeway(self) -> int: ...
+    @property
+    def own_tokens(self) -> OwnTokens: ...
     def api_settings(self, name: str) -> DownstreamApi: ...
-    def api_session(self, session: WebSession, api: DownstreamApi) -> ApiSession: ...
+    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
 class WebSession:
@@ -65,20 +70,12 @@ class WebSession:
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
         self._caller: Caller | None = None
+        self._of_caller: CallerTokens | None = None
+        #: The tokens of this request that are ready, by API (see `tokens`).
+        self._ready: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return "<WebSession>"
-
-    @property
-    def caller(self) -> Caller | None:
-        """Who calls this site as an API, once a bearer check passed in this request."""
-        return self._caller
-
-    def act_for(self, caller: Caller) -> None:
-        """Let the request be this caller's. Whom the browser's session names counts no more: what
-        is asked of a caller must never be answered with a cookie's rights."""
-        self._caller = caller
-        self._tokens, self._user = None, None
 
     @property
     def user(self) -> User:
@@ -99,6 +96,23 @@ class WebSession:
                 complete=bool(entry) and "p" not in (entry or {}),
             )
         return self._user
+
+    @property
+    def caller(self) -> Caller | None:
+        """Whoever calls a web API of ours with a bearer token that was proven; a guard sets it."""
+        return self._caller
+
+    @caller.setter
+    def caller(self, caller: Caller | None) -> None:
+        self._caller = caller
+        # What was ready was somebody else's.
+        self._tokens, self._user = None, None
+        self._ready.clear()
+
+    def act_for(self, caller: Caller) -> None:
+        """Let the request be this caller's. Whom the browser's session names counts no more: what
+        is asked of a caller must never be answered with a cookie's rights."""
+        self.caller = caller
 
     @property
     def is_signed_in(self) -> bool:
@@ -124,15 +138,19 @@ class WebSession:
         tokens = self._of_session()
         if tokens is not None:
             self._check_account(tokens)
-        if api is not None or scopes is not None:
+        asks_token = api is not None or scopes is not None
+        if asks_token and self.caller is None and not self._is_own(api, None):
             self.token(api=api, scopes=scopes)
-        elif tokens is None:
+            return
+        # Another's token says nothing of who is signed in here.
+        if tokens is None:
             raise InteractionRequired("Nobody is signed in", code="not_signed_in")
-        elif not tokens.is_recorded():
+        if not tokens.is_recorded():
             raise tokens_lost(())
-        else:
-            self._end_round(rounds.want(()))
-            self._stay()
+        if asks_token:
+            self.token(api=api, scopes=scopes)
+        self._end_round(rounds.want(()))
+        self._stay()
 
     def require_context(self, context: str) -> None:
         """What a view asks that wants a stronger proof: the caller's, where one called, or else
@@ -209,13 +227,19 @@ class WebSession:
         scopes: Collection[str] | None = None,
         force_refresh: bool = False,
         claims: str | None = None,
+        app_only: bool | None = None,
     ) -> str:
-        """An access token of the signed-in person.
+        """An access token of the signed-in person; on behalf of the caller, where the request came
+        with a bearer token that was proven; or the application's own.
 
         :param api: the name of a downstream API of the settings; or
         :param scopes: what the token must be good for.
         :param force_refresh: a new one from the provider, whatever is at hand.
         :param claims: an API's claims challenge, as JSON text.
+        :param app_only: whether the application's own is wanted; None for what the API's settings
+            say. Nobody need be signed in for it.
+        :raises CallerMustInteract: only the caller can get it, in their own application.
+        :raises PermissionMissing: an application calls, and the token is to be a person's.
         :raises InteractionRequired: only the person can get it, by signing in or consenting.
         :raises SubjectChangedError: the provider answered about somebody else; the sign-in is over.
         :raises TokenResponseError: the provider refused, for a reason that is the site's.
@@ -224,6 +248,16 @@ class WebSession:
         :raises TransportError: the provider cannot be reached.
         """
         wanted = self._wanted(api, scopes)
+        if force_refresh or claims:
+            self._ready.pop(api or "", None)
+        if self._is_own(api, app_only):
+            return self._site.own_tokens.token(
+                api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
+            )
+        if self.caller is not None:
+            return self._tokens_of_caller(self.caller).token(
+                wanted, api=api or "", force_refresh=force_refresh, claims=claims
+            )
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -242,7 +276,8 @@ class WebSession:
         )
 
     def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the person's token.
+        """A `requests.Session` for a downstream API, with its address and the token that `token`
+        gives for it.
 
         :param name: as in DOWNSTREAM_APIS.
         :raises ConfigurationError: there is no such API.
@@ -289,6 +324,21 @@ class WebSession:
         """:raises ConfigurationError: GROUPS has no such name."""
         self._site.groups.named(groups)
 
+    @property
+    def tokens(self) -> AttachedTokens:
+        """The tokens that are ready in this request, by API; others are had when asked for."""
+        return AttachedTokens(self._ready, self.token)
+
+    def attach(self, names: Iterable[str]) -> None:
+        """Have the tokens of these APIs ready, before a view runs (`attach_to`).
+
+        :raises KeyfobError: whatever `require` and `token` raise.
+        """
+        for name in names:
+            if not self._is_own(name, None):
+                self.require(api=name)
+            self._ready[name] = self.token(api=name)
+
     def begin(self, document_key: str, identity: Identity) -> None:
         """Write a new sign-in into the browser's session."""
         counted = (self._entry() or {}).get("r")
@@ -306,6 +356,7 @@ class WebSession:
             entry["r"] = counted
         self._session[SESSION_KEY] = entry
         self._tokens, self._user = None, None
+        self._ready.clear()
 
     def document(self) -> Document | None:
         """The token document, read once a request; None where nobody is signed in, or it is lost.
@@ -320,6 +371,7 @@ class WebSession:
         key = self._key()
         self._session.pop(SESSION_KEY, None)
         self._tokens, self._user = None, None
+        self._ready.clear()
         if key is None:
             return
         try:
@@ -367,6 +419,17 @@ class WebSession:
             self._tokens = SessionTokens(self._site, key)
         return self._tokens
 
+    def _is_own(self, api: str | None, app_only: bool | None) -> bool:
+        """Whether the application's own token is meant."""
+        if app_only is not None:
+            return app_only
+        return api is not None and self._site.api_settings(api).app_only
+
+    def _tokens_of_caller(self, caller: Caller) -> CallerTokens:
+        if self._of_caller is None or self._of_caller.caller is not caller:
+            self._of_caller = CallerTokens(self._site, caller)
+        return self._of_caller
+
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
         if document is None:
@@ -401,7 +464,7 @@ class WebSession:
 
     def _end_where_due(self, error: IdTokenError) -> None:
         """Sign the person out, where a refresh brought an ID token of somebody else."""
-        if error.code in _ENDS_THE_SIGN_IN:
+        if error.code in ENDS_THE_SIGN_IN:
             self.forget()
             self._site.observer.count(SIGN_OUTS, channel="renewal")
 

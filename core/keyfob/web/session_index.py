@@ -26,6 +26,7 @@ from typing import Any
 
 from keyfob.errors import StoreUnavailable
 from keyfob.protocol.signed_token import is_name
+from keyfob.web.document import CALLER, WORK
 from keyfob.web.identity import Identity
 from keyfob.web.sealing import KeyRing
 from keyfob.web.stores import Record, SealedStore
@@ -73,16 +74,19 @@ class SessionIndex:
     def __repr__(self) -> str:
         return "<SessionIndex>"
 
-    def add(self, hashed: str, claims: Mapping[str, Any], expires_at: float) -> None:
+    def add(
+        self, hashed: str, claims: Mapping[str, Any], expires_at: float, kind: str = ""
+    ) -> None:
         """File a session, or let it be listed for longer.
 
         :param hashed: its record's hashed key.
         :param claims: of its ID token.
         :param expires_at: when its record ends, as it is now.
+        :param kind: of a record that is no browser's session (see `Document.kind`).
         :raises StoreUnavailable: it could not be filed.
         """
         until = expires_at + max(0.0, expires_at - self._clock()) * _SLACK
-        for about in self._abouts(claims):
+        for about in self._abouts(claims, kind):
             dropped: list[str] = []
 
             def with_this(entries: _Entries, dropped: list[str] = dropped) -> _Entries:
@@ -96,22 +100,22 @@ class SessionIndex:
                 logger.warning("Somebody has more than %d sessions; the oldest end", MAX_SESSIONS)
                 self._delete(dropped)
 
-    def lists(self, hashed: str, claims: Mapping[str, Any]) -> bool:
+    def lists(self, hashed: str, claims: Mapping[str, Any], kind: str = "") -> bool:
         """Whether a session is still filed as it was: false where a sign-out came in between.
 
         :raises StoreUnavailable: it cannot be told.
         """
         return all(
             any(hashed in self._entries(self._store.load(name)) for name in self._names(about))
-            for about in self._abouts(claims)
+            for about in self._abouts(claims, kind)
         )
 
-    def remove(self, hashed: str, claims: Mapping[str, Any]) -> None:
+    def remove(self, hashed: str, claims: Mapping[str, Any], kind: str = "") -> None:
         """Take a session out that has ended.
 
         :raises StoreUnavailable: it is still in; it goes when its end has come.
         """
-        for about in self._abouts(claims):
+        for about in self._abouts(claims, kind):
             for name in self._names(about):
                 self._rewrite(name, lambda entries: _without(entries, {hashed}))
 
@@ -125,26 +129,32 @@ class SessionIndex:
     ) -> int:
         """End sessions, on every machine; those that begin meanwhile are not all among them.
 
-        :param account: all of this person (`Identity.key`); or
+        :param account: all of this person (`Identity.key`), and what goes on in their name
+            without a browser; or
         :param iss: the provider, with
         :param sid: all of this session there, or
         :param sub: all of this person there.
-        :returns: how many records were there to end.
+        :returns: how many records were there to end; those of a web API's callers, of which one
+            person has one for each token, do not count.
         :raises StoreUnavailable: some may not have ended; to try again ends the rest.
         """
         if account is not None:
-            about = _account(account)
+            self._end_about(_without_browser(account, CALLER))
+            abouts = [_account(account), _without_browser(account, WORK)]
         elif iss is not None and sid is not None:
-            about = _session(iss, sid)
+            abouts = [_session(iss, sid)]
         elif iss is not None and sub is not None:
-            about = _subject(iss, sub)
+            abouts = [_subject(iss, sub)]
         else:
             raise TypeError("end() takes account=, or iss= with sid= or sub=")
-        return sum(self._end(name) for name in self._names(about))
+        return sum(self._end_about(about) for about in abouts)
 
     def private_name(self, *parts: str) -> str:
         """A name for a record that is not to tell what it is about."""
         return self._names("\n".join(("private", *parts)))[0]
+
+    def _end_about(self, about: str) -> int:
+        return sum(self._end(name) for name in self._names(about))
 
     def _end(self, name: str) -> int:
         listed = set(self._entries(self._store.load(name), live_only=False))
@@ -199,8 +209,13 @@ class SessionIndex:
             if isinstance(end, (int, float)) and (not live_only or end > now)
         }
 
-    def _abouts(self, claims: Mapping[str, Any]) -> list[str]:
+    def _abouts(self, claims: Mapping[str, Any], kind: str) -> list[str]:
         identity = Identity.from_claims(claims, is_microsoft=self._is_microsoft)
+        if kind:
+            # In lists of their own: many of them end no browser's session. And a provider's
+            # sign-out ends none of them (OpenID Connect Back-Channel Logout 1.0 §2.7: what was
+            # granted for offline use stays).
+            return [_without_browser(identity.key, kind)]
         issuer, sid = claims["iss"], claims.get("sid")
         abouts = [_account(identity.key), _subject(issuer, claims["sub"])]
         if is_name(sid):
@@ -218,6 +233,10 @@ class SessionIndex:
 
 def _account(key: str) -> str:
     return f"account\n{key}"
+
+
+def _without_browser(key: str, kind: str) -> str:
+    return f"{kind}\n{key}"
 
 
 def _session(issuer: str, sid: str) -> str:

@@ -10,25 +10,31 @@ from types import MappingProxyType
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
 from keyfob.web import settings_values as values
+from keyfob.web import settings_whose as whose
 from keyfob.web.settings_values import Reader, UnfitValue
 
 GRAPH_SCOPES = ("User.Read",)
 
-_API_KEYS = ("base_url", "scopes")
+_API_KEYS = ("base_url", "scopes", "app_only", "tenant", "attach_to")
 _API_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True)
 class DownstreamApi:
-    """An API that the site calls with a person's token.
+    """An API that the site calls, with a person's token or its own.
 
     `base_url` has no trailing slash. None is for `graph` only: its address comes from the
-    provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it.
+    provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it. `app_only`:
+    the token is the application's own, in `tenant`, or in the authority's where that is None.
+    Requests under a path of `attach_to` have the token ready.
     """
 
     name: str
     base_url: str | None
     scopes: tuple[str, ...]
+    app_only: bool = False
+    tenant: str | None = None
+    attach_to: tuple[str, ...] = ()
 
 
 def scope_names(value: object) -> tuple[str, ...]:
@@ -63,14 +69,14 @@ def downstream_apis(reader: Reader, authority: Authority | None) -> Mapping[str,
             )
             continue
         try:
-            apis[name] = _api(name, value, apis.get(name), microsoft=microsoft)
+            apis[name] = _api(name, value, apis.get(name), authority)
         except ValueError as error:
             reader.problem(found.key, f"[{name!r}]{error}", in_environ=found.in_environ)
     return MappingProxyType(apis)
 
 
 def _api(
-    name: str, value: object, implicit: DownstreamApi | None, *, microsoft: bool
+    name: str, value: object, implicit: DownstreamApi | None, authority: Authority | None
 ) -> DownstreamApi:
     """One entry of DOWNSTREAM_APIS; errors go on after `["name"]`."""
     if not isinstance(value, Mapping):
@@ -80,8 +86,10 @@ def _api(
             near = values.nearest(str(key).lower(), _API_KEYS)
             hint = f"did you mean {near!r}?" if near else "it has 'base_url' and 'scopes'"
             raise UnfitValue(f" has the unknown key {values.shown(key)}; {hint}")
+    microsoft = authority is None or authority.is_microsoft
     base_url = implicit.base_url if implicit else None
     scopes = implicit.scopes if implicit else ()
+    tenant: str | None = None
     try:
         part = "base_url"
         if part in value and not values.is_empty(value[part]):
@@ -95,6 +103,18 @@ def _api(
             raise UnfitValue(
                 "is missing or empty: the permission to ask for, such as api://id/Read"
             )
+        part = "app_only"
+        app_only = whose.is_app_only(value.get(part, False))
+        if app_only:
+            part = "scopes"
+            whose.check_own_scopes(scopes, authority)
+        part = "tenant"
+        if app_only:
+            tenant = whose.own_tenant(value.get(part), authority)
+        elif part in value:
+            raise UnfitValue("is for APIs with 'app_only': a person's token is of their tenant")
+        part = "attach_to"
+        attach_to = whose.path_prefixes(value.get(part, ()))
     except ValueError as error:
         raise UnfitValue(f"[{part!r}] {error}") from None
-    return DownstreamApi(name, base_url, scopes)
+    return DownstreamApi(name, base_url, scopes, app_only, tenant, attach_to)

@@ -132,7 +132,7 @@ def _third_party_target(site: WebApplication, request: WebRequest, given: Pairs)
 def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_path: str) -> Answer:
     settings = site.settings
     api = first(given, "api") or ""
-    if api not in settings.downstream_apis:
+    if api not in settings.downstream_apis or site.api_settings(api).app_only:
         # Anybody can write a link. Where it is the site's mistake, the view that needs it says so.
         api = ""
     asked = asked_for(site, request, given, api)

@@ -21,11 +21,18 @@ from keyfob.web.documents import Documents
 from keyfob.web.metrics import REFRESH_DURATION
 from keyfob.web.observe import Observer
 from keyfob.web.problems import SAYS_NOTHING_OF_THE_PERSON
+from keyfob.web.tenant_clients import TenantClients
 
 logger = logging.getLogger(__name__)
 
 #: Seconds after which a check of the account that the provider did not answer is tried again.
 _CHECK_AGAIN = 60.0
+
+
+class GivesTokens(Protocol):
+    """Whoever has a token for an API: a session, long-running work, the site itself."""
+
+    def token(self, *, api: str | None = None, force_refresh: bool = False) -> str: ...
 
 
 class TokenSite(Protocol):
@@ -39,6 +46,10 @@ class TokenSite(Protocol):
     def clock(self) -> Callable[[], float]: ...
     @property
     def observer(self) -> Observer: ...
+    @property
+    def tag(self) -> str: ...
+    @property
+    def tenants(self) -> TenantClients: ...
     def document_expiry(self) -> float: ...
     def in_turn(self, key: str) -> AbstractContextManager[None]: ...
     def alone(self, key: str) -> AbstractContextManager[None]: ...
@@ -84,8 +95,7 @@ class SessionTokens:
         document = self.document()
         if document is None:
             return None
-        client = self._site.client.with_cache(document.cache)
-        return client.token_at_hand(wanted, document.account(client.authority.environment))
+        return self._held(document, wanted)
 
     def renewed(
         self, wanted: Collection[str], *, force_refresh: bool = False, claims: str | None = None
@@ -176,19 +186,33 @@ class SessionTokens:
         *,
         purpose: str,
     ) -> TokenResult | None:
-        client = self._site.client.with_cache(document.cache)
         with self._site.observer.timing(REFRESH_DURATION, purpose=purpose) as attributes:
-            result = client.acquire_token_silent_with_error(
-                list(scopes),
-                document.account(client.authority.environment),
-                force_refresh=force_refresh,
-                claims_challenge=claims,
-            )
+            result = self._ask(document, scopes, force_refresh, claims)
             attributes.update(_outcome(result))
         # A refusal changes nothing that is worth keeping, and must not stand in a success' way.
         if result is not None and "access_token" in result and document.cache.has_state_changed:
             self._save(document)
         return result
+
+    def _client(self, document: Document) -> ConfidentialClientApplication:
+        return self._site.client.with_cache(document.cache)
+
+    def _held(self, document: Document, wanted: Collection[str]) -> TokenResult | None:
+        """What the document has, never from the network."""
+        client = self._client(document)
+        return client.token_at_hand(wanted, document.account(client.authority.environment))
+
+    def _ask(
+        self, document: Document, scopes: Collection[str], force_refresh: bool, claims: str | None
+    ) -> TokenResult | None:
+        """A token by the provider."""
+        client = self._client(document)
+        return client.acquire_token_silent_with_error(
+            list(scopes),
+            document.account(client.authority.environment),
+            force_refresh=force_refresh,
+            claims_challenge=claims,
+        )
 
     def _save(self, document: Document) -> None:
         """Keep what changed, unless what the store has is newer: another holder of the lease took
@@ -196,7 +220,7 @@ class SessionTokens:
         """
         document.note_check()
         try:
-            saved = self._site.documents.replace(document, self._site.document_expiry())
+            saved = self._keep(document)
         except StoreUnavailable as error:
             # The provider has used up what the store has; this process will save it when it can.
             logger.warning("A refreshed token could not be saved yet: %s", error)
@@ -207,6 +231,12 @@ class SessionTokens:
         if not saved:
             logger.info("A session changed, or was signed out, while its token was refreshed")
             self._document = None
+
+    def _keep(self, document: Document) -> bool:
+        ends_at = document.ends_at
+        return self._site.documents.replace(
+            document, self._site.document_expiry() if ends_at is None else ends_at
+        )
 
 
 def _outcome(result: TokenResult | None) -> dict[str, str]:

@@ -1,0 +1,88 @@
+"""Tokens that are ready before a view runs: for which requests (`attach_to`), and where."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+
+from keyfob.web.audience import has_bearer_token
+from keyfob.web.settings_apis import DownstreamApi
+
+
+class AttachedApis:
+    """Which APIs' tokens a request has ready. Program life; false where no API is attached.
+
+    A path counts as the site's routes see it: decoded, below the mount point, and in its very case.
+    It matches by whole segments: `/orders` is for `/orders` and `/orders/7`, not for `/orderships`.
+    """
+
+    def __init__(self, apis: Mapping[str, DownstreamApi]) -> None:
+        self._prefixes = {prefix for api in apis.values() for prefix in api.attach_to}
+        #: For one look at a path that is attached nowhere.
+        self._beginnings = tuple(self._prefixes)
+        self._names = {
+            prefix: tuple(name for name, api in apis.items() if prefix in api.attach_to)
+            for prefix in self._prefixes
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._beginnings)
+
+    def __repr__(self) -> str:
+        return f"<AttachedApis under {', '.join(sorted(self._prefixes)) or 'nothing'}>"
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """The APIs for a path, each once."""
+        if "//" in path or "/." in path:
+            # Whatever a route or a view makes of such a path, it is not to lose its tokens by it.
+            path = posixpath.normpath("/" + path.lstrip("/"))
+        if not path.startswith(self._beginnings):
+            return ()
+        found: dict[str, None] = {}
+        for prefix, names in self._names.items():
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+                found.update(dict.fromkeys(names))
+        return tuple(found)
+
+    def for_request(self, method: str, path: str, authorization: str | None) -> tuple[str, ...]:
+        """The APIs whose tokens a request must have ready.
+
+        None for a CORS preflight, which carries no cookies; and none for one that brings a bearer
+        token: whose it is, the view's own guard finds out, and its tokens are had when asked for.
+
+        :param authorization: the header of that name.
+        """
+        names = self.names(path)
+        if not names or method == "OPTIONS" or has_bearer_token(authorization):
+            return ()
+        return names
+
+
+class AttachedTokens(Mapping[str, str]):
+    """A request's tokens by API. Those that are ready are in it; any other API's is had, and kept
+    for the rest of the request, when it is asked for by `[]`, as a `defaultdict` does.
+
+    `tokens["orders"]` raises whatever `WebSession.token` raises.
+    """
+
+    def __init__(self, ready: dict[str, str], acquire: Callable[..., str]) -> None:
+        self._ready = ready
+        self._acquire = acquire
+
+    def __repr__(self) -> str:
+        return f"<AttachedTokens: {', '.join(self._ready) or 'none'} ready>"
+
+    def __getitem__(self, name: str) -> str:
+        token = self._ready.get(name)
+        if token is None:
+            token = self._ready[name] = self._acquire(api=name)
+        return token
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ready
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ready)
+
+    def __len__(self) -> int:
+        return len(self._ready)

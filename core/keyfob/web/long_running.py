@@ -1,0 +1,251 @@
+"""Work in a person's name that goes on without a request: in a task queue, on another machine.
+
+A long-running process is a token document without a browser. It begins with a request, of a
+browser's session or of a web API's caller, and is named by a key, which the worker is given. It
+ends when its time has come, when it is ended, or with `sign_out_everywhere`. The person's sign-out
+in a browser does not end it (OpenID Connect Back-Channel Logout 1.0 §2.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Protocol
+
+from keyfob.applications import ConfidentialClientApplication
+from keyfob.cache import SerializableTokenCache
+from keyfob.errors import (
+    ConfigurationError,
+    IdTokenError,
+    InteractionRequired,
+    PermissionMissing,
+    TokenResponseError,
+)
+from keyfob.web.caller import Caller
+from keyfob.web.caller_tokens import as_callers, whose
+from keyfob.web.document import WORK, Document, is_key_of, new_key
+from keyfob.web.identity import Identity
+from keyfob.web.own_tokens import OwnSite, OwnTokens
+from keyfob.web.refused_token import refused_token
+from keyfob.web.session import ENDS_THE_SIGN_IN, WebSession
+from keyfob.web.tokens import SessionTokens, TokenSite
+
+if TYPE_CHECKING:
+    from keyfob.web.downstream import ApiSession
+
+#: Seconds that work may go on: at least, by default, and at the most. Microsoft's refresh tokens
+#: live 90 days.
+MIN_SECONDS, DEFAULT_SECONDS, MAX_SECONDS = 60, 86_400, 90 * 86_400
+
+
+class WorkSite(TokenSite, OwnSite, Protocol):
+    """What long-running work needs of the site; `WebApplication` is one."""
+
+    @property
+    def own_tokens(self) -> OwnTokens: ...
+
+
+def start(
+    site: WorkSite,
+    who: Caller | WebSession,
+    *,
+    api: str | None = None,
+    scopes: Collection[str] | None = None,
+    key: str | None = None,
+    seconds: int = DEFAULT_SECONDS,
+) -> str:
+    """See `WebApplication.start_long_running`."""
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise ConfigurationError(
+            f"Long-running work goes on for {MIN_SECONDS} to {MAX_SECONDS} seconds, and not for "
+            f"{seconds}"
+        )
+    if api is not None and scopes is not None:
+        raise ConfigurationError("start_long_running takes either api= or scopes=, not both")
+    caller = who.caller if isinstance(who, WebSession) else who
+    document = Document("", {}, SerializableTokenCache(), ends_at=site.clock() + seconds)
+    if caller is not None:
+        wanted = site.api_settings(api).scopes if api is not None else tuple(scopes or ())
+        _on_behalf_of(site, document, caller, wanted, api or "")
+    elif isinstance(who, WebSession):
+        if api is not None or scopes is not None:
+            who.token(api=api, scopes=scopes)
+        _of_session(site, document, who)
+    return _filed(site, document, key)
+
+
+def end(site: TokenSite, key: str) -> None:
+    """See `WebApplication.end_long_running`."""
+    if is_key_of(site.tag, key, WORK):
+        site.documents.delete(key)
+
+
+class LongRunning:
+    """Tokens for work in a person's name, for one task. Nothing is read before it is asked for.
+
+    :param key: what `start_long_running` returned.
+    """
+
+    def __init__(self, site: WorkSite, key: str) -> None:
+        self._site = site
+        self._key = key
+        self._tokens: SessionTokens | None = None
+
+    def __repr__(self) -> str:
+        return "<LongRunning>"
+
+    def token(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+    ) -> str:
+        """An access token of the person in whose name the work is done; of the site itself, for an
+        API with `app_only`.
+
+        :param api: the name of a downstream API of the settings; or
+        :param scopes: what the token must be good for.
+        :param force_refresh: a new one from the provider, whatever is at hand.
+        :param claims: an API's claims challenge, as JSON text.
+        :raises InteractionRequired: the person must come back: the work has ended, or the provider
+            wants something of them. Its `code` is `work_ended` for the former.
+        :raises KeyfobError: whatever else `WebSession.token` raises.
+        """
+        if (api is None) == (scopes is None):
+            raise ConfigurationError("token() takes either api= or scopes=")
+        settings = None if api is None else self._site.api_settings(api)
+        if settings is not None and settings.app_only:
+            return self._site.own_tokens.token(api=api, force_refresh=force_refresh, claims=claims)
+        wanted = tuple(scopes or ()) if settings is None else settings.scopes
+        tokens = self._of_work(wanted, api or "")
+        result = None if force_refresh or claims else tokens.at_hand(wanted)
+        if result is None:
+            try:
+                result = tokens.renewed(wanted, force_refresh=force_refresh, claims=claims)
+            except InteractionRequired as error:
+                raise _ended(wanted, api or "") from error
+            except IdTokenError as error:
+                if error.code in ENDS_THE_SIGN_IN:
+                    end(self._site, self._key)
+                raise
+        if result is not None and "access_token" in result:
+            token: str = result["access_token"]
+            return token
+        raise refused_token(
+            result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
+        )
+
+    def api(self, name: str) -> ApiSession:
+        """A `requests.Session` for a downstream API, with its address and the person's token.
+
+        :param name: as in DOWNSTREAM_APIS.
+        :raises ConfigurationError: there is no such API.
+        """
+        return self._site.api_session(self, self._site.api_settings(name))
+
+    def _of_work(self, wanted: Collection[str], api: str) -> SessionTokens:
+        if self._tokens is None:
+            # A browser's session has a key, too, which its cookie may show to the person.
+            if not is_key_of(self._site.tag, self._key, WORK):
+                raise _ended(wanted, api)
+            own = WorkTokens(self._site, self._key)
+            document = own.document()
+            if document is None:
+                raise _ended(wanted, api)
+            shared = document.shares
+            self._tokens = SessionTokens(self._site, shared) if shared else own
+        return self._tokens
+
+
+class WorkTokens(SessionTokens):
+    """The tokens that some work has of its own."""
+
+    def __repr__(self) -> str:
+        return "<WorkTokens>"
+
+    def _client(self, document: Document) -> ConfidentialClientApplication:
+        tenant = document.claims.get("tid")
+        tenants = self._site.tenants
+        client = tenants.of_person(tenant if isinstance(tenant, str) else "", offline=True)
+        return client.with_cache(document.cache)
+
+
+def _ended(wanted: Collection[str], api: str) -> InteractionRequired:
+    return InteractionRequired(
+        "This work has ended: its time was over, or it was ended, or the person was signed out",
+        scopes=tuple(wanted),
+        api=api,
+        code="work_ended",
+    )
+
+
+def _on_behalf_of(
+    site: WorkSite, document: Document, caller: Caller, wanted: Collection[str], api: str
+) -> None:
+    """Exchange the caller's token for a refresh token: soon nobody will have a newer one."""
+    if caller.is_app:
+        raise PermissionMissing(
+            "Long-running work is done in a person's name, and an application calls in its own",
+            code="person_needed",
+        )
+    if not wanted:
+        raise ConfigurationError(
+            "start_long_running needs api= or scopes= for the caller of an API: the provider is "
+            "asked now, while the caller's token still lives"
+        )
+    document.claims = whose(caller.claims)
+    client = site.tenants.of_person(caller.tid, offline=True).with_cache(document.cache)
+    result: Any = client.acquire_token_on_behalf_of(caller.token, list(wanted))
+    if "access_token" not in result:
+        error = refused_token(result, wanted, api=api)
+        raise as_callers(error) if isinstance(error, InteractionRequired) else error
+    _check_refreshable(document, client.authority.environment)
+
+
+def _of_session(site: WorkSite, document: Document, session: WebSession) -> None:
+    """Take over a copy of the session's tokens, or their address."""
+    shown = session.document()
+    found = None if shown is None else site.documents.fresh(shown.key)
+    if found is None:
+        raise InteractionRequired(
+            "Nobody is signed in" if shown is None else "The token store has lost this session",
+            code="tokens_lost" if session.is_signed_in else "not_signed_in",
+        )
+    authority = site.client.authority
+    _check_refreshable(found, authority.environment)
+    document.claims = whose(found.claims)
+    if authority.is_microsoft:
+        document.cache.deserialize(found.cache.serialize())
+    else:
+        # Elsewhere a refresh token may serve once, and who uses a copy ends the session with it
+        # (RFC 9700 §4.14.2). So there is one, and the work ends with the session.
+        document.shares = found.key
+
+
+def _check_refreshable(document: Document, environment: str) -> None:
+    if document.account(environment) is None or not any(document.cache.search("RefreshToken")):
+        raise TokenResponseError(
+            "The provider gave no refresh token, and without one no work can go on without the "
+            "person; does it let this application have offline_access?",
+            code="no_refresh_token",
+        )
+
+
+def _filed(site: WorkSite, document: Document, key: str | None) -> str:
+    """Save it, in the place of the same person's earlier work if there is such."""
+    ends_at = document.ends_at or 0.0
+    if key is not None and is_key_of(site.tag, key, WORK):
+        before = site.documents.fresh(key)
+        if before is not None and _key_of(site, before) == _key_of(site, document):
+            document.key, document.version = key, before.version
+            if site.documents.replace(document, ends_at):
+                return key
+    document.key, document.version = new_key(site.tag, WORK), 0
+    site.documents.create(document, ends_at)
+    return document.key
+
+
+def _key_of(site: WorkSite, document: Document) -> str:
+    is_microsoft = site.client.authority.is_microsoft
+    return Identity.from_claims(document.claims, is_microsoft=is_microsoft).key
