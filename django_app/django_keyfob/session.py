@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.contrib import auth
@@ -15,6 +15,8 @@ from django_keyfob.conf import DjangoSite, current_site
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web import SESSION_KEY, Identity, User, WebSession
 from keyfob.web.session_entry import is_live_entry
+
+T = TypeVar("T")
 
 logger = logging.getLogger("keyfob.django")
 
@@ -138,6 +140,10 @@ class KeyfobSession(WebSession):
         return await sync_to_async(self.token)(
             api=api, scopes=scopes, force_refresh=force_refresh, claims=claims, app_only=app_only
         )
+
+    def in_thread(self, call: Callable[[], T]) -> Awaitable[T]:
+        """In the thread that Django's own database connections belong to."""
+        return sync_to_async(call)()
 
 
 class BrowserSession(MutableMapping[str, Any]):

@@ -243,6 +243,21 @@ def test_an_api_stands_beside_graph() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(7, 7.0), (0.5, 0.5), ([3, 60], (3.0, 60.0)), ((3.5, 600), (3.5, 600.0))],
+)
+def test_an_apis_time_limit_is_one_number_or_two(given: object, meant: object) -> None:
+    api = load(DOWNSTREAM_APIS={"orders": {**ORDERS, "timeout": given}}).downstream_apis["orders"]
+    assert api.timeout == meant
+    assert api.retries == 2
+
+
+def test_an_apis_calls_need_not_be_repeated() -> None:
+    api = load(DOWNSTREAM_APIS={"orders": {**ORDERS, "retries": 0}}).downstream_apis["orders"]
+    assert (api.timeout, api.retries) == ((5.0, 30.0), 0)
+
+
 def test_graph_may_be_changed_in_part() -> None:
     apis = load(DOWNSTREAM_APIS={"graph": {"scopes": "Mail.Read openid"}}).downstream_apis
     assert apis["graph"] == DownstreamApi("graph", None, ("Mail.Read",))
@@ -275,7 +290,17 @@ def test_at_another_provider_nothing_is_implied() -> None:
         ({7: ORDERS}, "name of an API"),
         ({"o": {**ORDERS, "baseurl": 1}}, "did you mean 'base_url'?"),
         ({"o": {**ORDERS, "SCOPES": 1}}, "did you mean 'scopes'?"),
-        ({"o": {**ORDERS, "xyzzy": 1}}, "it has 'base_url' and 'scopes'"),
+        ({"o": {**ORDERS, "xyzzy": 1}}, "it has 'base_url', 'scopes', 'app_only'"),
+        ({"o": {**ORDERS, "timeout": 0}}, "['o']['timeout'] is in seconds, above 0"),
+        ({"o": {**ORDERS, "timeout": None}}, "or a list of two such numbers; None is not"),
+        ({"o": {**ORDERS, "timeout": True}}, "['o']['timeout'] is in seconds"),
+        ({"o": {**ORDERS, "timeout": "5"}}, "['o']['timeout'] is in seconds"),
+        ({"o": {**ORDERS, "timeout": float("nan")}}, "['o']['timeout'] is in seconds"),
+        ({"o": {**ORDERS, "timeout": [1, 2, 3]}}, "['o']['timeout'] has two numbers"),
+        ({"o": {**ORDERS, "timeout": [1, 601]}}, "601 is not"),
+        ({"o": {**ORDERS, "retries": -1}}, "['o']['retries'] must be a whole number"),
+        ({"o": {**ORDERS, "retries": 11}}, "['o']['retries'] must be a whole number"),
+        ({"o": {**ORDERS, "retry": 1}}, "did you mean 'retries'?"),
         ({"o": {"scopes": ["a"]}}, "['o']['base_url'] is missing"),
         ({"o": {"base_url": "https://o.example"}}, "['o']['scopes'] is missing or empty"),
         ({"o": {**ORDERS, "scopes": []}}, "['o']['scopes'] is missing or empty"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 from traceback import TracebackException
 from typing import Any
@@ -12,48 +11,31 @@ import pytest
 import requests
 
 from keyfob.errors import ApiUnreachable, ConfigurationError, DownstreamError, InteractionRequired
-from keyfob.web.downstream import DEFAULT_TIMEOUT, ApiSession, new_adapter
+from keyfob.web.downstream import DEFAULT_TIMEOUT, ApiSession
 from support.bare_site import BareSite, with_apis
+from support.downstream_api import Api, Tokens, calling, running_api
 from support.provider import Person, Provider
-from support.provider_http import HttpServer, Reply, Request, hang, raw_bytes
+from support.provider_http import Reply, Request, hang, raw_bytes
 
 BASE = "https://api.example/v1"
 
 
-class Api:
-    """An API on a real socket that answers with what it got."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.replies: dict[str, Reply] = {}
-        self.answer: Callable[[Request], Any] = self.respond
-        self.server = HttpServer(lambda request: self.answer(request))  # noqa: PLW0108 - may change
-        self.base = f"http://127.0.0.1:{self.server.port}"
-
-    def respond(self, request: Request) -> Reply:
-        self.requests.append(request)
-        return self.replies.get(request.path, Reply(200, {}, b'{"ok": true}'))
-
-
 @pytest.fixture
 def api() -> Iterator[Api]:
-    api = Api()
-    yield api
-    api.server.close()
+    with running_api() as api:
+        yield api
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[Api]:
-    api = Api()
-    yield api
-    api.server.close()
+    with running_api() as api:
+        yield api
 
 
 @pytest.fixture
 def session(api: Api) -> Iterator[ApiSession]:
-    adapter = new_adapter()
-    yield ApiSession(f"{api.base}/v1", lambda *, new: "token-2" if new else "token-1", adapter)
-    adapter.close()
+    with calling(f"{api.base}/v1") as session:
+        yield session
 
 
 def sends(base: str = BASE) -> tuple[ApiSession, list[requests.PreparedRequest]]:
@@ -69,7 +51,9 @@ def sends(base: str = BASE) -> tuple[ApiSession, list[requests.PreparedRequest]]
             response.request = request
             return response
 
-    return ApiSession(base, lambda *, new: "token-2" if new else "token-1", Nowhere()), sent
+    return ApiSession(
+        base, lambda *, new, claims="": "token-2" if new else "token-1", Nowhere()
+    ), sent
 
 
 # Addresses
@@ -359,11 +343,9 @@ def test_an_api_that_is_away_is_an_error_of_both_kinds_that_shows_no_token(
 
 
 def test_an_api_that_is_slow_is_a_timeout(session: ApiSession, api: Api) -> None:
-    with closing(HttpServer(lambda request: hang(60))) as slow:
-        session._base_url = f"http://127.0.0.1:{slow.port}"
-        session._origin = session.auth._origin = session._base_url  # type: ignore[union-attr]
-        with pytest.raises(requests.Timeout) as caught:
-            session.get("/orders", timeout=0.2)
+    api.answer = lambda request: hang(60)
+    with pytest.raises(requests.Timeout) as caught:
+        session.post("/orders", timeout=0.2)
     assert isinstance(caught.value, ApiUnreachable)
 
 
@@ -382,20 +364,14 @@ def test_a_refused_token_is_renewed_once(provider: Provider) -> None:
 
 
 def test_an_api_that_refuses_every_token_is_asked_twice_and_no_more(api: Api) -> None:
+    """And the provider for one new token, not for one each call."""
     api.replies["/v1/orders"] = Reply(401, {}, b"no")
-    adapter = new_adapter()
-    asked: list[bool] = []
+    tokens = Tokens()
+    with calling(f"{api.base}/v1", tokens) as session:
+        assert session.post("/orders", json={"a": 1}).status_code == 401
+        assert session.post("/orders", json={"a": 1}).status_code == 401
 
-    def token(*, new: bool) -> str:
-        asked.append(new)
-        return f"token-{len(asked)}"
-
-    session = ApiSession(f"{api.base}/v1", token, adapter)
-    assert session.post("/orders", json={"a": 1}).status_code == 401
-    assert session.post("/orders", json={"a": 1}).status_code == 401
-    adapter.close()
-
-    assert asked == [False, True, False]
+    assert tokens.claims == [""]
     assert [request.body for request in api.requests] == [b'{"a": 1}'] * 3
 
 

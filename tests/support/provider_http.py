@@ -42,7 +42,8 @@ class Request:
 
 
 class Reply(NamedTuple):
-    """One answer. `Content-Length` and `Connection: close` are added where they are not given."""
+    """One answer. `Content-Length` and `Connection: close` are added where they are not given;
+    with `Connection: keep-alive` the connection serves again."""
 
     status: int
     headers: Mapping[str, str]
@@ -164,15 +165,22 @@ class HttpServer:
     """Listens on a free port of 127.0.0.1 and asks `respond` for every answer.
 
     :param tls: speaks TLS, with this context's certificate.
+    :param port: in the place of a free one.
     """
 
     def __init__(
-        self, respond: Callable[[Request], Answer], tls: ssl.SSLContext | None = None
+        self,
+        respond: Callable[[Request], Answer],
+        tls: ssl.SSLContext | None = None,
+        *,
+        port: int = 0,
     ) -> None:
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(respond, self))
+        #: Connections that were opened so far.
+        self.connections = 0
+        self._server = _Server(("127.0.0.1", port), _handler(respond, self))
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -188,6 +196,7 @@ class HttpServer:
 
     def opened(self, connection: socket.socket) -> None:
         with self._lock:
+            self.connections += 1
             self._open.add(connection)
 
     def closed(self, connection: socket.socket) -> None:
@@ -233,9 +242,19 @@ def _handler(
             owner.closed(self.connection)
             super().finish()
 
+        def body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunks = []
+            while size := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+
         def answer(self) -> None:
             self.close_connection = True
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             parts = urlsplit(self.path)
             is_form = self.headers.get_content_type() == "application/x-www-form-urlencoded"
             form = body.decode("utf-8", "replace") if is_form else ""
@@ -256,6 +275,7 @@ def _handler(
                     if self.command == "HEAD":
                         data = data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
                     self.connection.sendall(data)
+                    self.close_connection = answer.headers.get("Connection") != "keep-alive"
                 else:
                     answer(Wire(self.connection, owner.closing))
 

@@ -15,16 +15,21 @@ from dataclasses import dataclass, field
 
 from keyfob.protocol.http import strict_json
 
-#: Characters that are looked at: the rest of a longer header is not read.
+#: Characters of all headers together that are looked at: the rest is not read.
 MAX_HEADER = 16_384
-#: Characters of a claims challenge, as it is in the header and when it is decoded.
-MAX_CLAIMS = 8_192
+#: Characters of a claims challenge, as it is in the header and when it is written anew: it goes on
+#: in an address. Those of Microsoft's APIs have some hundred.
+MAX_CLAIMS = 2_048
+#: Objects and lists in it: what is nested a thousand deep would end whoever reads it.
+_MAX_PARTS = 100
 
 # RFC 9110 §5.6.2, §5.6.4 and §11.2; `token68` is a scheme's one value in the place of parameters.
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# What some write without the quotes that it needs: base64, and addresses.
+_BARE = r"[!#$%&'*+./:^_`|~0-9A-Za-z-]+=*"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PIECE = re.compile(
-    rf"[ \t]*(?:,|(?P<name>{_TOKEN})[ \t]*=[ \t]*(?P<value>{_QUOTED}|{_TOKEN})(?=[ \t]*(?:,|$))"
+    rf"[ \t]*(?:,|(?P<name>{_TOKEN})[ \t]*=[ \t]*(?P<value>{_QUOTED}|{_BARE})(?=[ \t]*(?:,|$))"
     rf"|(?P<scheme>{_TOKEN})(?=[ \t,]|$)"
     r"(?: +(?P<token68>[A-Za-z0-9._~+/-]+=*)(?=[ \t]*(?:,|$)))?)",
     re.DOTALL,
@@ -70,8 +75,10 @@ def parse_challenges(headers: Sequence[str]) -> list[Challenge]:
     :param headers: the values of its WWW-Authenticate headers.
     """
     found: list[tuple[str, dict[str, str]]] = []
+    room = MAX_HEADER
     for header in headers:
-        text, place = header[:MAX_HEADER], 0
+        text, place = header[:room], 0
+        room -= len(text)
         current: dict[str, str] | None = None
         while place < len(text):
             piece = _PIECE.match(text, place)
@@ -122,9 +129,14 @@ def _decoded(value: str) -> str:
             text = base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True).decode()
         except (binascii.Error, UnicodeError, ValueError):
             return ""
+    if text.count("{") + text.count("[") > _MAX_PARTS:
+        return ""
     try:
         document = strict_json(text.encode())
+        if not isinstance(document, dict):
+            return ""
+        # Written anew: what travels on is JSON of ASCII alone, whatever came.
+        anew = json.dumps(document, separators=(",", ":"), allow_nan=False)
     except ValueError:
         return ""
-    # Written anew: what travels on is JSON of ASCII alone, whatever came.
-    return json.dumps(document, separators=(",", ":")) if isinstance(document, dict) else ""
+    return anew if len(anew) <= MAX_CLAIMS else ""

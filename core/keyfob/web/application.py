@@ -47,7 +47,8 @@ from keyfob.web.tenant_clients import TenantClients
 from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
-    from keyfob.web.downstream import ApiSession
+    from keyfob.web.attached_token import GiveToken
+    from keyfob.web.downstream import ApiConnections, ApiSession
 
 
 class WebApplication:
@@ -122,7 +123,7 @@ class WebApplication:
         self._locks = KeyedLocks(patience=LEASE_SECONDS)
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self.groups = Groups(settings, self)
-        self._adapter: Any = None
+        self._connections: ApiConnections | None = None
 
     def __repr__(self) -> str:
         return f"<WebApplication {self.settings.client_id}>"
@@ -282,8 +283,8 @@ class WebApplication:
         """Close the connections to the provider, the APIs and the store."""
         self.client.close()
         self.store.close()
-        if self._adapter is not None:
-            self._adapter.close()
+        if self._connections is not None:
+            self._connections.close()
 
     # What sessions need
 
@@ -336,8 +337,26 @@ class WebApplication:
         return api
 
     def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession:
-        from keyfob.web.downstream import ApiSession, new_adapter
+        from keyfob.web.downstream import ApiConnections
 
+        base_url = self.api_address(api)
+        if self._connections is None:
+            self._connections = ApiConnections()
+        return self._connections.session(api, base_url, self.token_giver(session, api))
+
+    def token_giver(self, session: GivesTokens, api: DownstreamApi) -> GiveToken:
+        """What attaches an API's token asks for it."""
+
+        def give(*, new: bool, claims: str = "") -> str:
+            return session.token(api=api.name, force_refresh=new, claims=claims or None)
+
+        return give
+
+    def api_address(self, api: DownstreamApi) -> str:
+        """Where an API is; the provider's metadata say where `graph` is.
+
+        :raises ConfigurationError: nobody says.
+        """
         base_url = api.base_url or self.client.metadata().graph_url
         if base_url is None:
             raise ConfigurationError(
@@ -345,13 +364,7 @@ class WebApplication:
                 "names none",
                 setting="DOWNSTREAM_APIS",
             )
-        if self._adapter is None:
-            self._adapter = new_adapter()
-
-        def token(*, new: bool) -> str:
-            return session.token(api=api.name, force_refresh=new)
-
-        return ApiSession(base_url, token, self._adapter)
+        return base_url
 
     @staticmethod
     def _session_key(session: Mapping[str, Any]) -> str:
@@ -381,6 +394,7 @@ def settings_client(
         oidc_authority=None if authority.is_microsoft else authority.url,
         # Whoever set the site up names a host of their own choice: nobody need vouch for it.
         instance_discovery=False,
+        client_capabilities=settings.client_capabilities,
         leeway=settings.leeway,
         allowed_tenants=settings.allowed_tenants,
         clock=clock,

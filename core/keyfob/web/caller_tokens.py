@@ -38,15 +38,15 @@ class CallerTokens(SessionTokens):
     def __repr__(self) -> str:
         return "<CallerTokens>"
 
-    def token(
+    def result(
         self,
         wanted: Collection[str],
         *,
         api: str = "",
         force_refresh: bool = False,
         claims: str | None = None,
-    ) -> str:
-        """As `WebSession.token`.
+    ) -> TokenResult:
+        """As `WebSession.token`, with all that came with it.
 
         :raises PermissionMissing: an application calls: there is no person to act for.
         :raises CallerMustInteract: only the person can get it, in the application that called.
@@ -61,8 +61,7 @@ class CallerTokens(SessionTokens):
         if result is None:
             result = self.renewed(wanted, force_refresh=force_refresh, claims=claims)
         if result is not None and "access_token" in result:
-            token: str = result["access_token"]
-            return token
+            return result
         error = refused_token(result, wanted, api=api)
         raise as_callers(error, claims) if isinstance(error, InteractionRequired) else error
 

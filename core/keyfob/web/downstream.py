@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 
 from keyfob.errors import ApiUnreachable, DownstreamError
 from keyfob.protocol.urls import origin, parse_http_url
-
-#: Seconds to connect, and seconds between two bytes, where a call names no timeout of its own.
-DEFAULT_TIMEOUT = (5.0, 30.0)
+from keyfob.web.attached_token import GiveToken
+from keyfob.web.downstream_adapter import ApiAdapter
+from keyfob.web.downstream_auth import ApiAuth
+from keyfob.web.settings_apis import DEFAULT_TIMEOUT, DownstreamApi, Timeout
 
 # `orders:batchGet` is a path, as some APIs have them. Backslashes are slashes to some readers.
 _ABSOLUTE = re.compile(
@@ -22,12 +22,6 @@ _ABSOLUTE = re.compile(
 )
 # Nobody encodes honestly four times.
 _MAX_DECODINGS = 4
-
-
-class GiveToken(Protocol):
-    """Gives an access token; a new one from the provider where it is asked for that."""
-
-    def __call__(self, *, new: bool) -> str: ...
 
 
 _NO_ANSWER = (
@@ -45,46 +39,6 @@ class ApiTimeout(ApiConnectionError, requests.exceptions.Timeout):
     """The API did not answer in time."""
 
 
-class TokenAuth(AuthBase):
-    """Attaches a token, to one origin only. requests drops it on a redirect to another host.
-
-    An API that refuses a token knows that it was ended early: once, a new one is tried.
-    """
-
-    def __init__(self, token: GiveToken, allowed_origin: str) -> None:
-        self._token = token
-        self._origin = allowed_origin
-        self._has_renewed = False
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if origin(request.url or "") != self._origin:
-            raise DownstreamError(f"The token is for {self._origin} only", code="foreign_origin")
-        request.headers["Authorization"] = f"Bearer {self._token(new=False)}"
-        request.register_hook("response", self._renew)  # type: ignore[no-untyped-call]
-        return request
-
-    def _renew(self, response: requests.Response, **options: Any) -> requests.Response:
-        request = response.request
-        if response.status_code != 401 or self._has_renewed or not self._can_repeat(request):
-            return response
-        self._has_renewed = True
-        header = f"Bearer {self._token(new=True)}"
-        _ = response.content  # read to its end, so that its connection can serve again
-        response.close()
-        again = request.copy()
-        # On the first request too: it is the one that requests follows a redirect with.
-        again.headers["Authorization"] = request.headers["Authorization"] = header
-        renewed: requests.Response = response.connection.send(again, **options)
-        renewed.history.append(response)
-        renewed.request = again
-        return renewed
-
-    def _can_repeat(self, request: requests.PreparedRequest) -> bool:
-        return origin(request.url or "") == self._origin and isinstance(
-            request.body, (str, bytes, type(None))
-        )
-
-
 class ApiSession(requests.Session):
     """A real `requests.Session`: every verb, `json=`, streaming, hooks.
 
@@ -92,16 +46,24 @@ class ApiSession(requests.Session):
     that an expired one is refreshed; it goes to the API's origin only.
 
     :param base_url: the API's base address, without a slash at its end.
-    :param token: gives the access token; it is asked for a new one after a 401, once.
+    :param token: gives the access token; it is asked for a new one after a 401, once a call.
     :param adapter: the connections, shared by all sessions of the program.
+    :param timeout: seconds to connect, and between two bytes, where a call names none of its own.
     """
 
-    def __init__(self, base_url: str, token: GiveToken, adapter: HTTPAdapter) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: GiveToken,
+        adapter: HTTPAdapter,
+        *,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+    ) -> None:
         super().__init__()
         self._base_url = base_url
         self._origin = origin(base_url)
-        self._adapter = adapter
-        self.auth = TokenAuth(token, self._origin)
+        self._timeout = timeout
+        self.auth = ApiAuth(token, base_url)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
@@ -115,7 +77,7 @@ class ApiSession(requests.Session):
         :raises ApiUnreachable: (also requests' ConnectionError, or Timeout) there is no answer.
         :raises InteractionRequired: only the person can get the token.
         """
-        kwargs.setdefault("timeout", DEFAULT_TIMEOUT)
+        kwargs.setdefault("timeout", self._timeout)
         address = self.address(url)
         try:
             return super().request(method, address, *args, **kwargs)
@@ -164,6 +126,22 @@ class ApiSession(requests.Session):
             )
         return f"{self._base_url}/{path.removeprefix('/')}" if path else self._base_url
 
+    def rebuild_auth(
+        self,
+        prepared_request: requests.PreparedRequest,
+        response: requests.Response,  # noqa: ARG002 - requests' name and place
+    ) -> None:
+        """What a redirect takes along: nothing, unless it stays at the API's own origin. There
+        the token stays too, whatever a `.netrc` has for that host."""
+        if not self._is_own(prepared_request.url or ""):
+            prepared_request.headers.pop("Authorization", None)
+
+    def _is_own(self, url: str) -> bool:
+        try:
+            return origin(url) == self._origin
+        except ValueError:
+            return False
+
     def close(self) -> None:
         """Nothing: the connections are the program's, and others use them."""
 
@@ -183,5 +161,26 @@ def _leads_out(path: str) -> bool:
     return True
 
 
-def new_adapter() -> HTTPAdapter:
-    return HTTPAdapter(pool_maxsize=20)
+class ApiConnections:
+    """The connections to all APIs of a site: program life, shared by all sessions and threads."""
+
+    def __init__(self) -> None:
+        self._adapters: dict[str, ApiAdapter] = {}
+
+    def __repr__(self) -> str:
+        return f"<ApiConnections to {', '.join(sorted(self._adapters)) or 'none'}>"
+
+    def session(self, api: DownstreamApi, base_url: str, token: GiveToken) -> ApiSession:
+        """A session for one request of the site: with cookies of its own, and shared connections.
+
+        :param base_url: the API's address, which its settings may leave open.
+        """
+        adapter = self._adapters.get(api.name)
+        if adapter is None:
+            # Of two threads that come here at once, one has made its own in vain.
+            adapter = self._adapters.setdefault(api.name, ApiAdapter(api.retries))
+        return ApiSession(base_url, token, adapter, timeout=api.timeout)
+
+    def close(self) -> None:
+        for adapter in list(self._adapters.values()):
+            adapter.close()

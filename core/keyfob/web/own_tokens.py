@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Protocol
 
 from keyfob.errors import ConfigurationError, ProviderUnavailable, TokenResponseError
+from keyfob.protocol.results import TokenResult
 from keyfob.web.problems import PASSING_ERRORS, one_line
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.settings_values import UnfitValue
@@ -51,7 +52,22 @@ class OwnTokens:
         force_refresh: bool = False,
         claims: str | None = None,
     ) -> str:
-        """An access token of the application.
+        """An access token of the application. Parameters and errors as `result`."""
+        found = self.result(
+            api=api, scopes=scopes, tenant=tenant, force_refresh=force_refresh, claims=claims
+        )
+        return found["access_token"]
+
+    def result(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        tenant: str | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+    ) -> TokenResult:
+        """An access token of the application, with all that came with it.
 
         :param api: the name of a downstream API of the settings; or
         :param scopes: one resource with `/.default` behind it; elsewhere than at Microsoft whatever
@@ -75,8 +91,7 @@ class OwnTokens:
             self._drop(wanted)
         result = client.acquire_token_for_client(wanted, claims_challenge=claims)
         if "access_token" in result:
-            token: str = result["access_token"]
-            return token
+            return result
         error = one_line(result.get("error", ""))[:100]
         logger.error(
             "The provider refused the site's own token: %s %s",

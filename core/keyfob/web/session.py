@@ -6,7 +6,7 @@ import base64
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from keyfob.errors import (
     ConfigurationError,
@@ -27,12 +27,10 @@ from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
 from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
+from keyfob.web.session_calls import CallSite, SessionCalls
 from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
-from keyfob.web.settings_apis import DownstreamApi
-from keyfob.web.tokens import GivesTokens, SessionTokens, TokenSite, tokens_lost
-
-if TYPE_CHECKING:
-    from keyfob.web.downstream import ApiSession
+from keyfob.web.token_info import TokenInfo
+from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ _MOVE_AFTER = 0.1
 ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 
 
-class Site(TokenSite, SessionRules, Protocol):
+class Site(TokenSite, SessionRules, CallSite, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
@@ -54,11 +52,9 @@ class Site(TokenSite, SessionRules, Protocol):
     def leeway(self) -> int: ...
     @property
     def own_tokens(self) -> OwnTokens: ...
-    def api_settings(self, name: str) -> DownstreamApi: ...
-    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
 
 
-class WebSession:
+class WebSession(SessionCalls):
     """The browser's session as Keyfob sees it. Nothing is read before it is asked for.
 
     Flask has it as `g.keyfob`, Django as `request.keyfob`.
@@ -76,6 +72,10 @@ class WebSession:
 
     def __repr__(self) -> str:
         return "<WebSession>"
+
+    @property
+    def call_site(self) -> Site:
+        return self._site
 
     @property
     def user(self) -> User:
@@ -247,15 +247,39 @@ class WebSession:
         :raises StoreUnavailable: the token store cannot be reached.
         :raises TransportError: the provider cannot be reached.
         """
+        return self._token(api, scopes, force_refresh, claims, app_only)["access_token"]
+
+    def token_info(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+        app_only: bool | None = None,
+    ) -> TokenInfo:
+        """As `token`, with the times for whoever keeps it for a while."""
+        found = self._token(api, scopes, force_refresh, claims, app_only)
+        expires_on = int(self._site.clock()) + found.get("expires_in", 0)
+        return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
+
+    def _token(
+        self,
+        api: str | None,
+        scopes: Collection[str] | None,
+        force_refresh: bool,
+        claims: str | None,
+        app_only: bool | None,
+    ) -> TokenResult:
         wanted = self._wanted(api, scopes)
         if force_refresh or claims:
             self._ready.pop(api or "", None)
         if self._is_own(api, app_only):
-            return self._site.own_tokens.token(
+            return self._site.own_tokens.result(
                 api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
             )
         if self.caller is not None:
-            return self._tokens_of_caller(self.caller).token(
+            return self._tokens_of_caller(self.caller).result(
                 wanted, api=api or "", force_refresh=force_refresh, claims=claims
             )
         tokens = self._of_session()
@@ -269,20 +293,10 @@ class WebSession:
         if result is not None and "access_token" in result:
             self._end_round(rounds.want(wanted, claims or "", new=force_refresh))
             self._stay()
-            token: str = result["access_token"]
-            return token
+            return result
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
-
-    def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the token that `token`
-        gives for it.
-
-        :param name: as in DOWNSTREAM_APIS.
-        :raises ConfigurationError: there is no such API.
-        """
-        return self._site.api_session(self, self._site.api_settings(name))
 
     def has_role(self, role: str) -> bool:
         """Whether the signed-in person has an app role, as of their sign-in; False for nobody.

@@ -27,7 +27,12 @@ from keyfob.protocol.authority import (
 from keyfob.protocol.id_token import TenantRule
 from keyfob.web import settings_bearer as bearer
 from keyfob.web import settings_values as values
-from keyfob.web.settings_apis import DownstreamApi, downstream_apis, scope_names
+from keyfob.web.settings_apis import (
+    DownstreamApi,
+    client_capabilities,
+    downstream_apis,
+    scope_names,
+)
 from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
@@ -72,6 +77,7 @@ class Settings:
     :ivar groups: the groups that the site uses, by its own names: object ids in lower case, or
         names as the claims have them.
     :ivar groups_cache_seconds: for how long an answer about groups is believed.
+    :ivar client_capabilities: what Microsoft is told that the site can handle, such as `cp1`.
     :ivar token_store: a store's name or URL, or None for the adapter's default. Not in the repr.
     :ivar token_store_keys: oldest to newest, or () for keys derived from the framework's secret
         key. Not in the repr.
@@ -100,6 +106,7 @@ class Settings:
     )
     groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     groups_cache_seconds: int = DEFAULT_GROUPS_SECONDS
+    client_capabilities: tuple[str, ...] = ()
     token_store: str | None = field(default=None, repr=False)
     token_store_keys: tuple[str, ...] = field(default=(), repr=False)
     token_store_l1_seconds: int = DEFAULT_L1_SECONDS
@@ -149,6 +156,7 @@ def load_settings(
     groups = group_names(reader, authority, allowed_tenants)
     believed = partial(values.whole_number, least=0, most=MAX_GROUPS_SECONDS, unit="seconds")
     groups_seconds = reader.read("GROUPS_CACHE_SECONDS", believed, DEFAULT_GROUPS_SECONDS)
+    capabilities = client_capabilities(reader, authority)
     token_store = reader.read("TOKEN_STORE", _optional(store), None)
     token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
     l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
@@ -170,6 +178,7 @@ def load_settings(
         downstream_apis=apis,
         groups=groups,
         groups_cache_seconds=groups_seconds,
+        client_capabilities=capabilities,
         token_store=token_store,
         token_store_keys=token_store_keys,
         token_store_l1_seconds=l1_seconds,

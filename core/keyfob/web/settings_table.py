@@ -91,7 +91,9 @@ _TABLE = (
     SettingInfo(
         "DOWNSTREAM_APIS",
         "APIs to call with the person's token, by name: `base_url`, and the `scopes` that it "
-        "needs. At Microsoft `graph` is there by itself (`User.Read`).",
+        "needs; perhaps `timeout` (seconds, or two: to connect, and between two bytes; `[5, 30]`) "
+        "and `retries` (`2`), see [calling-apis.md](calling-apis.md). At Microsoft `graph` is "
+        "there by itself (`User.Read`).",
         "`graph` at Microsoft",
         '`{"orders": {"base_url": "https://orders.contoso.example", '
         '"scopes": ["api://orders/Read"]}}`',
@@ -109,6 +111,14 @@ _TABLE = (
         "their claims have no room for them; 0 to 3600. 0 asks each time.",
         "`300`",
         "`60`",
+    ),
+    SettingInfo(
+        "CLIENT_CAPABILITIES",
+        "What the site can handle, as it tells Microsoft: with `cp1` an API may end a token before "
+        "its time, and ask for one with other claims, which `downstream_api` answers "
+        "([calling-apis.md](calling-apis.md)). `[]` announces nothing.",
+        '`["cp1"]` at Microsoft Entra ID',
+        "`[]`",
     ),
     SettingInfo(
         "TOKEN_STORE",

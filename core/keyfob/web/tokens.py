@@ -32,7 +32,9 @@ _CHECK_AGAIN = 60.0
 class GivesTokens(Protocol):
     """Whoever has a token for an API: a session, long-running work, the site itself."""
 
-    def token(self, *, api: str | None = None, force_refresh: bool = False) -> str: ...
+    def token(
+        self, *, api: str | None = None, force_refresh: bool = False, claims: str | None = None
+    ) -> str: ...
 
 
 class TokenSite(Protocol):
