@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 # RFC 6750 §2.1. A server that is sent two headers joins them with a comma, which no token has.
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
+_IS_BEARER = re.compile(r"\s*bearer(?=[\s,]|$)", re.IGNORECASE | re.ASCII)
 
 
 class BearerChecks:
@@ -141,8 +142,7 @@ class BearerChecks:
 
 
 def _bearer_token(authorization: str | None) -> str:
-    scheme = (authorization or "").lstrip(" ").split(" ", 1)[0]
-    if authorization is None or scheme.lower().split(",", 1)[0] != "bearer":
+    if authorization is None or not _IS_BEARER.match(authorization):
         raise AccessTokenError("No bearer token came with the request", code="missing")
     found = _CREDENTIALS.fullmatch(authorization.strip(" "))
     if found is None:
