@@ -101,9 +101,11 @@ def web_request(
 def _posted_form(request: HttpRequest) -> PostedForm | None:
     """The view's form, where it was read already, or is not too large to be read for this."""
     try:
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-        if not hasattr(request, "_post") and length > _MAX_READ:
-            return None
+        if not hasattr(request, "_post"):
+            # As Django itself finds out: a view has taken the body for itself.
+            is_gone = getattr(request, "_read_started", False) and not hasattr(request, "_body")
+            if is_gone or int(request.META.get("CONTENT_LENGTH") or 0) > _MAX_READ:
+                return None
         files = sum(len(found) for _, found in request.FILES.lists())
         return PostedForm(pairs(request.POST), files)
     except (ValueError, SuspiciousOperation, MultiPartParserError, UnreadablePostError):

@@ -59,9 +59,11 @@ def web_request(*, with_form: bool = False) -> WebRequest:
 def _posted_form() -> PostedForm | None:
     """The view's form. A large one is not read for this, but where it was read already it may be
     had."""
-    length = request.content_length
-    if "form" not in vars(request) and (length is None or length > _MAX_READ):
-        return None
+    length, read = request.content_length, vars(request)
+    if "form" not in read:
+        is_gone = "stream" in read and read.get("_cached_data") is None
+        if is_gone or length is None or length > _MAX_READ:
+            return None
     try:
         files = [file for _, file in request.files.items(multi=True) if file.filename]
         return PostedForm(list(request.form.items(multi=True)), len(files))

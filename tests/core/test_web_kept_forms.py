@@ -222,7 +222,7 @@ def test_the_frameworks_own_field_is_replaced(site: BareSite) -> None:
 )
 def test_what_no_form_of_ours_sent_is_not_kept(site: BareSite, headers: dict[str, str]) -> None:
     site.sign_in()
-    answer = send(site, posted(site, **headers))
+    answer = send(site, posted(site, **headers))  # type: ignore[arg-type]
     assert not is_kept(answer)
     assert answer.cookies == ()
     assert answer.page is not None

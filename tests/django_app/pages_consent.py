@@ -50,6 +50,12 @@ def late(request: Any) -> HttpResponse:
     return answer
 
 
+@csrf_exempt
+def takes_body(request: Any) -> HttpResponse:
+    request.read()
+    return HttpResponse(request.keyfob.token(api="api"))
+
+
 @login_required(api="api")
 @login_required(api="mail")
 def both(request: HttpRequest) -> HttpResponse:
@@ -116,6 +122,7 @@ def board(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("order", order, name="order"),
     path("exempt", csrf_exempt(taken)),
+    path("takes-body", takes_body),
     path("late", late, name="late"),
     path("both", both),
     path("template", template),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from django.template import engines
+from django.test import RequestFactory
 
 pytest.register_assert_rewrite("support.contract_consent")
 
@@ -58,3 +60,15 @@ class TestDjangoConsent(ConsentContract):
         got = page.submit(button="Send it").response.json()
         assert len(got["csrfmiddlewaretoken"]) == 1
         assert got["thing"] == ["x"]
+
+    def test_the_script_has_the_pages_nonce(self, rf: RequestFactory) -> None:
+        script = engines["django"].from_string("{% load keyfob %}{% keyfob_script %}")
+        request = rf.get("/")
+        assert "nonce" not in script.render({}, request)
+        assert ' nonce="n1" ' in script.render({"csp_nonce": "n1"}, request)
+        request.csp_nonce = "n2"  # type: ignore[attr-defined]
+        assert ' nonce="n2" ' in script.render({}, request)
+
+    @pytest.fixture
+    def rf(self) -> RequestFactory:
+        return RequestFactory()

@@ -104,8 +104,14 @@ def test_a_person_is_sent_to_sign_in_and_back(path: str) -> None:
     assert location.removeprefix("/auth/login?next=").replace("%2F", "/").startswith(path)
 
 
-def test_what_was_posted_comes_back_to_the_page_with_the_form() -> None:
-    response = Client().post("/private", headers={"Referer": "http://testserver/form?a=b"})
+def test_a_form_that_a_stock_guard_turns_away_is_kept() -> None:
+    response = Client().post("/private", {"a": "b"}, headers={"Referer": "http://testserver/form"})
+    assert response.status_code == 401
+    assert b"/auth/login?next=%2Fauth%2Fresume%3Fform%3D" in response.content
+
+
+def test_what_was_sent_without_a_form_comes_back_to_the_page_that_sent_it() -> None:
+    response = Client().put("/private", headers={"Referer": "http://testserver/form?a=b"})
     assert response.status_code == 303
     assert response.headers["Location"] == "/auth/login?next=%2Fform%3Fa%3Db"
 

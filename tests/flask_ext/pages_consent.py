@@ -47,6 +47,11 @@ def add_pages(app: Flask) -> None:
     def exempt() -> ResponseReturnValue:
         return jsonify(request.form.to_dict(flat=False))
 
+    @app.post("/takes-body")
+    def takes_body() -> str:
+        request.stream.read()
+        return downstream_api("api").get("/me").text
+
     if "csrf" in app.extensions:
         app.extensions["csrf"].exempt(exempt)
 

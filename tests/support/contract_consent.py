@@ -50,7 +50,7 @@ class ConsentContract(ContractBase):
         browser.open(f"{site.url}/private")
         page = fill_in(browser, site, thing="a book", note="for Ada")
         assert page.status == 401
-        assert page.headings == ["One more step before this is sent"]
+        assert page.headings == ["One more step"]
         page = page.follow("Continue")
         assert urlsplit(page.url).path.endswith("/auth/resume")
         assert page.status == 200
@@ -166,6 +166,23 @@ class ConsentContract(ContractBase):
         assert "Nothing was sent" in answer.text
         assert "resume" not in answer.text
 
+    def test_a_body_that_the_view_took_is_not_taken_for_an_empty_form(
+        self, site: Site, browser: FormBrowser
+    ) -> None:
+        browser.open(f"{site.url}/private")
+        headers = {"Origin": site.url}
+        for more in ({"data": {"a": "b"}}, {"files": {"a": ("", b"b"), "c": ("c", b"d")}}):
+            answer = once(browser, f"{site.url}/takes-body", "POST", headers=headers, **more)
+            assert answer.status_code == 401
+            assert "Nothing was sent" in answer.text
+
+    def test_a_button_alone_is_a_form(self, site: Site, browser: FormBrowser) -> None:
+        browser.open(f"{site.url}/private")
+        headers = {"Origin": site.url, "Content-Type": "application/x-www-form-urlencoded"}
+        answer = once(browser, f"{site.url}/exempt", "POST", headers=headers)
+        page = Page(browser, answer, [answer.url]).follow("Continue")
+        assert sent(page.submit(button="Send it")) == {}
+
     def test_a_large_form_is_not_kept(self, site: Site, browser: FormBrowser) -> None:
         browser.open(f"{site.url}/private")
         for form in ({"a": "x" * 66_000}, {f"f{n}": "" for n in range(1001)}):
@@ -269,6 +286,10 @@ class ConsentContract(ContractBase):
         assert page.status == 403
         assert page.headings == ["This page needs more than you have"]
         assert len(provider.requests_to("authorize")) <= 3
+        # What was filled in is still there, should it be granted after all.
+        provider.narrow_scopes = None
+        page = page.follow("Try again").submit(button="Send it")
+        assert sent(page)["thing"] == ["x"]
 
     @pytest.mark.parametrize("form", ["", "x", "a" * 22, "a" * 5000, "%00", "../x"])
     def test_an_address_of_nothing_shows_nothing(

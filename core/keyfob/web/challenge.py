@@ -14,8 +14,8 @@ from keyfob.errors import (
 from keyfob.web import bearer_answers, caller_challenge, kept_forms, rounds
 from keyfob.web.asked import seal_asked
 from keyfob.web.audience import wants_page
-from keyfob.web.exchange import NO_STORE, Answer, Cookie, Page, WebRequest, redirect
-from keyfob.web.kept_forms import KeptForm
+from keyfob.web.exchange import NO_STORE, Answer, Page, WebRequest, redirect
+from keyfob.web.kept_forms import Kept
 from keyfob.web.next_url import local_path, same_site_path
 from keyfob.web.problems import (
     FILES_NOT_KEPT,
@@ -70,19 +70,18 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     session = site.session(request.session)
     is_read = request.method in ("GET", "HEAD")
     renews = session.is_signed_in and _is_renewable(error)
+    kept = None if is_read else kept_forms.keep(site, request, api=error.api)
+    next_path = kept.url if kept else _here(site, request)
     counts = session.is_signed_in and (is_read or not renews)
     if counts and not session.count_round(_wanted(error)):
         status, page = page_for(error)
-        retry = _login(site, request, error, _here(site, request))
-        return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
-    if is_read:
-        return redirect(_login(site, request, error, _here(site, request)))
-    kept = kept_forms.keep(site, request, api=error.api)
+        return _signs_in(site, request, error, (status, page), next_path, kept)
     if kept is not None:
-        return _kept(site, request, error, *kept)
-    if renews or kept_forms.has_body(request):
-        return _not_submitted(site, request, error)
-    return redirect(_login(site, request, error, _here(site, request)), status=303)
+        return _challenged(_signs_in(site, request, error, _page_of(kept), next_path, kept), error)
+    if not is_read and (renews or kept_forms.has_body(request)):
+        # It cannot be sent through a sign-in, and must not be thought to have arrived.
+        return _challenged(_signs_in(site, request, error, FORM_NOT_TAKEN, next_path), error)
+    return redirect(_login(site, request, error, next_path), status=302 if is_read else 303)
 
 
 def _is_renewable(error: InteractionRequired) -> bool:
@@ -92,40 +91,30 @@ def _is_renewable(error: InteractionRequired) -> bool:
     return error.code in _RENEWABLE or ended
 
 
-def _kept(
-    site: WebApplication,
-    request: WebRequest,
-    error: InteractionRequired,
-    form: KeptForm,
-    resume: str,
-    cookie: Cookie,
-) -> Answer:
+def _page_of(kept: Kept) -> tuple[int, Page]:
     """What was posted waits until its person comes back, who sees it again and sends it."""
     status, page = FORM_KEPT
-    if form.files:
+    if kept.form.files:
         page = replace(page, advice=f"{page.advice} {FILES_NOT_KEPT}")
-    answer = _signs_in(site, request, error, page, status, next_path=resume)
-    return replace(answer, cookies=(cookie,))
-
-
-def _not_submitted(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:
-    """What was posted cannot be sent through a sign-in, and must not be thought to have arrived."""
-    status, page = FORM_NOT_TAKEN
-    return _signs_in(site, request, error, page, status, next_path=_here(site, request))
+    return status, page
 
 
 def _signs_in(
     site: WebApplication,
     request: WebRequest,
     error: InteractionRequired,
-    page: Page,
-    status: int,
-    *,
+    shown: tuple[int, Page],
     next_path: str,
+    kept: Kept | None = None,
 ) -> Answer:
     """A page whose one way on is to sign in."""
+    status, page = shown
     retry = _login(site, request, error, next_path)
     answer = page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
+    return replace(answer, cookies=(kept.cookie,)) if kept else answer
+
+
+def _challenged(answer: Answer, error: InteractionRequired) -> Answer:
     challenge = {"WWW-Authenticate": f'Keyfob error="{_reason(error)}"'}
     return replace(answer, headers={**answer.headers, **challenge})
 

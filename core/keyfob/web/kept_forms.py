@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from keyfob.errors import StoreError
@@ -78,6 +78,15 @@ class KeptForm:
         return cls(**content)
 
 
+class Kept(NamedTuple):
+    """What `keep` has done: the form, the address that shows it again, and the cookie that it takes
+    to find it there."""
+
+    form: KeptForm
+    url: str
+    cookie: Cookie
+
+
 @dataclass(frozen=True)
 class Found:
     """A kept form, and what it takes to take it out."""
@@ -102,14 +111,11 @@ def has_body(request: WebRequest) -> bool:
     )
 
 
-def keep(
-    site: WebApplication, request: WebRequest, *, api: str = ""
-) -> tuple[KeptForm, str, Cookie] | None:
+def keep(site: WebApplication, request: WebRequest, *, api: str = "") -> Kept | None:
     """Keep the form that this request brought, if it is one that a page of ours sent.
 
     :param api: the downstream API that it needs a token for.
-    :returns: the form, the address that shows it again, and the cookie that the address needs; None
-        where nothing was kept.
+    :returns: None where nothing was kept.
     """
     form = _form_to_keep(site, request, api)
     if form is None:
@@ -130,7 +136,7 @@ def keep(
         KEPT_LIFETIME,
         cookie_is_secure(request, site.settings.base_url),
     )
-    return form, resume_url(request, mark), cookie
+    return Kept(form, resume_url(request, mark), cookie)
 
 
 def resume_url(request: WebRequest, mark: str) -> str:
@@ -191,7 +197,7 @@ def _form_to_keep(site: WebApplication, request: WebRequest, api: str) -> KeptFo
     posted = request.posted_form()
     if posted is None or not _fits(posted):
         return None
-    if not posted.fields and not posted.files and has_body(request):
+    if not posted.fields and kind == _FORM_TYPES[0] and has_body(request):
         return None  # somebody has read the body already
     return KeptForm(
         target,

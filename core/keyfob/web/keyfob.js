@@ -12,7 +12,8 @@
   const done = new URL("done", me.src).pathname, tried = new Set();
   let busy;
 
-  const isProblem = (status, type) => status == 401 && /^application\/problem\+json/.test(type);
+  const loginOf = (type, text) =>
+    type?.startsWith("application/problem+json") && JSON.parse(text).login_url;
 
   const signIn = async address => {
     const url = new URL(address, here), back = url.href, mark = "?" + Math.random();
@@ -36,28 +37,30 @@
   window.keyfob = {
     signIn,
     async fetch(address, options) {
-      const request = new Request(address, options);
-      if (new URL(request.url).origin != here) return fetch(request);
-      request.headers.set("X-Requested-With", "XMLHttpRequest");
-      const answer = await fetch(request.clone());
-      if (!isProblem(answer.status, answer.headers.get("content-type"))) return answer;
-      const { login_url } = await answer.clone().json();
-      if (!login_url) return answer;
-      await signIn(login_url);
-      return fetch(request);
+      const own = new URL(address, here).origin == here;
+      const ask = () => {
+        const request = new Request(address, options?.call ? options() : options);
+        own && request.headers.set("X-Requested-With", "XMLHttpRequest");
+        return fetch(request);
+      };
+      const answer = await ask();
+      const login = own && answer.status == 401 &&
+        loginOf(answer.headers.get("content-type"), await answer.clone().text());
+      if (!login) return answer;
+      await signIn(login);
+      return ask();
     }
   };
 
   document.addEventListener("htmx:responseError", async ({ detail }) => {
     const { xhr, target, requestConfig: { elt, verb, path } } = detail;
-    if (tried.has(elt) || !isProblem(xhr.status, xhr.getResponseHeader("content-type"))) return;
+    const login = xhr.status == 401 && !tried.has(elt) &&
+      loginOf(xhr.getResponseHeader("content-type"), xhr.responseText);
+    if (!login) return;
     tried.add(elt);
     try {
-      const { login_url } = JSON.parse(xhr.responseText);
-      if (login_url) {
-        await signIn(login_url);
-        await htmx.ajax(verb, path, { source: elt, target });
-      }
+      await signIn(login);
+      await htmx.ajax(verb, path, { source: elt, target });
     } finally {
       tried.delete(elt);
     }

@@ -128,9 +128,9 @@ SIGN_IN_ENDED = (
 FORM_KEPT = (
     401,
     Page(
-        "One more step before this is sent",
-        "You have to sign in first, or to agree to something. What you sent is kept for an hour, "
-        "and nothing was done with it yet.",
+        "One more step",
+        "You have to sign in first, or to agree to something. What you filled in is kept for an "
+        "hour, and nothing was done with it yet.",
         "Afterwards you see it again, and send it with one click.",
         retry_label="Continue",
         code="form_kept",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from keyfob.errors import ConfigurationError, InteractionRequired, StepUpRequired
 from keyfob.web.caller import Caller
@@ -115,5 +115,5 @@ def _capabilities(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(each for each in found if isinstance(each, str))
 
 
-def _is_time(value: object) -> bool:
+def _is_time(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -58,7 +58,7 @@ def _answer(site: WebApplication, request: WebRequest, fresh: Pairs) -> Answer:
 def _shown(request: WebRequest, form: KeptForm, here: str, fresh: Pairs) -> Answer:
     page = Page(
         "Send it now?",
-        "You can go on. This is what you sent before; it was kept, and nothing was done with it.",
+        "This is what you filled in. It was kept for you, and nothing was done with it yet.",
         home_url=request.home,
         form=kept_forms.resumed(form, here, fresh),
     )

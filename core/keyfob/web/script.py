@@ -18,8 +18,8 @@ _DONE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<title>Signed in</title>
-<h1>You are signed in</h1>
+<title>Done</title>
+<h1>Done</h1>
 <p>You can close this window, and go on in the one that you came from.</p>
 <script src="{script}" data-done></script>
 </html>
