@@ -33,10 +33,13 @@ async def aattach_tokens(
 
 
 def _check(request: HttpRequest, view: Callable[..., Any]) -> Check | None:
-    names = current_site().attached.for_request(
-        request.method or "GET", request.path_info, request.META.get("HTTP_AUTHORIZATION")
-    )
-    if not names or not _is_for_a_view(request, view):
+    attached = current_site().attached
+    names = attached.names(request.path_info)
+    if (
+        not names
+        or not attached.are_for(request.method or "GET", request.META.get("HTTP_AUTHORIZATION"))
+        or not _is_for_a_view(request, view)
+    ):
         return None
     return lambda request: keyfob_of(request).attach(names)
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from flask import request
 
-from flask_keyfob.proxies import current_site, web_session
+from flask_keyfob.proxies import web_session
+from keyfob.web.attached import AttachedApis
 
 
-def attach_tokens() -> None:
+def attach_tokens(attached: AttachedApis) -> None:
     """Have the tokens ready that the request's path asks for, in `g.keyfob.tokens`.
 
+    :param attached: the site's. Any other path is looked at once, and that is all.
     :raises KeyfobError: one cannot be had; it is answered as where a view raises it.
     """
-    authorization = request.headers.get("Authorization")
-    names = current_site().attached.for_request(request.method, request.path, authorization)
-    if names and _is_for_a_view(request.endpoint):
+    names = attached.names(request.path)
+    if (
+        names
+        and attached.are_for(request.method, request.headers.get("Authorization"))
+        and _is_for_a_view(request.endpoint)
+    ):
         web_session().attach(names)
 
 

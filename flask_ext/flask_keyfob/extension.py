@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, current_app, request
@@ -63,7 +64,7 @@ class Keyfob:
         app.extensions["keyfob"] = site
         app.before_request(_begin_request)
         if site.attached:
-            app.before_request(attach_tokens)
+            app.before_request(partial(attach_tokens, site.attached))
         app.cli.add_command(make_commands())
         if is_private:
             _warn_of_several_processes(app)

@@ -117,6 +117,14 @@ def test_elsewhere_the_work_uses_the_sessions_own_tokens() -> None:
         assert code_of(site, key) == "work_ended"
 
 
+def test_the_sites_own_token_is_nobodys_work(site: BareSite, started: str) -> None:
+    site.sign_in()
+    for who in (caller(), site.keyfob):
+        with pytest.raises(ConfigurationError, match="app_only"):
+            site.app.start_long_running(who, api="jobs")
+    assert site.app.long_running(started).token(api="jobs") == site.app.app_token(api="jobs")
+
+
 def test_a_caller_names_an_api(site: BareSite) -> None:
     with pytest.raises(ConfigurationError, match="needs api= or scopes="):
         site.app.start_long_running(caller())

@@ -17,7 +17,16 @@ from typing_extensions import assert_type
 
 import keyfob
 import keyfob.aio
-from flask_keyfob import Keyfob, current_user, downstream_api, login_required
+from flask_keyfob import (
+    Keyfob,
+    app_api,
+    app_token,
+    background,
+    current_user,
+    downstream_api,
+    login_required,
+    start_background,
+)
 from keyfob import (
     Account,
     ArcPlatformNotSupportedError,
@@ -212,6 +221,17 @@ assert_type(current_user.claims, Mapping[str, Any])
 def tokens(session: WebSession) -> requests.Session:
     assert_type(session.token(api="graph"), str)
     return session.api("graph")
+
+
+assert_type(start_background(api="graph", seconds=3600), str)
+assert_type(background("key").token(scopes=["User.Read"]), str)
+assert_type(app_token(scopes=["https://graph.microsoft.com/.default"], tenant="contoso"), str)
+calls: list[requests.Session] = [background("key").api("graph"), app_api("graph")]
+
+
+def ready(session: WebSession) -> None:
+    assert_type(session.tokens["graph"], str)
+    assert_type(session.token(scopes=["x"], app_only=True), str)
 
 
 load_settings({"CLIENT_ID": "x"}, {}, source="flask")

@@ -44,18 +44,16 @@ class AttachedApis:
                 found.update(dict.fromkeys(names))
         return tuple(found)
 
-    def for_request(self, method: str, path: str, authorization: str | None) -> tuple[str, ...]:
-        """The APIs whose tokens a request must have ready.
+    @staticmethod
+    def are_for(method: str, authorization: str | None) -> bool:
+        """Whether a request is to have them ready.
 
-        None for a CORS preflight, which carries no cookies; and none for one that brings a bearer
-        token: whose it is, the view's own guard finds out, and its tokens are had when asked for.
+        Not a CORS preflight, which carries no cookies; nor one that brings a bearer token: whose it
+        is, the view's own guard finds out, and its tokens are had when asked for.
 
         :param authorization: the header of that name.
         """
-        names = self.names(path)
-        if not names or method == "OPTIONS" or has_bearer_token(authorization):
-            return ()
-        return names
+        return method != "OPTIONS" and not has_bearer_token(authorization)
 
 
 class AttachedTokens(Mapping[str, str]):

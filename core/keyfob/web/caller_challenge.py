@@ -10,6 +10,7 @@ the person: we can show them no page, their own application can.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keyfob.errors import CallerMustInteract
@@ -21,10 +22,10 @@ from keyfob.web.problems import one_line
 _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 
-def answer(error: CallerMustInteract, *, consent_url: str) -> Answer:
+def answer(error: CallerMustInteract, *, consent_url: Callable[[], str]) -> Answer:
     """The answer, for a program.
 
-    :param consent_url: an absolute address of ours, to be opened in a browser.
+    :param consent_url: gives an absolute address of ours, to be opened in a browser.
     """
     if error.claims:
         said, title = "insufficient_claims", "A token with more claims is needed"
@@ -34,7 +35,7 @@ def answer(error: CallerMustInteract, *, consent_url: str) -> Answer:
     more: dict[str, Any] = {
         "scopes": list(error.scopes),
         "api": error.api,
-        "consent_url": consent_url,
+        "consent_url": consent_url(),
     }
     title = "The person must consent, or sign in, in a browser"
     return _problem(403, _reason(error), title, **more)

@@ -47,9 +47,9 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
     if bearer_answers.is_refusal(request, error):
         return bearer_answers.refusal(site, request, error)
     if isinstance(error, CallerMustInteract):
-        base = site.settings.base_url or request.origin
-        consent = _login(site, request, error, request.home)
-        return caller_challenge.answer(error, consent_url=base + consent)
+        return caller_challenge.answer(
+            error, consent_url=lambda: _consent_url(site, request, error)
+        )
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
     status, page = page_for(error)
@@ -138,6 +138,12 @@ def _login(
         scopes = () if error.api else error.scopes
         ask = seal_asked(site, scopes, error.claims, renews=renews, max_age=error.max_age)
     return login_url(request.routes.login, next_path, api=error.api, ask=ask)
+
+
+def _consent_url(site: WebApplication, request: WebRequest, error: InteractionRequired) -> str:
+    """Absolute, since the program that gets it is elsewhere."""
+    base = site.settings.base_url or request.origin
+    return base + _login(site, request, error, request.home)
 
 
 def _unauthorized(site: WebApplication, request: WebRequest, error: InteractionRequired) -> Answer:

@@ -61,6 +61,10 @@ def start(
         )
     if api is not None and scopes is not None:
         raise ConfigurationError("start_long_running takes either api= or scopes=, not both")
+    if api is not None and site.api_settings(api).app_only:
+        raise ConfigurationError(
+            f"The API {api!r} has 'app_only': nobody's work is needed for the site's own token"
+        )
     caller = who.caller if isinstance(who, WebSession) else who
     document = Document("", {}, SerializableTokenCache(), ends_at=site.clock() + seconds)
     if caller is not None:
