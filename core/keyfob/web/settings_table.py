@@ -94,7 +94,8 @@ _TABLE = (
         "`app_only` and `tenant` for the application's own token; `attach_to` for the paths "
         "where it is ready ([whose-token.md](whose-token.md)); `timeout` (seconds, or two: to "
         "connect, and between two bytes; `[5, 30]`) and `retries` (`2`), see "
-        "[calling-apis.md](calling-apis.md). At Microsoft `graph` is there by itself (`User.Read`).",
+        "[calling-apis.md](calling-apis.md). At Microsoft `graph` is there by itself "
+        "(`User.Read`).",
         "`graph` at Microsoft",
         '`{"orders": {"base_url": "https://orders.contoso.example", '
         '"scopes": ["api://orders/Read"]}}`',
