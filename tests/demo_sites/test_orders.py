@@ -11,6 +11,7 @@ import requests
 pytest.importorskip("flask", reason="needs Flask")
 pytest.importorskip("django", reason="needs Django")
 
+from keyfob_emulator.sample import DJANGO_SITE, FLASK_SITE
 from support.demo import Demo, running_demo
 from support.form_browser import FormBrowser, Page
 
@@ -117,7 +118,8 @@ def test_consent_that_is_taken_back_is_asked_for_again(
     demo: Demo, browser: FormBrowser, site: str
 ) -> None:
     visit(browser, f"{demo.site(site)}/me")
-    browser.open(f"{demo.emulator}/consents").submit(button="Take back")
+    client_id = {"flask": FLASK_SITE, "django": DJANGO_SITE}[site]
+    browser.open(f"{demo.emulator}/consents").submit(button="Take back", client_id=client_id)
     page, seen = through(browser.open(f"{demo.site(site)}/me"))
     assert seen == [CONSENT]
     assert page.headings == ["Your profile"]
