@@ -72,8 +72,6 @@ def orders(page: Page, demo: Demo) -> None:
     page.get_by_role("button", name="Approve").click()
     page.get_by_role("link", name="Continue").click()
     shoot(page, "provider-confirm")
-    page.goto(f"{demo.emulator}/consents")
-    shoot(page, "provider-consents")
     page.goto(f"{demo.emulator}/sessions")
     shoot(page, "provider-sessions")
     page.goto(f"{demo.emulator}/weather")
