@@ -7,6 +7,7 @@ one again revokes what came from it. Everything that descends from one sign-in i
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.keys import base64url
 from keyfob_emulator.model import Application
 
 _MAXIMUM = 20_000
@@ -48,6 +50,18 @@ class Code:
     code_challenge: str | None
     expires_at: float
     family: str
+
+    def check_verifier(self, verifier: str | None) -> None:
+        """RFC 7636 section 4.6; one that nobody announced is refused too (RFC 9700 2.1.1)."""
+        if self.code_challenge is None:
+            if verifier is not None:
+                raise problem(501481)
+            return
+        if verifier is None:
+            raise problem(50148)
+        digest = hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()
+        if not hmac.compare_digest(base64url(digest), self.code_challenge):
+            raise problem(501481)
 
 
 @dataclass

@@ -7,8 +7,6 @@ and answers.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,9 +21,9 @@ from keyfob_emulator.claims_request import merged
 from keyfob_emulator.client_auth import require_public_flows
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
-from keyfob_emulator.grants import Code, Grant
+from keyfob_emulator.grants import Grant
 from keyfob_emulator.groups import group_claims
-from keyfob_emulator.keys import SSH, base64url
+from keyfob_emulator.keys import SSH
 from keyfob_emulator.model import GRAPH_CLIENT_ID, Account, Application
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
@@ -93,7 +91,7 @@ class TokenService:
         code = self.emulator.grants.peek_code(text, client.client_id)
         if redirect_uri != code.redirect_uri:
             raise problem(500112, redirect_uri=redirect_uri, expected=code.redirect_uri)
-        _check_verifier(parameters.get("code_verifier"), code)
+        code.check_verifier(parameters.get("code_verifier"))
         identity = self.identity(code.grant, wrong_tenant=problem(700005))
         original = self.scopes(code.grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
@@ -383,19 +381,6 @@ class TokenService:
         given = consents.given(identity, client) & asked.oidc
         oidc = [scope for scope in _SHOWN_OIDC if scope in given]
         return [*oidc, *names], [*spelled, *oidc]
-
-
-def _check_verifier(verifier: str | None, code: Code) -> None:
-    """RFC 7636 section 4.6; a verifier nobody announced is refused too (RFC 9700 section 2.1.1)."""
-    if code.code_challenge is None:
-        if verifier is not None:
-            raise problem(501481)
-        return
-    if verifier is None:
-        raise problem(50148)
-    digest = hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()
-    if not hmac.compare_digest(base64url(digest), code.code_challenge):
-        raise problem(501481)
 
 
 def _asked_again(parameters: Parameters, grant: Grant) -> Grant:
