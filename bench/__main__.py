@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
+import bearer
 import building
+import calls
 import lookups
 import msal
 import requests_made
@@ -22,7 +24,7 @@ from world import Wire
 
 from keyfob_emulator import Emulator
 
-GROUPS = ("lookups", "building", "imports", "requests", "sessions", "memory")
+GROUPS = ("lookups", "building", "imports", "requests", "sessions", "bearer", "calls", "memory")
 
 
 def main(asked: list[str]) -> int:
@@ -36,6 +38,8 @@ def main(asked: list[str]) -> int:
         "imports": building.import_rows,
         "requests": requests_made.rows,
         "sessions": lambda: sessions.rows(wire),
+        "calls": lambda: calls.rows(wire),
+        "bearer": bearer.rows,
         "memory": lookups.memory_rows,
     }
     began = time.monotonic()

@@ -476,7 +476,8 @@ class InteractionRequired(KeyfobError):
     settings, that they are for, or "". ``claims`` is a claims challenge to pass on, ``error`` and
     ``suberror`` are the provider's words, where it was asked. ``force_refresh`` says that a new
     token was wanted, whatever was at hand. ``max_age`` is how many seconds ago the person may have
-    proved themselves at the most, None where that makes no difference.
+    proved themselves at the most, None where that makes no difference. ``authority`` is who has to
+    sign the person in, by its name in the settings, or None where any may.
     """
 
     code = "interaction_required"
@@ -492,11 +493,13 @@ class InteractionRequired(KeyfobError):
         suberror: str = "",
         force_refresh: bool = False,
         max_age: int | None = None,
+        authority: str | None = None,
         code: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.force_refresh = force_refresh
         self.max_age = max_age
+        self.authority = authority
         self.scopes = scopes
         self.api = api
         self.claims = claims

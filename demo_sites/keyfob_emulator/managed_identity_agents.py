@@ -244,9 +244,7 @@ class Agents:
             auth_time=minting.now,
             sid=str(uuid.uuid4()),
         )
-        claims = access_token_claims(
-            minting, identity, client, grant, target=target, names=scopes, groups={}
-        )
+        claims = access_token_claims(minting, identity, client, grant, target=target, names=scopes)
         token = self.emulator.keys.sign(claims, tenant_id)
         return Issued(token, minting.now, claims["exp"], resource)
 

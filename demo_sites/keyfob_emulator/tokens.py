@@ -149,7 +149,7 @@ def access_token_claims(
     *,
     target: ResourceScopes,
     names: list[str],
-    groups: Mapping[str, Any],
+    groups: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The claims of an access token for a person; ``names`` are the permissions of the resource,
     ``groups`` the claims about groups."""
@@ -190,7 +190,7 @@ def access_token_claims(
     roles = account.roles.get(resource.client_id, ())
     if roles:
         claims["roles"] = list(roles)
-    claims |= groups
+    claims |= groups or {}
     contexts = minting.contexts(grant, "access_token")
     return claims | requested_claims(grant.claims, contexts, claims["nbf"], minting.now)
 

@@ -33,15 +33,14 @@ async def aattach_tokens(
 
 
 def _check(request: HttpRequest, view: Callable[..., Any]) -> Check | None:
-    attached = current_site().attached
-    names = attached.names(request.path_info)
+    attached = current_site().members.attached
     if (
-        not names
+        not attached.names(request.path_info)
         or not attached.are_for(request.method or "GET", request.META.get("HTTP_AUTHORIZATION"))
         or not _is_for_a_view(request, view)
     ):
         return None
-    return lambda request: keyfob_of(request).attach(names)
+    return lambda request: keyfob_of(request).attach(request.path_info)
 
 
 def _is_for_a_view(request: HttpRequest, view: Callable[..., Any]) -> bool:

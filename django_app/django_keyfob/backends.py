@@ -54,7 +54,7 @@ class KeyfobBackend(ModelBackend):
     def create_user(self, identity: Identity) -> AbstractBaseUser:
         """A new, saved user. Called in a transaction, and once more if the name was taken."""
         model = _user_model()
-        fields: dict[str, Any] = profile_fields(model, identity.claims)
+        fields: dict[str, Any] = profile_fields(model, identity)
         fields[username_field(model)] = self._free_name(model, identity)
         user = model(**fields)
         user.set_unusable_password()
@@ -67,7 +67,7 @@ class KeyfobBackend(ModelBackend):
             return
         changed = {
             name: value
-            for name, value in profile_fields(type(user), identity.claims).items()
+            for name, value in profile_fields(type(user), identity).items()
             if getattr(user, name) != value and not _is_taken(user, name, value)
         }
         for name, value in changed.items():

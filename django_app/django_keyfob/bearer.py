@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.cache import patch_vary_headers
 
@@ -74,6 +73,8 @@ def bearer_check(rule: BearerRule) -> Check:
 
 def forget_session_user(request: HttpRequest) -> None:
     """Whoever the browser's session names is not who calls."""
+    from django.contrib.auth.models import AnonymousUser
+
     nobody = AnonymousUser()
 
     async def auser() -> AnonymousUser:

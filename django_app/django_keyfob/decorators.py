@@ -21,6 +21,7 @@ def login_required(
     api: str | None = None,
     scopes: Collection[str] | None = None,
     max_age: int | None = None,
+    authority: str | None = None,
 ) -> Callable[[V], V]: ...
 
 
@@ -30,6 +31,7 @@ def login_required(
     api: str | None = None,
     scopes: Collection[str] | None = None,
     max_age: int | None = None,
+    authority: str | None = None,
 ) -> V | Callable[[V], V]:
     """As `django.contrib.auth.decorators.login_required`; scripts get a 401 rather than a page.
 
@@ -38,8 +40,10 @@ def login_required(
     :param scopes: for these scopes.
     :param max_age: seconds in which the person must have proved who they are, at the provider;
         whoever did it longer ago does it again on the way in.
+    :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the site's
+        own. Without it, any of them, and any other backend.
     """
-    check = login_check(api, scopes, max_age)
+    check = login_check(api, scopes, authority, max_age)
 
     def decorate(view: V) -> V:
         if not callable(view):

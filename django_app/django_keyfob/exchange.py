@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict, Unre
 from django.http.multipartparser import MultiPartParserError
 from django.middleware.csrf import get_token
 from django.shortcuts import resolve_url
-from django.template import Context, Engine, TemplateDoesNotExist, loader
+from django.template import Engine, RequestContext, TemplateDoesNotExist, loader
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.encoding import iri_to_uri
 
@@ -28,6 +28,7 @@ from keyfob.web.exchange import Pairs, PostedForm, page_headers
 NAMESPACE = "keyfob"
 PAGE_TEMPLATE = "django_keyfob/page.html"
 FORM_TEMPLATE = "django_keyfob/resume.html"
+BASE_TEMPLATE = "django_keyfob/base.html"
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAX_PARAMETERS = 100
@@ -167,7 +168,8 @@ def posted_pairs(request: HttpRequest) -> Pairs:
 def to_response(request: HttpRequest, answer: Answer) -> HttpResponse:
     """What Django is to send for an answer of the web layer."""
     if answer.page is not None:
-        response = _page_response(request, answer.page)
+        template = FORM_TEMPLATE if answer.page.form else PAGE_TEMPLATE
+        response = page_response(request, answer.page, template)
     elif answer.problem is not None:
         response = JsonResponse(dict(answer.problem), content_type="application/problem+json")
     elif answer.json is not None:
@@ -202,20 +204,31 @@ def is_answer(response: Any) -> bool:
     return getattr(response, _ANSWER_MARK, False) is True
 
 
-def _page_response(request: HttpRequest, page: Page) -> HttpResponse:
+def page_response(
+    request: HttpRequest, page: Page, template_name: str = PAGE_TEMPLATE, **more: object
+) -> HttpResponse:
+    """A page of ours, made by the project's own template where it has one.
+
+    :param template_name: one that extends the usual page's, or that page's base.
+    """
     nonce = secrets.token_urlsafe(16)
-    context = {"page": page, "keyfob_nonce": nonce}
-    name, is_ours = FORM_TEMPLATE if page.form else PAGE_TEMPLATE, True
+    context = {"page": page, "keyfob_nonce": nonce, **more}
+    is_ours = True
     try:
-        template = loader.get_template(name)
-        origin = getattr(template, "origin", None)
-        is_ours = Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES)
+        template = loader.get_template(template_name)
+        below = BASE_TEMPLATE if template_name == FORM_TEMPLATE else PAGE_TEMPLATE
+        is_ours = _is_ours(template) and _is_ours(loader.get_template(below))
         body = template.render(context, request)
     except TemplateDoesNotExist:
         # A project whose TEMPLATES look into no app.
         engine = Engine(dirs=[str(_TEMPLATES)])
-        body = engine.get_template(name).render(Context(context))
+        body = engine.get_template(template_name).render(RequestContext(request, context))
     response = HttpResponse(body, content_type="text/html; charset=utf-8")
     for header, value in page_headers(nonce, own_template=not is_ours).items():
         response.headers[header] = value
     return response
+
+
+def _is_ours(template: Any) -> bool:
+    origin = getattr(template, "origin", None)
+    return Path(getattr(origin, "name", "")).is_relative_to(_TEMPLATES)

@@ -64,12 +64,15 @@ def _asynchronous(view: Callable[..., Any], check: Check) -> Callable[..., Any]:
 
 
 def login_check(
-    api: str | None, scopes: Collection[str] | None, max_age: int | None = None
+    api: str | None,
+    scopes: Collection[str] | None,
+    authority: str | None = None,
+    max_age: int | None = None,
 ) -> Check:
     """What `login_required` asks.
 
-    Without `api`, `scopes` or `max_age` every user of the site is let in, by whichever backend they
-    came, as with the stock decorator. A token, and a fresh proof, need a sign-in of ours.
+    Without any of them every user of the site is let in, by whichever backend they came, as
+    with the stock decorator. A token, and a fresh proof, need a sign-in of ours.
 
     :raises TypeError: both, or one text in the place of a list.
     :raises ConfigurationError: `max_age` is no whole number of seconds.
@@ -79,14 +82,14 @@ def login_check(
     if isinstance(scopes, str):
         raise TypeError(f"login_required takes a list of scopes: scopes=[{scopes!r}]")
     age = None if max_age is None else seconds(max_age)
-    is_plain = api is None and scopes is None and age is None
+    is_plain = all(asked is None for asked in (api, scopes, authority, age))
 
     def check(request: HttpRequest) -> None:
         keyfob = keyfob_of(request)
         if is_plain and not keyfob.is_ours and request.user.is_authenticated:
             return
         if age is not None:
-            keyfob.require_recent(age)
-        keyfob.require(api=api, scopes=scopes)
+            keyfob.require_recent(age, authority=authority)
+        keyfob.require(api=api, scopes=scopes, authority=authority)
 
     return check

@@ -47,7 +47,7 @@ class KeyfobMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
-        if site.attached:
+        if site.members.attached:
             # Only then: Django calls it for each request.
             self.process_view = aattach_tokens if self._is_async else attach_tokens
 
@@ -150,12 +150,21 @@ def _leads_to_login(request: HttpRequest, response: HttpResponseBase) -> bool:
     if response.status_code not in _REDIRECTS or is_answer(response):
         return False
     location = urlsplit(response.headers.get("Location", ""))
-    try:
-        if location.path != reverse(f"{NAMESPACE}:login"):
-            return False
-    except NoReverseMatch:
+    if _authority_at(location.path) is None:
         return False
     return not location.netloc or location.netloc == request.get_host()
+
+
+def _authority_at(path: str) -> str | None:
+    """Whose login view has that path; None where it is another view's."""
+    try:
+        login = reverse(f"{NAMESPACE}:login")
+    except NoReverseMatch:
+        return None
+    if path == login:
+        return ""
+    name = path.removeprefix(f"{login}/")
+    return name if name != path and current_site().members.find(name) is not None else None
 
 
 def _better_than_login(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -171,6 +180,8 @@ def _better_than_login(request: HttpRequest, response: HttpResponseBase) -> Http
     if not signed_in and wants_page(asked) and asked.method in ("GET", "HEAD"):
         return response
     error = InteractionRequired(
-        "A view sent to the login address", code=None if signed_in else "not_signed_in"
+        "A view sent to the login address",
+        authority=_authority_at(urlsplit(response.headers["Location"]).path) or None,
+        code=None if signed_in else "not_signed_in",
     )
     return to_response(request, site.handle(asked, error))

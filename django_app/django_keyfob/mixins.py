@@ -62,58 +62,18 @@ class LoginRequiredMixin(GuardMixin):
     scopes: Collection[str] | None = None
     #: Seconds in which the person must have proved who they are, at the provider.
     max_age: int | None = None
+    #: Who must have signed the person in: a name in AUTHORITIES, "" for the site's own.
+    authority: str | None = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         api, scopes = initkwargs.get("api", cls.api), initkwargs.get("scopes", cls.scopes)
-        login_check(api, scopes, initkwargs.get("max_age", cls.max_age))
+        login_check(api, scopes, max_age=initkwargs.get("max_age", cls.max_age))
         return super().as_view(**initkwargs)
 
     def keyfob_checks(self) -> list[Check]:
-        return [login_check(self.api, self.scopes, self.max_age), *super().keyfob_checks()]
-
-
-class RolesRequiredMixin(GuardMixin):
-    """As the decorator `roles_required`. It goes before the other base classes."""
-
-    #: App roles of which one is enough; or
-    any_of_roles: Collection[str] = ()
-    #: app roles that are all needed.
-    all_of_roles: Collection[str] | None = None
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        any_of = initkwargs.get("any_of_roles", cls.any_of_roles)
-        permission("role", any_of, initkwargs.get("all_of_roles", cls.all_of_roles), where=_of(cls))
-        return super().as_view(**initkwargs)
-
-    def keyfob_checks(self) -> list[Check]:
-        needed = permission("role", self.any_of_roles, self.all_of_roles, where=_of(type(self)))
-        return [permission_check(needed), *super().keyfob_checks()]
-
-
-class GroupsRequiredMixin(GuardMixin):
-    """As the decorator `groups_required`. It goes before the other base classes."""
-
-    #: Names in KEYFOB["GROUPS"], or object ids, of which one is enough; or
-    any_of_groups: Collection[str] = ()
-    #: the same, where all are needed.
-    all_of_groups: Collection[str] | None = None
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        any_of = initkwargs.get("any_of_groups", cls.any_of_groups)
-        all_of = initkwargs.get("all_of_groups", cls.all_of_groups)
-        permission("group", any_of, all_of, where=_of(cls))
-        return super().as_view(**initkwargs)
-
-    def keyfob_checks(self) -> list[Check]:
-        needed = permission("group", self.any_of_groups, self.all_of_groups, where=_of(type(self)))
-        return [permission_check(needed), *super().keyfob_checks()]
-
-
-def _of(view: type) -> str:
-    return f"the view {view.__name__}"
+        check = login_check(self.api, self.scopes, self.authority, self.max_age)
+        return [check, *super().keyfob_checks()]
 
 
 class StepUpMixin(GuardMixin):
@@ -160,3 +120,46 @@ _BEARER = ("scopes", "all_scopes", "roles", "all_roles", "app_roles", "all_app_r
 def _bearer_rule(view: object, given: dict[str, Any]) -> BearerRule:
     named = {name: given.get(name, getattr(view, name)) for name in _BEARER}
     return bearer_rule(**named, name="BearerRequiredMixin")
+
+
+class RolesRequiredMixin(GuardMixin):
+    """As the decorator `roles_required`. It goes before the other base classes."""
+
+    #: App roles of which one is enough; or
+    any_of_roles: Collection[str] = ()
+    #: app roles that are all needed.
+    all_of_roles: Collection[str] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        any_of = initkwargs.get("any_of_roles", cls.any_of_roles)
+        permission("role", any_of, initkwargs.get("all_of_roles", cls.all_of_roles), where=_of(cls))
+        return super().as_view(**initkwargs)
+
+    def keyfob_checks(self) -> list[Check]:
+        needed = permission("role", self.any_of_roles, self.all_of_roles, where=_of(type(self)))
+        return [permission_check(needed), *super().keyfob_checks()]
+
+
+class GroupsRequiredMixin(GuardMixin):
+    """As the decorator `groups_required`. It goes before the other base classes."""
+
+    #: Names in KEYFOB["GROUPS"], or object ids, of which one is enough; or
+    any_of_groups: Collection[str] = ()
+    #: the same, where all are needed.
+    all_of_groups: Collection[str] | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        any_of = initkwargs.get("any_of_groups", cls.any_of_groups)
+        all_of = initkwargs.get("all_of_groups", cls.all_of_groups)
+        permission("group", any_of, all_of, where=_of(cls))
+        return super().as_view(**initkwargs)
+
+    def keyfob_checks(self) -> list[Check]:
+        needed = permission("group", self.any_of_groups, self.all_of_groups, where=_of(type(self)))
+        return [permission_check(needed), *super().keyfob_checks()]
+
+
+def _of(view: type) -> str:
+    return f"the view {view.__name__}"

@@ -21,15 +21,15 @@ _NOT_IN_USERNAMES = re.compile(r"[^\w.@+-]")
 _NO_MAIL_DOMAIN = "no-mail.invalid"
 
 
-def proven_email(claims: Mapping[str, Any]) -> str:
+def proven_email(identity: Identity) -> str:
     """The e-mail address, where the provider says that it is the person's; otherwise "".
 
     Entra says so in `xms_edov` (the domain's owner was verified), and only there: what it calls
     `email_verified` is what anybody's administrator typed ("nOAuth"), as is an address without
     either. Other providers say it in `email_verified`.
     """
-    email = claims.get("email")
-    if current_site().settings.authority.kind == "entra":
+    claims, email = identity.claims, identity.claims.get("email")
+    if current_site().members.named(identity.authority).settings.authority.kind == "entra":
         proven = claims.get("xms_edov") in (True, "1", "true", "True")
     else:
         proven = claims.get("email_verified") is True
@@ -42,14 +42,14 @@ def proven_email(claims: Mapping[str, Any]) -> str:
     return email
 
 
-def profile_fields(model: type[AbstractBaseUser], claims: Mapping[str, Any]) -> dict[str, str]:
+def profile_fields(model: type[AbstractBaseUser], identity: Identity) -> dict[str, str]:
     """The names and the proven e-mail address, as far as the model has fields for them and the
     claims have values."""
-    first, last = _names(claims)
+    first, last = _names(identity.claims)
     found = {"first_name": first, "last_name": last}
     email_field = getattr(model, "EMAIL_FIELD", "") or ""
     if email_field and email_field != username_field(model):
-        found[email_field] = proven_email(claims)
+        found[email_field] = proven_email(identity)
     fields = {}
     for name, value in found.items():
         field = text_field(model, name)
@@ -64,7 +64,7 @@ def login_name(model: type[AbstractBaseUser], identity: Identity, number: int) -
     longest = (field.max_length if field is not None else None) or 150
     if isinstance(field, models.EmailField):
         # An address that others would take for the person's own must be their own.
-        if number == 0 and (email := proven_email(identity.claims)) and len(email) <= longest:
+        if number == 0 and (email := proven_email(identity)) and len(email) <= longest:
             return email
         return f"{secrets.token_hex(8)}@{_NO_MAIL_DOMAIN}"
     name = _username(identity.claims)

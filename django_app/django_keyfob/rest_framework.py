@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 from django.http import HttpRequest
 
 try:
-    from rest_framework import status
-    from rest_framework.authentication import BaseAuthentication
-    from rest_framework.exceptions import APIException, AuthenticationFailed
-    from rest_framework.permissions import AllowAny, BasePermission
+    from rest_framework import status  # type: ignore[import-untyped]
+    from rest_framework.authentication import BaseAuthentication  # type: ignore[import-untyped]
+    from rest_framework.exceptions import APIException, AuthenticationFailed  # type: ignore[import-untyped]
+    from rest_framework.permissions import AllowAny, BasePermission  # type: ignore[import-untyped]
 except ImportError as error:
     raise ImportError(
         "django_keyfob.rest_framework needs Django REST framework: pip install keyfob[drf]"
@@ -91,7 +91,7 @@ class CallerUser:
         return False
 
 
-class Unavailable(APIException):
+class Unavailable(APIException):  # type: ignore[misc]
     """The provider's keys cannot be had, so that no token can be checked."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
@@ -99,7 +99,7 @@ class Unavailable(APIException):
     wait = 10
 
 
-class KeyfobAuthentication(BaseAuthentication):
+class KeyfobAuthentication(BaseAuthentication):  # type: ignore[misc]
     """Takes bearer tokens that are for this API; `request.auth` is the `Caller`.
 
     Who brought none is left to the other authentication classes. A view that takes tokens says
@@ -134,7 +134,7 @@ class KeyfobAuthentication(BaseAuthentication):
         return CallerUser(caller)
 
 
-class BearerPermission(BasePermission):
+class BearerPermission(BasePermission):  # type: ignore[misc]
     """What `bearer_permission` makes a class of."""
 
     rule: ClassVar[BearerRule | None] = None

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -14,7 +21,7 @@ from django.http import HttpRequest
 from django_keyfob.conf import DjangoSite, current_site
 from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web import SESSION_KEY, Identity, User, WebSession
-from keyfob.web.session_entry import is_live_entry
+from keyfob.web.session_entry import Waiting, is_live_entry
 
 T = TypeVar("T")
 
@@ -61,12 +68,18 @@ class KeyfobSession(WebSession):
         """Whether Django's user came through us."""
         return SESSION_KEY in self.mapping
 
-    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+    def require(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        authority: str | None = None,
+    ) -> None:
         """As every web session's. What is known to be in doubt is not asked about again."""
         if self._doubt is not None:
             raise self._doubt
         try:
-            super().require(api=api, scopes=scopes)
+            super().require(api=api, scopes=scopes, authority=authority)
         except InteractionRequired as error:
             self._note_doubt(error)
             raise
@@ -87,9 +100,16 @@ class KeyfobSession(WebSession):
             self._is_kept = True
         return self._doubt is None
 
-    def begin(self, document_key: str, identity: Identity) -> None:
-        """Write a new sign-in into the browser's session."""
-        super().begin(document_key, identity)
+    def begin(
+        self,
+        document_key: str,
+        identity: Identity,
+        *,
+        begun: int | None = None,
+        waiting: Sequence[Waiting] = (),
+    ) -> None:
+        """Write a sign-in into the browser's session, as the one that is here."""
+        super().begin(document_key, identity, begun=begun, waiting=waiting)
         self._doubt = None
 
     def _note_doubt(self, error: InteractionRequired) -> None:
@@ -227,7 +247,7 @@ def is_over(session: SessionBase) -> bool:
         session.get(auth.BACKEND_SESSION_KEY, "")
     ):
         return False
-    return not is_live_entry(entry, current_site())
+    return not is_live_entry(entry, current_site().members.of_key(entry.get("k")))
 
 
 def keyfob_of(request: HttpRequest) -> KeyfobSession:

@@ -27,6 +27,7 @@ from django_keyfob.database_errors import database_errors
 from django_keyfob.exchange import (
     default_next,
     fresh_proof,
+    page_response,
     pairs,
     posted_pairs,
     query_pairs,
@@ -34,10 +35,13 @@ from django_keyfob.exchange import (
     to_response,
     web_request,
 )
-from keyfob.errors import ConfigurationError, SignInRefused
-from keyfob.web import Identity
-from keyfob.web.exchange import Pairs
-from keyfob.web.problems import FORGED_FORM, page_answer
+from django_keyfob.session import keyfob_of
+from keyfob.errors import ConfigurationError, KeyfobError, SignInRefused
+from keyfob.web import Answer, Identity, Page, WebRequest
+from keyfob.web.accounts import add_url
+from keyfob.web.exchange import Pairs, first, redirect
+from keyfob.web.next_url import local_path
+from keyfob.web.problems import FORGED_CHOICE, FORGED_FORM, page_answer
 
 # A session, or a user, that the database does not give is a page with advice, as a token is.
 # None of them is in a transaction of the request's (ATOMIC_REQUESTS): they talk to the provider
@@ -50,11 +54,11 @@ from keyfob.web.problems import FORGED_FORM, page_answer
 @csrf_exempt  # other parties may start a sign-in by POST (OpenID Connect Core §4)
 @require_http_methods(["GET", "HEAD", "POST"])
 @database_errors()
-def login(request: HttpRequest) -> HttpResponse:
+def login(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Start a sign-in."""
     query, form = query_pairs(request), pairs(request.POST)
     asked = web_request(request, query=_with_next(query), form=_with_next(form))
-    return to_response(request, current_site().login(asked))
+    return to_response(request, current_site().login(asked, authority))
 
 
 @login_not_required
@@ -63,7 +67,7 @@ def login(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # the provider may post (form_post); `state` proves that we asked it to
 @require_http_methods(["GET", "POST"])
 @database_errors()
-def callback(request: HttpRequest) -> HttpResponse:
+def callback(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Finish a sign-in."""
 
     def establish(identity: Identity) -> None:
@@ -71,7 +75,7 @@ def callback(request: HttpRequest) -> HttpResponse:
             _sign_in(request, identity)
 
     answered = web_request(request, form=pairs(request.POST))
-    return to_response(request, current_site().callback(answered, establish))
+    return to_response(request, current_site().callback(answered, establish, authority))
 
 
 @login_not_required
@@ -96,11 +100,55 @@ def logout(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 @database_errors()
-def logged_out(request: HttpRequest) -> HttpResponse:
+def logged_out(request: HttpRequest, authority: str = "") -> HttpResponse:
     """Where the provider sends the browser after it signed out."""
     target = settings.LOGOUT_REDIRECT_URL
     next_url = resolve_url(target) if target else None
-    return to_response(request, current_site().logged_out(web_request(request), next_url))
+    answer = current_site().logged_out(web_request(request), next_url, authority)
+    return to_response(request, answer)
+
+
+@login_not_required
+@non_atomic_requests
+@never_cache
+@csrf_exempt  # checked below, as at the sign-out
+@require_http_methods(["GET", "HEAD", "POST"])
+@database_errors()
+def accounts(request: HttpRequest) -> HttpResponse:
+    """The accounts of this browser, to choose one."""
+    asked, site = web_request(request, form=pairs(request.POST)), current_site()
+    if not keyfob_of(request).user:
+        return to_response(request, redirect(asked.routes.login, status=303))
+    if request.method == "POST":
+        return to_response(request, _choose_account(request, asked))
+    try:
+        found = site.accounts(asked)
+    except KeyfobError as error:
+        return to_response(request, site.handle(asked, error))
+    next_url = local_path(first(asked.query, "next"), default=default_next())
+    return page_response(
+        request,
+        Page("Your accounts", "These are signed in to this site, in this browser."),
+        "django_keyfob/accounts.html",
+        accounts=found,
+        accounts_url=asked.path,
+        add_url=add_url(site, asked, next_url),
+        next_url=next_url,
+        has_several=site.settings.max_accounts > 1,
+    )
+
+
+def _choose_account(request: HttpRequest, asked: WebRequest) -> Answer:
+    reason = _FormCheck.refusal(request)
+    if reason:
+        status, page = FORGED_CHOICE
+        return page_answer(status, page, home_url=asked.home, detail=reason)
+
+    def establish(identity: Identity) -> None:
+        with database_errors():
+            _sign_in(request, identity)
+
+    return current_site().choose_account(asked, establish)
 
 
 @login_not_required
@@ -109,9 +157,11 @@ def logged_out(request: HttpRequest) -> HttpResponse:
 @xframe_options_exempt  # the answer has a policy of its own: the provider's pages may frame it
 @require_safe
 @database_errors()
-def frontchannel_logout(request: HttpRequest) -> HttpResponse:
+def frontchannel_logout(request: HttpRequest, authority: str = "") -> HttpResponse:
     """The provider signs a person out, in a frame of its own page."""
-    answer = current_site().frontchannel_logout(web_request(request), lambda: _end_session(request))
+    answer = current_site().frontchannel_logout(
+        web_request(request), lambda: _end_session(request), authority
+    )
     return to_response(request, answer)
 
 
@@ -120,10 +170,10 @@ def frontchannel_logout(request: HttpRequest) -> HttpResponse:
 @never_cache
 @csrf_exempt  # the provider posts, and its signature proves more than a form's token
 @require_POST
-def backchannel_logout(request: HttpRequest) -> HttpResponse:
+def backchannel_logout(request: HttpRequest, authority: str = "") -> HttpResponse:
     """The provider signs a person out, by a POST of its own. No browser is there."""
     posted = web_request(request, form=posted_pairs(request))
-    return to_response(request, current_site().backchannel_logout(posted))
+    return to_response(request, current_site().backchannel_logout(posted, authority))
 
 
 @login_not_required

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from flask_keyfob.proxies import web_session
-from keyfob.web.attached import AttachedApis
+from keyfob.web.attach_to import AttachedApis
 
 
 def attach_tokens(attached: AttachedApis) -> None:
@@ -14,13 +14,12 @@ def attach_tokens(attached: AttachedApis) -> None:
     :param attached: the site's. Any other path is looked at once, and that is all.
     :raises KeyfobError: one cannot be had; it is answered as where a view raises it.
     """
-    names = attached.names(request.path)
     if (
-        names
+        attached.names(request.path)
         and attached.are_for(request.method, request.headers.get("Authorization"))
         and _is_for_a_view(request.endpoint)
     ):
-        web_session().attach(names)
+        web_session().attach(request.path)
 
 
 def _is_for_a_view(endpoint: str | None) -> bool:

@@ -18,6 +18,7 @@ def login_required(
     api: str | None = None,
     scopes: Collection[str] | None = None,
     max_age: int | None = None,
+    authority: str | None = None,
 ) -> Callable[[View], View]: ...
 def login_required(
     view: Any = None,
@@ -26,6 +27,7 @@ def login_required(
     api: str | None = None,
     scopes: Collection[str] | None = None,
     max_age: int | None = None,
+    authority: str | None = None,
 ) -> Any:
     """Let only signed-in people into a view: others are sent to sign in, scripts get a 401.
 
@@ -36,6 +38,8 @@ def login_required(
     :param scopes: the same for scopes that belong to no API of the settings.
     :param max_age: seconds in which the person must have proved who they are, at the provider;
         whoever did it longer ago does it again on the way in.
+    :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the site's
+        own. Without it, any of them.
     :raises ConfigurationError: `max_age` is no whole number of seconds.
     """
     if api is not None and scopes is not None:
@@ -47,8 +51,8 @@ def login_required(
 
     def check() -> None:
         if age is not None:
-            web_session().require_recent(age)
-        web_session().require(api=api, scopes=scopes)
+            web_session().require_recent(age, authority=authority)
+        web_session().require(api=api, scopes=scopes, authority=authority)
 
     def decorate(each: View) -> View:
         if not callable(each):

@@ -63,8 +63,8 @@ class Keyfob:
         app.add_url_rule(WELL_KNOWN, "keyfob.protected_resource", protected_resource)
         app.extensions["keyfob"] = site
         app.before_request(_begin_request)
-        if site.attached:
-            app.before_request(partial(attach_tokens, site.attached))
+        if site.members.attached:
+            app.before_request(partial(attach_tokens, site.members.attached))
         app.cli.add_command(make_commands())
         if is_private:
             _warn_of_several_processes(app)

@@ -9,7 +9,7 @@ from flask import session as flask_session
 from markupsafe import Markup
 
 from flask_keyfob.proxies import current_site, current_user
-from flask_keyfob.translate import routes, web_request
+from flask_keyfob.translate import path_for, web_request
 from keyfob.web.csrf import FIELD
 from keyfob.web.next_url import local_path
 from keyfob.web.sign_in import login_url as core_login_url
@@ -28,6 +28,8 @@ def login_url(
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
+    add: bool = False,
+    authority: str | None = None,
 ) -> str:
     """The address that starts a sign-in.
 
@@ -36,15 +38,20 @@ def login_url(
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
+    :param add: add an account to those of this browser, where MAX_ACCOUNTS has room for it.
+    :param authority: who is to sign the person in: a name in AUTHORITIES, "" for the site's own.
+        Default: who signed in the person that is here.
     """
     target = _here() if next is None else local_path(next)
+    named = _authority_for(authority)
     return core_login_url(
-        routes().login,
+        path_for("keyfob.login", **({"authority": named} if named else {})),
         target,
         api=api,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,
+        add="1" if add else "",
     )
 
 
@@ -57,7 +64,7 @@ def logout_form(label: str = "Sign out", *, class_: str = "") -> Markup:
     if not current_user:
         return Markup("")
     return _FORM.format(
-        action=routes().logout,
+        action=path_for("keyfob.logout"),
         class_=Markup(' class="{}"').format(class_) if class_ else "",
         field=FIELD,
         token=current_site().csrf_token(flask_session),
@@ -72,7 +79,16 @@ def script_tag(*, nonce: str = "") -> Markup:
     """
     nonce = nonce or str(getattr(request, "csp_nonce", None) or "")
     attribute = Markup(' nonce="{}"').format(nonce) if nonce else ""
-    return Markup('<script src="{}"{} defer></script>').format(routes().script, attribute)
+    return Markup('<script src="{}"{} defer></script>').format(path_for("keyfob.script"), attribute)
+
+
+def _authority_for(name: str | None) -> str:
+    """Whose login address is meant.
+
+    :raises ConfigurationError: AUTHORITIES has none of that name.
+    """
+    members = current_site().members
+    return (members.of_session(flask_session) if name is None else members.named(name)).name
 
 
 def _here() -> str:

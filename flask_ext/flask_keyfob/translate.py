@@ -6,6 +6,7 @@ import json
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flask import Response, current_app, request, session, url_for
@@ -15,11 +16,12 @@ from werkzeug.urls import iri_to_uri
 from flask_keyfob.proxies import web_session
 from keyfob.errors import AuthorizationResponseError
 from keyfob.web import Answer, Cookie, Page, Routes, WebRequest
-from keyfob.web.exchange import PostedForm, page_headers
+from keyfob.web.exchange import NO_STORE, PostedForm, page_headers
 
 _TEMPLATE = "keyfob/page.html"
 _FORM_TEMPLATE = "keyfob/resume.html"
-_OUR_TEMPLATES = Path(__file__).parent / "templates"
+_BASE_TEMPLATE = "keyfob/base.html"
+_OUR_TEMPLATES = Path(__file__).parent / "templates" / "keyfob"
 # RFC 3986 §3.3 and §3.4, with what is encoded already.
 _PATH_CHARACTERS = "!$&'()*+,/:;=@"
 _QUERY_CHARACTERS = _PATH_CHARACTERS + "?%[]"
@@ -91,20 +93,21 @@ def take_body() -> None:
 def routes() -> Routes:
     """Where our views are for this request: a mount point and a SERVER_NAME count."""
     return Routes(
-        login=_path_for("keyfob.login"),
-        callback=_path_for("keyfob.callback"),
-        logout=_path_for("keyfob.logout"),
-        logged_out=_path_for("keyfob.logged_out"),
-        resume=_path_for("keyfob.resume"),
-        done=_path_for("keyfob.done"),
-        script=_path_for("keyfob.script"),
+        login=path_for("keyfob.login"),
+        callback=path_for("keyfob.callback"),
+        logout=path_for("keyfob.logout"),
+        logged_out=path_for("keyfob.logged_out"),
+        resume=path_for("keyfob.resume"),
+        done=path_for("keyfob.done"),
+        script=path_for("keyfob.script"),
     )
 
 
-def _path_for(endpoint: str) -> str:
+def path_for(endpoint: str, **values: Any) -> str:
+    """Where one of our views is."""
     # With host_matching the address is absolute; url_defaults may have added a query; the mount
     # point in it is not encoded.
-    return iri_to_uri(urlsplit(url_for(endpoint)).path)
+    return iri_to_uri(urlsplit(url_for(endpoint, **values)).path)
 
 
 def _form() -> list[tuple[str, str]]:
@@ -124,7 +127,8 @@ def _form() -> list[tuple[str, str]]:
 def response_for(answer: Answer) -> Response:
     """Flask's response for an answer of the core."""
     if answer.page is not None:
-        response = _page(answer.page)
+        template = _FORM_TEMPLATE if answer.page.form else _TEMPLATE
+        response = page_response(answer.page, template)
     elif answer.problem is not None:
         body = json.dumps(answer.problem)
         response = Response(body, mimetype="application/problem+json")
@@ -144,14 +148,20 @@ def response_for(answer: Answer) -> Response:
     return response
 
 
-def _page(page: Page) -> Response:
+def page_response(page: Page, template_name: str = _TEMPLATE, **more: object) -> Response:
+    """A page of ours, made by the site's own template where it has one.
+
+    :param template_name: one that extends the usual page's, or that page's base.
+    """
     nonce = secrets.token_urlsafe(16)
-    name = _FORM_TEMPLATE if page.form else _TEMPLATE
-    template = current_app.jinja_env.get_template(name)
-    context: dict[str, object] = {"page": page, "keyfob_nonce": nonce}
+    environment = current_app.jinja_env
+    template = environment.get_template(template_name)
+    context: dict[str, object] = {"page": page, "keyfob_nonce": nonce, **more}
     current_app.update_template_context(context)
-    response = Response(template.render(context), mimetype="text/html")
-    is_ours = template.filename is not None and Path(template.filename) == _OUR_TEMPLATES / name
+    response = Response(template.render(context), mimetype="text/html", headers=NO_STORE)
+    below = _BASE_TEMPLATE if template_name == _FORM_TEMPLATE else _TEMPLATE
+    found = (template.filename, environment.get_template(below).filename)
+    is_ours = all(name is not None and Path(name).parent == _OUR_TEMPLATES for name in found)
     response.headers.update(page_headers(nonce, own_template=not is_ours))
     return response
 

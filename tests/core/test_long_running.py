@@ -7,12 +7,14 @@ import logging
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from keyfob.errors import (
     CallerMustInteract,
@@ -26,7 +28,7 @@ from keyfob.errors import (
 from keyfob.web.stores import MemoryStore, SQLiteStore
 from support.bare_site import SECRET, BareSite, with_apis
 from support.callers import ADA, GRACE, ON_BEHALF_OF, apis, called, caller, entra, forms
-from support.provider import HOME_TENANT, Provider
+from support.provider import HOME_TENANT, OTHER_TENANT, Provider
 from support.sign_in import Clock
 from support.store_contract import at_once
 
@@ -71,6 +73,24 @@ def test_it_has_the_persons_tokens(site: BareSite, provider: Provider, started: 
     assert site.app.long_running(started).token(api="api") == token
     mail = work.token(scopes=["mail.read"])
     assert "mail.read" in provider._access[mail].scopes
+
+
+def test_it_has_them_for_every_client(site: BareSite, provider: Provider, started: str) -> None:
+    work = site.app.long_running(started)
+    token = work.token(api="api")
+    assert work.token_info(api="api").token == token
+    answer = requests.get(f"{provider.base}/api/me", auth=work.auth("api"), timeout=10)
+    assert answer.json()["id"] == ADA.oid
+    for found in (
+        work.credential("api").get_token("ignored"),
+        work.credential().get_token("api://one/orders.read", tenant_id=ADA.tid),
+    ):
+        assert found.token == token
+    with pytest.raises(ConfigurationError, match="tenant"):
+        work.credential().get_token("api://one/orders.read", tenant_id=OTHER_TENANT)
+    site.app.end_long_running(started)
+    with pytest.raises(InteractionRequired):
+        site.app.long_running(started).credential("api").get_token("ignored")
 
 
 def test_it_goes_on_when_the_callers_token_has_ended(
@@ -164,8 +184,13 @@ def test_without_a_refresh_token_there_is_none(site: BareSite, provider: Provide
     provider.refresh_tokens = False
     site.sign_in("api=api")
     for who in (caller(), site.keyfob):
-        with pytest.raises(TokenResponseError, match="offline_access"):
+        with pytest.raises(TokenResponseError, match="offline_access") as raised:
             site.app.start_long_running(who, api="api")
+        # A debug page shows each frame's variables.
+        for frame, _ in traceback.walk_tb(raised.value.__traceback__):
+            if "test_" not in frame.f_code.co_filename:
+                shown = repr(list(dict(frame.f_locals).values()))
+                assert [token for token in provider._access if token in shown] == []
 
 
 # Its end
@@ -236,6 +261,18 @@ def test_new_tokens_may_come_under_the_same_key(site: BareSite, provider: Provid
     again = site.app.start_long_running(caller("newer"), api="api", key=key)
     assert again == key
     assert site.app.long_running(key).token(api="api", force_refresh=True)
+
+
+def test_work_that_was_begun_anew_is_still_within_reach(
+    site: BareSite, provider: Provider, clock: Clock
+) -> None:
+    key = site.app.start_long_running(caller(), api="api", seconds=60)
+    again = site.app.start_long_running(caller(), api="api", key=key, seconds=7200)
+    assert again == key
+    clock.offset = site.clock_offset = provider.clock_offset = 3600
+    assert site.app.long_running(key).token(api="api")
+    assert site.app.sign_out_everywhere(caller().key) == 1
+    assert code_of(site, key) == "work_ended"
 
 
 def test_a_key_of_somebody_elses_or_of_nothing_is_not_taken(

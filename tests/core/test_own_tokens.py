@@ -138,7 +138,7 @@ def test_a_claims_challenge_is_asked_for(site: BareSite, provider: Provider) -> 
     claims = '{"access_token":{"nbf":{"essential":true}}}'
     assert site.keyfob.token(api="jobs", claims=claims) != first
     asked = json.loads(forms(provider, "client_credentials")[-1]["claims"])["access_token"]
-    assert asked["nbf"] == json.loads(claims)["access_token"]["nbf"]
+    assert asked["nbf"] == {"essential": True}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ import pytest
 from keyfob.web.settings import Settings
 from keyfob.web.settings_table import KEYS, describe_settings, settings_as_markdown
 
-SECRETS = ("CLIENT_SECRET", "CLIENT_CREDENTIAL", "TOKEN_STORE_KEYS", "TOKEN_DECRYPTION_KEYS")
+SECRETS = (
+    "AUTHORITIES",
+    "CLIENT_SECRET",
+    "CLIENT_CREDENTIAL",
+    "TOKEN_STORE_KEYS",
+    "TOKEN_DECRYPTION_KEYS",
+)
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 

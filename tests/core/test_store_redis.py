@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -477,6 +478,27 @@ def test_a_full_server_opens_no_circuit_and_is_read_all_the_while(server: RedisS
     assert record is not None
     assert record.value == b"kept"
     store.close()
+
+
+def test_a_server_that_cannot_save_to_its_disk_is_read_all_the_while() -> None:
+    with RedisServer("save 3600 1", "stop-writes-on-bgsave-error yes") as server:
+        store = CircuitStore(RedisStore(server.url()))
+        store.create("k", b"kept", in_an_hour())
+        # It cannot write into a folder that is gone, whoever runs it.
+        shutil.rmtree(server.folder)
+        server.command("BGSAVE")
+        deadline = time.monotonic() + 30
+        while server.command("INFO", "persistence")["rdb_last_bgsave_status"] != "err":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match="cannot save to its disk") as caught:
+                store.create("other", b"x", in_an_hour())
+            assert caught.value.code == "store_refused"
+        record = store.load("k")
+        assert record is not None
+        assert record.value == b"kept"
+        store.close()
 
 
 def test_an_evicted_record_is_a_miss(server: RedisServer) -> None:

@@ -166,12 +166,22 @@ class TestCaller:
     def test_without_keys_an_encrypted_token_is_refused(self, site: BareSite, mint: Mint) -> None:
         assert code_of(site, mint.encrypted()) == "encrypted"
 
-    def test_audiences_that_are_set_are_the_only_ones(self, provider: Provider, mint: Mint) -> None:
-        more = {"AUDIENCES": ["https://orders.contoso.example"]}
+    def test_audiences_that_are_set_are_there_beside_the_client_id(
+        self, provider: Provider, mint: Mint
+    ) -> None:
+        more = {"AUDIENCES": ["api://orders"]}
         with BareSite({**provider.settings("common"), **more}) as site:
-            assert caller_of(site, mint.person(aud="https://orders.contoso.example"))
-            assert code_of(site, mint.person()) == "aud"
-            assert code_of(site, mint.v1()) == "aud"
+            assert caller_of(site, mint.v1(aud="api://orders"))
+            assert caller_of(site, mint.person())
+            assert code_of(site, mint.person(aud="api://order")) == "aud"
+            rule = bearer_rule(scopes=["api://orders/Orders.Read"])
+            site.app.bearer.require(site.keyfob, rule, f"Bearer {mint.person()}")
+
+    def test_at_another_provider_they_stand_alone(self) -> None:
+        with Provider() as provider:
+            for more, audiences in (({}, provider.client_id), ({"AUDIENCES": "orders"}, "orders")):
+                with BareSite({**provider.settings(), **more}) as site:
+                    assert site.app.bearer.audiences == {audiences}
 
     def test_a_browsers_session_counts_no_more(self, site: BareSite, mint: Mint) -> None:
         site.sign_in()

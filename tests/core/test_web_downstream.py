@@ -235,7 +235,8 @@ def test_every_call_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     session.get("/me")
     session.get("/me", timeout=3)
     session.get("/me", timeout=None)
-    assert limits == [DEFAULT_TIMEOUT, 3, None]
+    session.send(session.prepare_request(requests.Request("GET", f"{BASE}/me")))
+    assert limits == [DEFAULT_TIMEOUT, 3, None, DEFAULT_TIMEOUT]
 
 
 def test_cookies_of_one_person_do_not_reach_the_next(provider: Provider, api: Api) -> None:

@@ -13,8 +13,9 @@ import requests
 
 from keyfob.errors import InteractionRequired
 from keyfob.protocol.www_authenticate import MAX_CLAIMS
-from keyfob.web.attached_token import AttachedToken
+from keyfob.web.attached import AttachedToken
 from keyfob.web.downstream_auth import ApiAuth
+from keyfob.web.renewals import Renewals
 from support.bare_site import BareSite
 from support.downstream_api import CLAIMS, Api, Tokens, calling, challenge, running_api
 from support.provider import Provider
@@ -306,6 +307,37 @@ def test_a_challenge_that_is_too_long_is_none(provider: Provider, site: BareSite
     api.first = [challenge('{"a":"' + "x" * MAX_CLAIMS + '"}')]
     assert site.keyfob.api("orders").get("/orders").ok
     assert "a" not in asked_claims(provider.requests_to("token")[-1])
+
+
+@pytest.mark.parametrize("refusal", [Reply(401, {}, b""), challenge()])
+def test_an_api_that_refuses_every_token_does_not_wear_the_provider_out(
+    provider: Provider, site: BareSite, api: Api, refusal: Reply
+) -> None:
+    """Each visit of a page would bring a new token: Microsoft ends such loops by throttling."""
+    api.replies["/orders"] = refusal
+    for _ in range(4):
+        assert site.keyfob.api("orders").get("/orders").status_code == 401
+    assert len(provider.requests_to("token")) == 2
+    assert len(api.requests) == 2 + 3
+
+    other = challenge(OTHER)
+    api.first = [other]
+    assert site.keyfob.api("orders").get("/orders").status_code == 401
+    assert len(provider.requests_to("token")) == 3
+
+    site.clock_offset += 61
+    site.keyfob.api("orders").get("/orders")
+    assert len(provider.requests_to("token")) == 4
+
+
+def test_what_is_remembered_of_renewals_is_bounded() -> None:
+    renewals = Renewals(lambda: 0.0)
+    for number in range(1500):
+        renewals.note(f"token-{number}", "")
+    assert not renewals.is_recent("token-499", "")
+    assert renewals.is_recent("token-500", "")
+    assert not renewals.is_recent("token-500", CLAIMS)
+    assert repr(renewals) == "<Renewals: 1000>"
 
 
 def test_the_auth_of_a_session_is_for_any_session(

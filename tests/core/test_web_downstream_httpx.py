@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from keyfob.errors import DownstreamError, InteractionRequired
+from keyfob.errors import ConfigurationError, DownstreamError, InteractionRequired
 from keyfob.web.downstream_httpx import HttpxAuth
 from support.bare_site import BareSite
 from support.downstream_api import CLAIMS, Api, Tokens, challenge, running_api
@@ -162,3 +163,14 @@ def test_a_session_gives_it(call: Call, api: Api) -> None:
             assert call("GET", f"{api.base}/a", auth).status_code == 200
             assert site.keyfob.token(api="orders") not in repr(auth)
     assert "nbf" in provider.requests_to("token")[-1].form["claims"]
+
+
+def test_without_httpx_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    monkeypatch.delitem(sys.modules, "keyfob.web.downstream_httpx")
+    with (
+        Provider(entra=True) as provider,
+        BareSite(provider.settings()) as site,
+        pytest.raises(ConfigurationError, match=r"pip install keyfob\[aio\]"),
+    ):
+        site.keyfob.httpx_auth("graph")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -242,7 +243,9 @@ def test_a_date_without_a_clock_counts_from_ours(
 
 
 @pytest.mark.parametrize(
-    "asked", ["6", "3600", "999999999", formatdate(time.time() + 3600, usegmt=True)]
+    "asked",
+    ["6", "3600", "999999999", formatdate(time.time() + 3600, usegmt=True)],
+    ids=["a little more", "an hour", "years", "a date"],
 )
 def test_nobody_waits_longer_than_a_person_does(
     session: ApiSession, api: Api, pauses: Pauses, asked: str
@@ -378,6 +381,88 @@ def test_requests_of_a_site_share_connections(api: Api) -> None:
         assert len(api.requests) == 150
     finally:
         connections.close()
+
+
+def test_sessions_of_two_requests_share_nothing_that_changes(api: Api) -> None:
+    """Whatever a future requests adds to its sessions, too."""
+    settings = DownstreamApi("orders", api.base, ("a",))
+    connections = ApiConnections()
+    one, two = (connections.session(settings, api.base, Tokens()) for _ in range(2))
+    ours = {"_environ_proxies", "_timeout"}  # never changed, and tested beside requests' own below
+    assert vars(one).keys() == vars(two).keys() >= vars(requests.Session()).keys()
+    for name, value in vars(one).items():
+        fixed = value is None or isinstance(value, (str, int, bool))
+        assert fixed or name in ours or value is not vars(two)[name], name
+    one.headers["X-Who"] = "ada"
+    one.params["who"] = "ada"  # type: ignore[index]
+    one.hooks["response"].append(lambda *_, **__: None)  # type: ignore[union-attr]
+    assert connections.session(settings, api.base, Tokens()).get("/a").ok
+    assert "x-who" not in api.requests[0].headers
+    assert api.requests[0].query == {}
+    connections.close()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"https_proxy": "http://p:1", "no_proxy": "b.example"},
+        {"https_proxy": "http://p:1", "no_proxy": "api.example"},
+        {"REQUESTS_CA_BUNDLE": "/ca"},
+        {"all_proxy": "http://q:2", "CURL_CA_BUNDLE": "/curl"},
+    ],
+)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"proxies": {"https": "http://r:3"}},
+        {"verify": False},
+        {"verify": "/mine", "stream": True},
+        {"cert": "/me"},
+        {"stream": False},
+    ],
+)
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"trust_env": False},
+        {"proxies": {"http": "http://s:4"}},
+        {"verify": False, "stream": True, "cert": "/own"},
+    ],
+)
+def test_the_environment_means_what_it_means_to_requests(
+    environment: dict[str, str],
+    given: dict[str, Any],
+    own: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (
+        "https_proxy",
+        "http_proxy",
+        "all_proxy",
+        "no_proxy",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    base = "https://api.example/v1"
+    connections = ApiConnections()
+    ours = connections.session(DownstreamApi("a", base, ()), base, Tokens())
+    plain = requests.Session()
+    found = []
+    for session in (ours, plain):
+        for name, value in own.items():
+            setattr(session, name, value)
+        more = {"proxies": {}, "stream": None, "verify": None, "cert": None, **given}
+        more["proxies"] = dict(more["proxies"])
+        found.append(session.merge_environment_settings(f"{base}/x", **more))
+    connections.close()
+    assert found[0] == found[1]
 
 
 def test_settings_reach_the_calls(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

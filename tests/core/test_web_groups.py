@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from keyfob.cache import SerializableTokenCache
 from keyfob.errors import (
     ApiUnreachable,
     ConfigurationError,
     GroupsUnknown,
     InteractionRequired,
 )
+from keyfob.web.document import Document
 from support.bare_site import BareSite
 from support.failing_store import FailingStore
 from support.provider import HOME_TENANT, PERSONAL_TENANT, Person, Provider
@@ -382,7 +384,7 @@ def test_a_refusal_is_never_no_groups(
         b"<html>",
         b'{"value": "x"}',
         b'{"value": [7]}',
-        b'{"value": ["' + b"x" * 3_000_000,
+        b'{"value": [], "more": "%s"}' % (b"x" * 3_000_000),
     ],
     ids=["empty", "no value", "html", "no list", "no texts", "too large"],
 )
@@ -417,6 +419,69 @@ def test_a_graph_that_is_away_is_never_no_groups(
     provider.raw[MEMBER_GROUPS] = lambda request: drop
     with pytest.raises(ApiUnreachable):
         site.keyfob.in_group("approvers")
+    with pytest.raises(GroupsUnknown) as caught:
+        site.keyfob.in_group("approvers")
+    assert caught.value.retry_after == 5
+    assert len(provider.requests_to(MEMBER_GROUPS)) == 1
+
+
+def test_who_waits_for_an_answer_that_fails_does_not_ask_again(
+    provider: Provider, visit: Callable[..., BareSite]
+) -> None:
+    site = visit()
+
+    def slow(request: Request) -> Reply:
+        time.sleep(0.3)
+        return Reply(500, {}, b"")
+
+    provider.raw[MEMBER_GROUPS] = slow
+    failed: list[GroupsUnknown] = []
+
+    def ask() -> None:
+        with pytest.raises(GroupsUnknown) as caught:
+            site.keyfob.in_group("approvers")
+        failed.append(caught.value)
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {error.code for error in failed} == {"groups_unknown"}
+    assert len(failed) == 5
+    assert len(provider.requests_to(MEMBER_GROUPS)) == 1
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        "https://contoso.b2clogin.com/contoso.onmicrosoft.com/B2C_1_susi",
+        "https://adfs.example/adfs",
+    ],
+)
+def test_where_people_may_not_ask_graph_the_claims_alone_count(authority: str) -> None:
+    settings = {"CLIENT_ID": "x", "CLIENT_SECRET": "y" * 20, "AUTHORITY": authority}
+    with BareSite({**settings, "GROUPS": NAMED}) as site:
+
+        class Somebody:
+            claims: dict[str, Any]
+
+            def document(self) -> Document:
+                return Document("key", self.claims, SerializableTokenCache())
+
+            def api(self, name: str) -> Any:
+                raise AssertionError("nobody is to be asked")
+
+        somebody = Somebody()
+        groups = site.app.groups
+        somebody.claims = {"groups": [APPROVERS]}
+        assert groups.among(somebody, NAMED) == {"approvers"}
+        somebody.claims = {}
+        assert groups.among(somebody, NAMED) == frozenset()
+        somebody.claims = dict(OVERAGE)
+        for ask in (lambda: groups.among(somebody, NAMED), lambda: groups.all_of(somebody)):
+            with pytest.raises(GroupsUnknown):
+                ask()
 
 
 def test_without_a_token_for_graph_the_person_is_asked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -192,7 +193,7 @@ def test_the_frameworks_own_field_is_replaced(site: BareSite) -> None:
     site.sign_in()
     fields = [("csrf", "old"), ("a", "b"), ("csrf", "older")]
     url = resume_of(site, send(site, posted(site, fields)))
-    form = shown(site, url, [("csrf", "new")])
+    form = shown(site, url, [("csrf", "new"), ("another", "x")])
     assert form.fields == [("csrf", "new"), ("a", "b")]
     assert form.shown == [("a", "b")]
 
@@ -384,6 +385,24 @@ def test_a_record_of_another_kind_is_no_form(site: BareSite) -> None:
     for value in (b"", b"{}", b"[]", b'{"target":1}', b"\xff"):
         site.app.store.create(key, value, site.app.clock() + 60)
         assert show(site, url).status == 410
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", "", "x"],
+)
+def test_a_record_that_leads_elsewhere_leads_nowhere(site: BareSite, target: str) -> None:
+    site.sign_in()
+    url = resume_of(site, send(site, posted(site)))
+    mark = url.rpartition("=")[2]
+    browser = site.cookies[f"keyfob-{site.app.cookie_site}-forms"]
+    key = f"kept form {site.app.cookie_site} {mark} {browser}"
+    record = site.app.store.load(key)
+    assert record is not None
+    value = record.value.replace(b"/order?x=1", json.dumps(target)[1:-1].encode())
+    site.app.store.replace(key, value, record.version, site.app.clock() + 60)
+    assert show(site, url).status == 410
+    assert click(site, url).status == 410
 
 
 def test_a_page_without_a_way_on_is_not_made_of_a_get(site: BareSite) -> None:

@@ -11,8 +11,8 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from django_app.urls import urlpatterns as usual
-from django_keyfob.decorators import login_required, step_up
-from django_keyfob.mixins import LoginRequiredMixin, StepUpMixin
+from django_keyfob.decorators import bearer_required, login_required, step_up
+from django_keyfob.mixins import BearerRequiredMixin, LoginRequiredMixin, StepUpMixin
 
 FORM = """<!doctype html>
 <title>Order</title>
@@ -91,6 +91,20 @@ class SteppedUp(StepUpMixin, View):
         return HttpResponse("stepped up")
 
 
+@bearer_required(scopes=["Orders.Read"])
+@step_up("c1")
+def pay(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("paid")
+
+
+class Pay(BearerRequiredMixin, StepUpMixin, View):
+    scopes = ["Orders.Read"]
+    step_up = "c1"
+
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("paid")
+
+
 class Recent(LoginRequiredMixin, View):
     max_age = 300
 
@@ -130,6 +144,8 @@ urlpatterns = [
     path("step-up", stepped_up),
     path("step-up-class", SteppedUp.as_view()),
     path("async-step-up", async_stepped_up),
+    path("api/pay", pay),
+    path("api/pay-class", Pay.as_view()),
     path("recent", recent),
     path("recent-class", Recent.as_view()),
     path("async-late", async_late),

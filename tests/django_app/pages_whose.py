@@ -9,9 +9,8 @@ from django.urls import include, path
 from django.views.static import serve
 
 from django_keyfob import start_background
-from django_keyfob.decorators import login_required
+from django_keyfob.decorators import bearer_required, login_required
 from django_settings import DATABASE_FOLDER
-from support.callers import caller
 
 FILES = DATABASE_FOLDER / "files"
 FILES.mkdir(exist_ok=True)
@@ -41,10 +40,15 @@ def lazy(request: Any) -> HttpResponse:
     return seen(request)
 
 
+@bearer_required(scopes=["Orders.Read"], app_roles=["Orders.Read.All"])
 def as_caller(request: Any) -> HttpResponse:
-    request.keyfob.caller = caller(request.headers["Authorization"].partition(" ")[2])
     assert request.keyfob.tokens["api"] == request.keyfob.token(api="api")
     return seen(request)
+
+
+@bearer_required(scopes=["Orders.Read"])
+def start_as_caller(request: Any) -> HttpResponse:
+    return HttpResponse(start_background(request, api="api"))
 
 
 @login_required(api="api")
@@ -70,6 +74,7 @@ urlpatterns = [
     path("as-caller", as_caller),
     path("lazy", lazy),
     path("start", start),
+    path("start-as-caller", start_as_caller),
     path("shown", shown),
     path("static/<path:path>", serve, {"document_root": FILES}),
     path("auth/", include("django_keyfob.urls")),

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.template import engines
-from django.test import RequestFactory
+from django.test import AsyncClient, RequestFactory
 
-pytest.register_assert_rewrite("support.contract_consent")
+pytest.register_assert_rewrite("support.contract_consent", "support.contract_kept_forms")
 
 from django_app.site import running_site  # noqa: E402
 from support.contract_base import RunningSite, Site, once  # noqa: E402
-from support.contract_consent import ConsentContract, sent  # noqa: E402
+from support.contract_consent import ConsentContract  # noqa: E402
+from support.contract_kept_forms import KeptFormContract, sent  # noqa: E402
 from support.form_browser import FormBrowser  # noqa: E402
 
 PAGES = {"ROOT_URLCONF": "django_app.pages_consent"}
 
 
-class TestDjangoConsent(ConsentContract):
+class TestDjangoConsent(KeptFormContract, ConsentContract):
     @pytest.fixture
     def running_site(self) -> RunningSite:
         return partial(running_site, config=PAGES)
@@ -60,6 +63,15 @@ class TestDjangoConsent(ConsentContract):
         got = page.submit(button="Send it").response.json()
         assert len(got["csrfmiddlewaretoken"]) == 1
         assert got["thing"] == ["x"]
+
+    def test_under_asgi_a_form_is_kept_as_well(self, site: Site) -> None:
+        client = AsyncClient()
+        headers = {"Origin": "http://testserver"}
+        answer = async_to_sync(client.post)("/late-class", {"a": "b"}, headers=headers)
+        assert answer.status_code == 401
+        found = re.search(r"resume%3Fform%3D[A-Za-z0-9_-]{22}", answer.content.decode())
+        assert found
+        assert any(name.endswith("-forms") for name in answer.cookies)
 
     def test_the_script_has_the_pages_nonce(self, rf: RequestFactory) -> None:
         script = engines["django"].from_string("{% load keyfob %}{% keyfob_script %}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.register_assert_rewrite("support.contract_permissions", "support.emulator_permissions")
 
-from asgiref.sync import async_to_sync  # noqa: E402
+from asgiref.sync import async_to_sync, iscoroutinefunction  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
 from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.test import AsyncClient, Client  # noqa: E402
@@ -98,6 +99,15 @@ def test_a_decorator_that_names_nothing_is_refused_where_it_stands(guard: Any) -
 
     with pytest.raises(TypeError, match="guards a view"):
         guard("a")("not a view")
+
+
+def test_the_example_of_the_documentation_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "roles-and-groups.md").read_text(encoding="utf-8")
+    example = text.split("```python\n# Django\n")[1].split("```")[0]
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(example, "roles-and-groups.md", "exec"), names)
+    assert iscoroutinefunction(names["approve"])
+    assert names["Orders"].as_view()
 
 
 @pytest.mark.parametrize("mixin", [RolesRequiredMixin, GroupsRequiredMixin])

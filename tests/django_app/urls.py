@@ -74,12 +74,34 @@ def cart(request: HttpRequest) -> HttpResponse:
     return JsonResponse(request.session.get("cart", []), safe=False)
 
 
+@login_required(authority="customers")
+def shop(request: HttpRequest) -> HttpResponse:
+    return _home(request)
+
+
+WAYS_IN = """{% load keyfob %}
+{% keyfob_login_url "/x" %}
+{% keyfob_login_url "/x" authority="customers" %}
+"""
+
+
+@login_not_required
+def ways_in(request: Any) -> HttpResponse:
+    links = engines["django"].from_string(WAYS_IN).render({}, request).split()
+    return JsonResponse([*links, request.keyfob.authority], safe=False)
+
+
 # Only Django's own tests use what follows.
 
 
 @login_not_required
 def plain(request: HttpRequest) -> HttpResponse:
     return HttpResponse("plain")
+
+
+@stock_login_required(login_url="/auth/login/customers")
+def stock_shop(request: HttpRequest) -> HttpResponse:
+    return _home(request)
 
 
 @permission_required("auth.add_user")
@@ -148,7 +170,10 @@ urlpatterns = [
     path("user", user),
     path("session", whole_session),
     path("cart", cart),
+    path("shop", shop),
+    path("ways-in", ways_in),
     path("plain", plain),
+    path("stock-shop", stock_shop),
     path("needs-permission", needs_permission),
     path("stock-logout", stock_logout),
     path("refreshed", refreshed),

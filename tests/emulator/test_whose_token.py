@@ -49,7 +49,7 @@ def caller(client: Client) -> Caller:
 
 def called(api: WebApplication, who: Caller) -> Any:
     session = api.session({})
-    session.caller = who
+    session.act_for(who)
     return session
 
 

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask.views import MethodView
 
 from flask_ext.site import make_app
-from flask_keyfob import Keyfob, downstream_api, login_required, step_up
+from flask_keyfob import Keyfob, bearer_required, downstream_api, login_required, step_up
 
 FORM = """<!doctype html>
 <title>Order</title>
@@ -93,6 +93,20 @@ def add_pages(app: Flask) -> None:
             return "stepped up"
 
     app.add_url_rule("/step-up-class", view_func=SteppedUp.as_view("step_up_class"))
+
+    @app.get("/api/pay")
+    @bearer_required(scopes=["Orders.Read"])
+    @step_up("c1")
+    def pay() -> str:
+        return "paid"
+
+    class Pay(MethodView):
+        decorators = [step_up("c1"), bearer_required(scopes=["Orders.Read"])]
+
+        def get(self) -> str:
+            return "paid"
+
+    app.add_url_rule("/api/pay-class", view_func=Pay.as_view("pay_class"))
 
     @app.get("/recent")
     @login_required(max_age=300)

@@ -8,8 +8,7 @@ from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from flask_ext.site import make_app
-from flask_keyfob import login_required, start_background
-from support.callers import caller
+from flask_keyfob import bearer_required, login_required, start_background
 
 _CSS = "p {}\n"
 
@@ -24,6 +23,7 @@ def make_whose_app(*args: Any, **more: Any) -> Flask:
         app.add_url_rule(path, view_func=ready, endpoint=path.replace(".", "_"))
     for path in ("/as-caller", "/orders/as-caller"):
         app.add_url_rule(path, view_func=as_caller, endpoint=path)
+    app.add_url_rule("/start-as-caller", view_func=start_as_caller)
     app.add_url_rule("/lazy", view_func=lazy)
     app.add_url_rule("/shown", view_func=shown)
     return app
@@ -46,10 +46,15 @@ def lazy() -> ResponseReturnValue:
     return jsonify(seen())
 
 
+@bearer_required(scopes=["Orders.Read"], app_roles=["Orders.Read.All"])
 def as_caller() -> ResponseReturnValue:
-    g.keyfob.caller = caller(request.headers["Authorization"].partition(" ")[2])
     assert g.keyfob.tokens["api"] == g.keyfob.token(api="api")
     return jsonify(seen())
+
+
+@bearer_required(scopes=["Orders.Read"])
+def start_as_caller() -> str:
+    return start_background(api="api")
 
 
 def start() -> str:

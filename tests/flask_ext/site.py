@@ -22,7 +22,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from flask_keyfob import Keyfob, current_user, downstream_api, login_required
+from flask_keyfob import Keyfob, current_user, downstream_api, login_required, login_url
 
 HOME = """<!doctype html>
 <title>Site</title>
@@ -105,6 +105,16 @@ def _add_views(app: Flask) -> None:
     @app.get("/session")
     def whole_session() -> ResponseReturnValue:
         return jsonify(dict(session))
+
+    @app.get("/shop")
+    @login_required(authority="customers")
+    def shop() -> str:
+        return render_template_string(HOME)
+
+    @app.get("/ways-in")
+    def ways_in() -> ResponseReturnValue:
+        named = login_url("/x", authority="customers")
+        return jsonify([login_url("/x"), named, g.keyfob.authority])
 
     @app.get("/cart")
     def cart() -> ResponseReturnValue:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
-pytest.register_assert_rewrite("support.contract_consent")
+pytest.register_assert_rewrite("support.contract_consent", "support.contract_kept_forms")
 
 from flask_ext.pages_consent import make_consent_app  # noqa: E402
 from flask_ext.site import running_site  # noqa: E402
@@ -17,12 +18,13 @@ from flask_keyfob import Keyfob, downstream_api, login_required, step_up  # noqa
 from keyfob.errors import ConfigurationError  # noqa: E402
 from support.bare_site import with_apis  # noqa: E402
 from support.contract_base import RunningSite, Site, once  # noqa: E402
-from support.contract_consent import ConsentContract, fill_in, sent  # noqa: E402
+from support.contract_consent import ConsentContract  # noqa: E402
+from support.contract_kept_forms import KeptFormContract, fill_in, sent  # noqa: E402
 from support.form_browser import FormBrowser  # noqa: E402
 from support.provider import Person, Provider  # noqa: E402
 
 
-class TestFlaskConsent(ConsentContract):
+class TestFlaskConsent(KeptFormContract, ConsentContract):
     @pytest.fixture
     def running_site(self) -> RunningSite:
         return partial(running_site, make=make_consent_app)
@@ -140,3 +142,25 @@ def test_a_wrong_context_or_age_is_told_when_the_view_is_written() -> None:
             login_required(max_age=age)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         step_up("c1")(object())  # type: ignore[type-var]
+
+
+def test_the_examples_of_the_page_on_consent_work_as_printed(browser: FormBrowser) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "consent.md").read_text(encoding="utf-8")
+    blocks = [part.partition("```")[0] for part in text.split("```python\n")[1:]]
+    code = "\n".join(blocks).replace("): ...", "): return 'shown'")
+
+    def init(app: Flask) -> None:
+        Keyfob(app)
+        exec(code, {"app": app, "login_required": login_required})
+
+    with Provider() as provider:
+        apis = {
+            name: {"base_url": f"{provider.base}/api", "scopes": [f"{name}.read"]}
+            for name in ("orders", "graph")
+        }
+        settings = {**provider.settings(), "DOWNSTREAM_APIS": apis}
+        with running_site(settings, init=init) as site:
+            for path in ("/overview", "/payments", "/delete-everything"):
+                assert browser.open(site.url + path).text == "shown"
+            assert len(code.split("@app.get")) == 4
+            assert not site.errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,22 @@ def test_a_decorator_that_names_nothing_is_refused_where_it_stands(guard: Any) -
         guard("a")("not a view")
     with pytest.raises(TypeError, match="inside View"):
         guard("a")(type("View", (), {}))
+
+
+def test_the_example_of_the_documentation_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "roles-and-groups.md").read_text(encoding="utf-8")
+    example = text.split("```python\n# Flask\n")[1].split("```")[0]
+    environ = {"SECRET_KEY": "k" * 40, "KEYFOB_CLIENT_ID": "a", "KEYFOB_CLIENT_SECRET": "b-secret"}
+    more = {"KEYFOB_TENANT_ID": "contoso.example", "KEYFOB_TOKEN_STORE": "memory://"}
+    for name, value in {**environ, **more}.items():
+        monkeypatch.setenv(f"FLASK_{name}", value)
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(example, "roles-and-groups.md", "exec"), names)
+    client = names["app"].test_client()
+    assert client.get("/").text == "nothing to do"
+    for path in ("/orders/approve", "/orders/audit"):
+        assert client.get(path).status_code == 302
+        assert client.get(path, headers={"Accept": "application/json"}).status_code == 401
 
 
 def test_a_guarded_view_keeps_its_name() -> None:

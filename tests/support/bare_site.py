@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 ROUTES = Routes(
     *("/auth/login", "/auth/callback", "/auth/logout", "/auth/logged-out"),
-    *("/auth/resume", "/auth/done", "/auth/keyfob.js"),
+    resume="/auth/resume",
+    done="/auth/done",
+    script="/auth/keyfob.js",
 )
 HOST = "localhost:5000"
 SECRET = "a secret of the test's own, long enough to be one"
@@ -110,9 +112,9 @@ class BareSite:
             root + ROUTES.callback,
             root + ROUTES.logout,
             root + ROUTES.logged_out,
-            root + ROUTES.resume,
-            root + ROUTES.done,
-            root + ROUTES.script,
+            resume=root + ROUTES.resume,
+            done=root + ROUTES.done,
+            script=root + ROUTES.script,
         )
 
     @property
@@ -142,11 +144,11 @@ class BareSite:
             headers=self.headers,
         )
 
-    def login(self, query: str = "", **form: str) -> Answer:
+    def login(self, query: str = "", authority: str = "", **form: str) -> Answer:
         method = "POST" if form else "GET"
-        login = self.routes.login
+        login = self.routes.of(authority).login
         url = f"{login}?{query}" if query else login
-        return self._kept(self.app.login(self.request(url, method, form)))
+        return self._kept(self.app.login(self.request(url, method, form), authority))
 
     def callback(self, url: str, form: Mapping[str, str] | None = None) -> Answer:
         method = "POST" if form is not None else "GET"
@@ -154,7 +156,8 @@ class BareSite:
         if method == "POST":
             # A cross-site post carries no Lax cookie: neither the session's nor an attempt's.
             request = WebRequest(**{**request.__dict__, "cookies": {}, "session": {}})
-        answer = self._kept(self.app.callback(request, self.established.append))
+        authority = _authority_at(request.path, self.routes.callback)
+        answer = self._kept(self.app.callback(request, self.established.append, authority))
         if not self.keeps_session:
             self.session.clear()
         return answer
@@ -164,7 +167,9 @@ class BareSite:
         return self._kept(self.app.logout(request, self.session.clear))
 
     def logged_out(self, url: str = "") -> Answer:
-        return self.app.logged_out(self.request(url or self.routes.logged_out))
+        request = self.request(url or self.routes.logged_out)
+        authority = _authority_at(request.path, self.routes.logged_out)
+        return self.app.logged_out(request, authority=authority)
 
     def front_channel(self, query: str = "", **headers: str) -> Answer:
         """The provider's frame in this browser; its cookies come along."""
@@ -231,9 +236,9 @@ class BareSite:
         assert action is not None, reply.text[:500]
         return html.unescape(action[1]), {html.unescape(k): html.unescape(v) for k, v in fields}
 
-    def sign_in(self, query: str = "") -> Answer:
+    def sign_in(self, query: str = "", authority: str = "") -> Answer:
         """The whole of a sign-in; the last answer of ours."""
-        answer = self.login(query)
+        answer = self.login(query, authority)
         if answer.status != 302 or answer.location.startswith("/"):
             return answer
         return self.come_back(*self.at_provider(answer))
@@ -251,3 +256,8 @@ class BareSite:
             else:
                 self.cookies.pop(cookie.name, None)
         return answer
+
+
+def _authority_at(path: str, view: str) -> str:
+    """Whose view has that path, as a framework's routing finds it."""
+    return path.removeprefix(f"{view}/") if path.startswith(f"{view}/") else ""

@@ -50,10 +50,20 @@ def apis(provider: Provider, **more: object) -> dict[str, object]:
     return {**settings, "DOWNSTREAM_APIS": {**named, "jobs": jobs}}
 
 
+def attached_apis(provider: Provider, **more: object) -> dict[str, object]:
+    """The same; `api` is ready under /orders, `jobs` under /jobs, and both under /both."""
+    settings = apis(provider, **more)
+    named = settings["DOWNSTREAM_APIS"]
+    assert isinstance(named, dict)
+    named["api"] = {**named["api"], "attach_to": ["/orders/", "/both", "/static/orders"]}
+    named["jobs"] = {**named["jobs"], "attach_to": ["/jobs", "/both"]}
+    return settings
+
+
 def called(site: BareSite, who: Caller) -> Any:
     """A new request with a bearer token that has passed its check."""
     session = site.app.session({})
-    session.caller = who
+    session.act_for(who)
     return session
 
 

@@ -9,22 +9,15 @@ from typing import Any
 import pytest
 import requests
 
-from support.callers import ADA, ON_BEHALF_OF, apis, entra, forms
+from support.access_tokens import Mint
+from support.callers import ADA, ON_BEHALF_OF, attached_apis, entra, forms
 from support.contract_base import FETCH, ContractBase, Site, once
 from support.form_browser import FormBrowser
 from support.provider import Provider
 
-BEARER = {"Authorization": "Bearer adas-token"}
 
-
-def attached(provider: Provider, **more: object) -> dict[str, object]:
-    """`api` is ready under /orders, `jobs` under /jobs, and both under /both."""
-    settings = apis(provider, **more)
-    named = settings["DOWNSTREAM_APIS"]
-    assert isinstance(named, dict)
-    named["api"] = {**named["api"], "attach_to": ["/orders/", "/both", "/static/orders"]}
-    named["jobs"] = {**named["jobs"], "attach_to": ["/jobs", "/both"]}
-    return settings
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 class WhoseContract(ContractBase):
@@ -38,7 +31,7 @@ class WhoseContract(ContractBase):
 
     @pytest.fixture
     def site(self, start: Callable[..., Site], provider: Provider) -> Site:
-        return start(attached(provider), **self.pages)
+        return start(attached_apis(provider), **self.pages)
 
     # Ready before the view
 
@@ -108,7 +101,7 @@ class WhoseContract(ContractBase):
     def test_files_and_our_own_pages_never_ask(
         self, start: Callable[..., Site], provider: Provider, browser: FormBrowser
     ) -> None:
-        settings = attached(provider)
+        settings = attached_apis(provider)
         named: Any = settings["DOWNSTREAM_APIS"]
         named["api"] = {**named["api"], "attach_to": ["/"]}
         site = start(settings, **self.pages)
@@ -121,11 +114,11 @@ class WhoseContract(ContractBase):
     def test_a_mount_point_is_no_part_of_the_path(
         self, start: Callable[..., Site], provider: Provider, browser: FormBrowser
     ) -> None:
-        site = start(attached(provider), script_name="/shop", **self.pages)
+        site = start(attached_apis(provider), script_name="/shop", **self.pages)
         page = browser.open(f"{site.url}/orders/7")
         assert page.response.json()["ready"] == ["api"]
         # Another app's path, which happens to be the mount point of this one.
-        site = start(attached(provider), script_name="/orders", **self.pages)
+        site = start(attached_apis(provider), script_name="/orders", **self.pages)
         assert once(browser, f"{site.url}/?idle=1").json() == {"ready": [], "whose": []}
 
     @pytest.mark.parametrize("path", ["/%6frders/7", "/orders%2F7", "/orders//7", "//orders/7"])
@@ -141,23 +134,57 @@ class WhoseContract(ContractBase):
 
     # On behalf of the caller
 
-    def test_a_caller_has_tokens_on_their_behalf(self, site: Site, provider: Provider) -> None:
+    @pytest.fixture
+    def token(self, provider: Provider) -> str:
+        """Of a person, for this site as an API."""
+        return Mint(provider).person()
+
+    def test_a_caller_has_tokens_on_their_behalf(
+        self, site: Site, provider: Provider, token: str
+    ) -> None:
         for path in ("/as-caller", "/orders/as-caller"):
-            answer = requests.get(site.url + path, headers=BEARER, timeout=20)
+            answer = requests.get(site.url + path, headers=bearing(token), timeout=20)
             assert answer.json()["whose"] == [ADA.oid]
         (form,) = forms(provider, ON_BEHALF_OF)
-        assert form["assertion"] == "adas-token"
+        assert form["assertion"] == token
+
+    @pytest.mark.parametrize("path", ["/as-caller", "/orders/as-caller"])
+    def test_nobody_acts_for_a_token_that_proves_nothing(
+        self, site: Site, provider: Provider, token: str, browser: FormBrowser, path: str
+    ) -> None:
+        """Nor does a browser's session help: it is not the caller's."""
+        browser.open(f"{site.url}/orders/7")
+        for headers in ({}, bearing(token[:-6] + "AAAAAA"), bearing(Mint(provider).id_token())):
+            answer = once(browser, site.url + path, headers={**FETCH, **headers})
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert forms(provider, ON_BEHALF_OF) == []
+
+    def test_an_application_that_calls_has_no_person(self, site: Site, provider: Provider) -> None:
+        headers = bearing(Mint(provider).app())
+        answer = requests.get(f"{site.url}/as-caller", headers=headers, timeout=20)
+        assert answer.status_code == 403
+        assert answer.json()["code"] == "person_needed"
+        assert forms(provider, ON_BEHALF_OF) == []
+
+    def test_a_callers_work_goes_on_as_well(
+        self, site: Site, provider: Provider, token: str
+    ) -> None:
+        answer = requests.get(f"{site.url}/start-as-caller", headers=bearing(token), timeout=20)
+        assert self.in_a_worker(site, answer.text.strip()) == {"whose": ADA.oid}
 
     def test_a_bearer_token_under_the_path_is_left_to_the_views_own_guard(
         self, site: Site, provider: Provider
     ) -> None:
-        answer = requests.get(f"{site.url}/orders/7", headers=BEARER, timeout=20)
+        answer = requests.get(f"{site.url}/orders/7", headers=bearing("made-up"), timeout=20)
         assert answer.json() == {"ready": [], "whose": []}
         assert provider.requests == []
 
-    def test_a_caller_who_must_consent_is_told_so(self, site: Site, provider: Provider) -> None:
+    def test_a_caller_who_must_consent_is_told_so(
+        self, site: Site, provider: Provider, token: str
+    ) -> None:
         provider.raw["token"] = lambda request: Provider.json({"error": "consent_required"}, 400)
-        answer = requests.get(f"{site.url}/as-caller", headers=BEARER, timeout=20)
+        answer = requests.get(f"{site.url}/as-caller", headers=bearing(token), timeout=20)
         assert answer.status_code == 403
         assert answer.headers["WWW-Authenticate"].startswith('Bearer error="consent_required"')
         problem = answer.json()
@@ -168,12 +195,12 @@ class WhoseContract(ContractBase):
         assert "orders.read" in provider.requests_to("authorize")[-1].query["scope"]
 
     def test_a_caller_who_must_prove_more_gets_the_challenge(
-        self, site: Site, provider: Provider
+        self, site: Site, provider: Provider, token: str
     ) -> None:
         claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
         refusal = {"error": "interaction_required", "claims": claims}
         provider.raw["token"] = lambda request: Provider.json(refusal, 400)
-        answer = requests.get(f"{site.url}/as-caller", headers=BEARER, timeout=20)
+        answer = requests.get(f"{site.url}/as-caller", headers=bearing(token), timeout=20)
         assert answer.status_code == 401
         challenge = answer.headers["WWW-Authenticate"]
         assert challenge.startswith('Bearer error="insufficient_claims"')
@@ -201,14 +228,14 @@ class WhoseContract(ContractBase):
     # Nothing of it is shown
 
     def test_no_token_is_in_a_log(
-        self, site: Site, provider: Provider, browser: FormBrowser
+        self, site: Site, provider: Provider, browser: FormBrowser, token: str
     ) -> None:
         key = browser.open(f"{site.url}/start").text.strip()
         browser.open(f"{site.url}/both")
-        requests.get(f"{site.url}/as-caller", headers=BEARER, timeout=20)
+        requests.get(f"{site.url}/as-caller", headers=bearing(token), timeout=20)
         shown = browser.open(f"{site.url}/shown").text
         text = json.dumps(site.log) + shown
-        secrets = [key, "adas-token", *provider._access, *provider._refresh]
+        secrets = [key, token, *provider._access, *provider._refresh]
         assert [secret for secret in secrets if secret in text] == []
         assert "api ready" in shown
 

@@ -230,10 +230,10 @@ class Provider:
     send_scope: bool = True
     callback_iss: bool = False
     force_response_mode: str | None = None
-    groups: Sequence[str] = ()
-    groups_page: int = 999
     contexts: Collection[str] = ("c1", "c2")
     proved_at: float | None = None
+    groups: Sequence[str] = ()
+    groups_page: int = 999
     device_errors: list[str] = field(default_factory=list)
     device_response: Json = field(default_factory=dict)
 

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+import httpx
 import requests
+from azure.core.credentials import SupportsTokenInfo, TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
 from flask import Flask
 from typing_extensions import assert_type
 
@@ -24,8 +27,11 @@ from flask_keyfob import (
     background,
     current_user,
     downstream_api,
+    groups_required,
     login_required,
+    roles_required,
     start_background,
+    step_up,
 )
 from keyfob import (
     Account,
@@ -210,16 +216,45 @@ def me() -> dict[str, Any]:
     return found
 
 
+@step_up("c1")
+@login_required(api="graph", max_age=300)
+def stepped_up() -> str:
+    return "stepped up"
+
+
 # A decorated view keeps its signature.
+assert_type(stepped_up(), str)
 assert_type(home(1), str)
 assert_type(me(), dict[str, Any])
 
+
+@roles_required("Orders.Approve", "Admin")
+@groups_required(all_of=["approvers"])
+def approve(number: int) -> str:
+    return f"approved {number}"
+
+
+assert_type(approve(7), str)
 assert_type(current_user, User)
+assert_type(current_user.roles, frozenset[str])
 assert_type(current_user.claims, Mapping[str, Any])
+
+
+def memberships(session: WebSession) -> bool:
+    assert_type(session.groups_among(["approvers"]), frozenset[str])
+    assert_type(session.all_groups(), frozenset[str])
+    return session.has_role("Admin") and session.in_group("approvers")
 
 
 def tokens(session: WebSession) -> requests.Session:
     assert_type(session.token(api="graph"), str)
+    assert_type(session.token_info(scopes=["a"]).expires_on, int)
+    requests.get("https://graph.example", auth=session.auth("graph"), timeout=5)
+    httpx.Client(auth=session.httpx_auth("graph")).close()
+    credential: TokenCredential = session.credential()
+    informed: SupportsTokenInfo = session.credential("graph")
+    awaited: AsyncTokenCredential = session.async_credential()
+    print(credential, informed, awaited)
     return session.api("graph")
 
 

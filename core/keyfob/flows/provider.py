@@ -241,6 +241,22 @@ class Provider:
         )
         return access_token.judge_access(signed, expected)
 
+    def access_at_hand(self, token: object, expected: AccessExpectations) -> ProvenAccess | None:
+        """The same without a flow, where the keys are at hand and one of them fits; else None."""
+        keys = self._known_keys(expected.metadata, expected.now)
+        if keys is None:
+            return None
+        unverified = access_token.read_access_token(token)
+        try:
+            signed = access_token.verify_signature(
+                unverified, keys, expected.metadata.signing_algorithms
+            )
+        except AccessTokenError as error:
+            if error.code in _MAY_BE_CURED_BY_NEW_KEYS:
+                return None
+            raise
+        return access_token.judge_access(signed, expected)
+
     @property
     def last_keys(self) -> KeySet | None:
         """The signing keys that were fetched last."""
@@ -260,6 +276,10 @@ class Provider:
         return verify(newer)
 
     def _signing_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
+        known = self._known_keys(metadata, now)
+        return known if known is not None else (yield from self._fetch_keys(metadata, now))
+
+    def _known_keys(self, metadata: ProviderMetadata, now: float) -> KeySet | None:
         held = self._keys
         # Keys from an address that the metadata no longer names prove nothing any more.
         if (
@@ -269,7 +289,7 @@ class Provider:
         ):
             keys: KeySet = held.value
             return keys
-        return (yield from self._fetch_keys(metadata, now))
+        return None
 
     def _fetch_keys(self, metadata: ProviderMetadata, now: float) -> Flow[KeySet]:
         url = metadata.jwks_uri

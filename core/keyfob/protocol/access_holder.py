@@ -18,7 +18,8 @@ from keyfob.protocol.authority import Kind
 from keyfob.protocol.signed_token import is_name
 
 #: Hashes of what comes beside an ID token (OpenID Connect Core §3.1.3.6, §3.3.2.11).
-_HASHES = ("at_hash", "c_hash", "s_hash")
+_HASHES = frozenset({"at_hash", "c_hash", "s_hash"})
+_HASHES_AND_NONCE = _HASHES | {"nonce"}
 #: What only a person has, and a sign-in. `idp` is none of them: applications' tokens have it, too.
 _PERSONAL = frozenset(
     {
@@ -82,12 +83,11 @@ def holder_of(claims: Mapping[str, Any], kind: Kind, version: str, *, says_so: b
 
 def _refuse_id_token(claims: Mapping[str, Any], kind: Kind) -> None:
     # Azure AD B2C repeats the nonce in access tokens.
-    marks = _HASHES if kind == "b2c" else (*_HASHES, "nonce")
+    marks = _HASHES if kind == "b2c" else _HASHES_AND_NONCE
     # Keycloak says inside of each token what it is.
     inner = claims.get("typ", "Bearer")
-    if any(mark in claims for mark in marks) or not (
-        isinstance(inner, str) and inner.lower() == "bearer"
-    ):
+    is_bearer = isinstance(inner, str) and inner.lower() == "bearer"
+    if not marks.isdisjoint(claims) or not is_bearer:
         raise _refusal("id_token", "An ID token, or one of another kind, was sent as access token")
 
 

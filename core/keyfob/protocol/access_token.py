@@ -8,7 +8,7 @@ docs/decisions/access-tokens.md has the rules, and what each of them keeps from 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyfob.errors import AccessTokenError
@@ -40,19 +40,12 @@ _VERSIONS = ("1.0", "2.0")
 _KIND = TokenKind("access token", MAX_LENGTH, AccessTokenError, sender="The", unique_names=True)
 
 
-@dataclass(frozen=True)
 class UnverifiedAccessToken(UnverifiedToken):
     """An access token taken apart. Nothing in it is to be believed yet."""
 
-    #: Whether its type says that it is an access token, which no ID token's does.
-    says_so: bool = False
 
-
-@dataclass(frozen=True)
 class SignedAccessToken(SignedToken):
     """An access token that the provider's key signed. Whether it is meant for us is still open."""
-
-    says_so: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,12 +93,10 @@ def read_access_token(token: object) -> UnverifiedAccessToken:
 
     :raises AccessTokenError: with code `malformed`, `unsupported_header` or `wrong_type`.
     """
-    found, media_type = read_token(token, _KIND)
+    found, media_type = read_token(token, _KIND, UnverifiedAccessToken)
     if media_type not in _TYPES:
         raise _refusal("wrong_type", "Another kind of token was sent as access token")
-    return UnverifiedAccessToken(
-        found.text, found.algorithm, found.kid, found.has_nonce, media_type == AT_JWT
-    )
+    return found
 
 
 def verify_signature(
@@ -117,7 +108,7 @@ def verify_signature(
         `proxied` for a token that only an API of Microsoft's can check.
     """
     try:
-        signed = verified_token(token, keys, algorithms, _KIND)
+        return verified_token(token, keys, algorithms, _KIND, SignedAccessToken)
     except AccessTokenError as error:
         if error.code != "signature" or not token.has_nonce:
             raise
@@ -127,7 +118,6 @@ def verify_signature(
             "The access token has a nonce in its header: it is for Microsoft Graph, or another API "
             "of Microsoft's, which alone can check it. Ask for a token for this API",
         ) from None
-    return SignedAccessToken(signed.claims, signed.algorithm, signed.key_issuer, token.says_so)
 
 
 def judge_access(token: SignedAccessToken, expected: AccessExpectations) -> ProvenAccess:
@@ -146,7 +136,7 @@ def judge_access(token: SignedAccessToken, expected: AccessExpectations) -> Prov
             "bound",
             "The access token is bound to a key (cnf), which a plain bearer does not prove to have",
         )
-    holder = holder_of(claims, metadata.kind, version, says_so=token.says_so)
+    holder = holder_of(claims, metadata.kind, version, says_so=token.media_type == AT_JWT)
     allowed = expected.allowed_clients
     if allowed is not None and not _is_among(holder.client_id, allowed, metadata):
         raise _refusal("client_not_allowed", "This application may not call this API")
@@ -159,12 +149,13 @@ def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> tup
     tenant = claims.get("tid")
     if tenant is not None and not isinstance(tenant, str):
         raise _refusal("tid", "The access token's tenant is not a text")
-    other = metadata.access_token_issuer_for(tenant)
-    is_other = other is not None and claims.get("iss") == other
+    issuer, usual = claims.get("iss"), metadata.issuer_for(tenant)
+    is_other = (
+        usual is not None and issuer != usual and issuer == metadata.access_token_issuer_for(tenant)
+    )
     if is_other:
         # Judged as if it named the issuer that the metadata, and the keys, are called by.
-        as_usual = {**claims, "iss": metadata.issuer_for(tenant)}
-        token = SignedAccessToken(as_usual, token.algorithm, token.key_issuer)
+        token = replace(token, claims={**claims, "iss": usual})
     judge_issuer(token, metadata, tenant, _KIND)
     version = ""
     if metadata.kind in ("entra", "ciam"):
@@ -174,8 +165,7 @@ def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> tup
     rule = expected.allowed_tenants
     if rule is not None and not tenant_is_allowed(tenant, rule):
         raise _refusal("tenant_not_allowed", "People of this organisation may not call this API")
-    issuer: str = token.claims["iss"]
-    return issuer, version
+    return token.claims["iss"], version
 
 
 def _judge_audience(claims: Mapping[str, Any], expected: AccessExpectations) -> None:

@@ -93,7 +93,8 @@ def _key(pem: str) -> RSAKey:
             "PEM and without a passphrase",
             setting="TOKEN_DECRYPTION_KEYS",
         )
-    return RSAKey.import_key(pem)
+    found: RSAKey = RSAKey.import_key(pem)
+    return found
 
 
 def _judge_header(token: str) -> None:

@@ -78,10 +78,10 @@ def read_id_token(token: object) -> UnverifiedIdToken:
 
     :raises IdTokenError: with code `malformed`, `unsupported_header` or `wrong_type`.
     """
-    found, media_type = read_token(token, _KIND)
+    found, media_type = read_token(token, _KIND, UnverifiedIdToken)
     if media_type in _FOREIGN_TYPES:
         raise _refusal("wrong_type", "The provider sent another kind of token as ID token")
-    return UnverifiedIdToken(found.text, found.algorithm, found.kid)
+    return found
 
 
 def verify_signature(
@@ -93,8 +93,7 @@ def verify_signature(
         `unknown_key` where no key fits, `signature` where none of those that fit signed it. The
         last two may be cured by fetching the keys again.
     """
-    signed = verified_token(token, keys, algorithms, _KIND)
-    return SignedIdToken(signed.claims, signed.algorithm, signed.key_issuer)
+    return verified_token(token, keys, algorithms, _KIND, SignedIdToken)
 
 
 def judge_claims(token: SignedIdToken, expected: Expectations) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from keyfob.errors import ConfigurationError, MetadataError
@@ -70,6 +71,7 @@ def is_own_issuer(authority: Authority, issuer: str, aliases: Collection[str] = 
     return _RULES[authority.kind](authority, where, path)
 
 
+@lru_cache(maxsize=256)
 def tenant_of_issuer(issuer: str) -> str | None:
     """The id of the tenant that an issuer of Microsoft's names, or None where it names none."""
     try:

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import KeySetError
@@ -33,6 +34,11 @@ class SigningKey:
     algorithm: str | None
     issuer: str | None
     public: RSAKey | ECKey = field(repr=False, compare=False)
+
+    @cached_property
+    def native(self) -> Any:
+        """The same as cryptography has it."""
+        return self.public.public_key
 
     def may_sign_with(self, algorithm: str) -> bool:
         if self.algorithm is not None and self.algorithm != algorithm:

@@ -84,10 +84,10 @@ def read_logout_token(token: object) -> UnverifiedLogoutToken:
 
     :raises LogoutTokenError: with code `malformed`, `unsupported_header` or `wrong_type`.
     """
-    found, media_type = read_token(token, _KIND)
+    found, media_type = read_token(token, _KIND, UnverifiedLogoutToken)
     if media_type not in _TYPES:
         raise _refusal("wrong_type", "Another kind of token was sent as logout token")
-    return UnverifiedLogoutToken(found.text, found.algorithm, found.kid)
+    return found
 
 
 def verify_signature(
@@ -98,8 +98,7 @@ def verify_signature(
 
     :raises LogoutTokenError: with code `algorithm`, `unknown_key` or `signature`, as for ID tokens.
     """
-    signed = verified_token(token, keys, algorithms, _KIND)
-    return SignedLogoutToken(signed.claims, signed.algorithm, signed.key_issuer)
+    return verified_token(token, keys, algorithms, _KIND, SignedLogoutToken)
 
 
 def judge_logout(token: SignedLogoutToken, expected: LogoutExpectations) -> LogoutOrder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -79,6 +79,7 @@ class ProviderMetadata:
         return f"{scheme}://{self.msgraph_host}/v1.0"
 
 
+@lru_cache(maxsize=256)
 def _of_tenant(issuer: str, tenant: str | None) -> str | None:
     if TENANT_PLACEHOLDER not in issuer:
         return issuer

@@ -7,23 +7,24 @@ and the claims that all kinds have are judged. What a kind has beside that is in
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Collection, Mapping
+import binascii
+import string
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from keyfob.errors import AccessTokenError, IdTokenError, LogoutTokenError
 from keyfob.protocol.http import strict_json
 from keyfob.protocol.issuer import TENANT_PLACEHOLDER, tenant_of_issuer
 from keyfob.protocol.keys import KeySet, SigningKey
 from keyfob.protocol.metadata import ProviderMetadata
-from keyfob.protocol.signing import ASYMMETRIC_ALGORITHMS
+from keyfob.protocol.signing import (
+    ASYMMETRIC_ALGORITHMS,
+    PKCS1_ALGORITHMS,
+    is_pkcs1_signature,
+)
 from keyfob.protocol.unverified import json_object_in
-
-if TYPE_CHECKING:
-    from joserfc.jws import JWSAlgModel
 
 MAX_SUBJECT_LENGTH = 255
 CLOCK_HINT = (
@@ -31,8 +32,11 @@ CLOCK_HINT = (
     "them, or raise LEEWAY"
 )
 
-#: base64url without padding, thrice (RFC 7515 §2, §7.1): nothing that a decoder might overlook.
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+#: The characters of base64url without padding (RFC 7515 §2).
+_BASE64URL = (string.ascii_letters + string.digits + "-_").encode()
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+#: Characters. A longer header has a certificate in it, or is somebody's attempt.
+_SHORT = 512
 
 
 #: What the refusal of a token raises, each kind its own.
@@ -67,6 +71,7 @@ class UnverifiedToken:
     kid: str | None
     #: Whether the header has a nonce, as tokens for Microsoft's own APIs have.
     has_nonce: bool = False
+    media_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,19 @@ class SignedToken:
     claims: Mapping[str, Any] = field(repr=False)
     algorithm: str
     key_issuer: str | None
+    media_type: str = ""
 
 
-def read_token(token: object, kind: TokenKind) -> tuple[UnverifiedToken, str]:
+Unverified = TypeVar("Unverified", bound=UnverifiedToken)
+Signed = TypeVar("Signed", bound=SignedToken)
+
+
+def read_token(
+    token: object, kind: TokenKind, made: Callable[..., Unverified]
+) -> tuple[Unverified, str]:
     """Take a compact JWS apart, and refuse what can be no token of a provider's.
 
+    :param made: the kind's own type.
     :returns: the token, and its media type (`typ`): in lower case, without `application/`, "" where
         it names none (RFC 7515 §4.1.9).
     :raises TokenError: with code `malformed` or `unsupported_header`.
@@ -88,9 +101,11 @@ def read_token(token: object, kind: TokenKind) -> tuple[UnverifiedToken, str]:
     name, whose = kind.name, kind.sender
     if not isinstance(token, str) or not token or len(token) > kind.max_length:
         raise kind.refusal("malformed", f"{whose} {name} is not a signed token")
-    if not _COMPACT.fullmatch(token):
+    if not _is_compact(token):
         raise kind.refusal("malformed", f"{whose} {name} is not three parts of base64url")
-    header = json_object_in(token.split(".", 1)[0], unique_names=kind.unique_names)
+    part = token.split(".", 1)[0]
+    read = _short_header if len(part) <= _SHORT else json_object_in
+    header = read(part, unique_names=kind.unique_names)
     if header is None:
         raise kind.refusal("malformed", f"The {name}'s header is not a JSON object")
     if "crit" in header or "b64" in header:
@@ -101,12 +116,30 @@ def read_token(token: object, kind: TokenKind) -> tuple[UnverifiedToken, str]:
     if not isinstance(algorithm, str) or not (kid is None or isinstance(kid, str)):
         raise kind.refusal("malformed", f"The {name}'s header has no algorithm, or an odd key id")
     media_type = (token_type or "").lower().removeprefix("application/")
-    return UnverifiedToken(token, algorithm, kid, "nonce" in header), media_type
+    return made(token, algorithm, kid, "nonce" in header, media_type), media_type
+
+
+@lru_cache(maxsize=64)
+def _short_header(part: str, *, unique_names: bool) -> Mapping[str, Any] | None:
+    """All tokens that one key signs have the same header: it is read once."""
+    return json_object_in(part, unique_names=unique_names)
+
+
+def _is_compact(token: str) -> bool:
+    """Whether it is base64url without padding, thrice (RFC 7515 §7.1), and nothing that a decoder
+    might overlook."""
+    if not token.isascii() or token.encode().translate(None, _BASE64URL) != b"..":
+        return False
+    return ".." not in token and token[0] != "." and token[-1] != "."
 
 
 def verified_token(
-    token: UnverifiedToken, keys: KeySet, algorithms: Collection[str], kind: TokenKind
-) -> SignedToken:
+    token: UnverifiedToken,
+    keys: KeySet,
+    algorithms: Collection[str],
+    kind: TokenKind,
+    made: Callable[..., Signed],
+) -> Signed:
     """Check that one of the provider's keys signed the token, with an algorithm it announces.
 
     :raises TokenError: with code `algorithm` where the algorithm is not one
@@ -126,7 +159,7 @@ def verified_token(
     for key in candidates:
         payload = _payload_signed_by(key, token)
         if payload is not None:
-            return SignedToken(_claims(payload, kind), token.algorithm, key.issuer)
+            return made(_claims(payload, kind), token.algorithm, key.issuer, token.media_type)
     raise kind.refusal("signature", f"The {name}'s signature is not by any of the provider's keys")
 
 
@@ -213,29 +246,38 @@ def _payload_signed_by(key: SigningKey, token: UnverifiedToken) -> bytes | None:
 
     The header was read, and the algorithm compared with the provider's list and the key, before.
     """
+    header_and_payload, _, signature = token.text.rpartition(".")
+    try:
+        found = _decoded(signature)
+        payload = _decoded(header_and_payload.partition(".")[2])
+    except ValueError:
+        return None
+    return payload if _is_signature(found, header_and_payload.encode(), key, token) else None
+
+
+def _is_signature(signature: bytes, signed: bytes, key: SigningKey, token: UnverifiedToken) -> bool:
+    """The key is of the algorithm's own kind and curve: else it were no candidate."""
+    if token.algorithm in PKCS1_ALGORITHMS:
+        # Nearly all tokens: asked of cryptography itself, as the JOSE library would in the end.
+        return is_pkcs1_signature(signature, signed, key.native, token.algorithm)
     from joserfc.errors import JoseError
 
-    header_and_payload, _, signature = token.text.rpartition(".")
-    _, _, payload = header_and_payload.partition(".")
     try:
-        verifier = _verifier(token.algorithm)
-        verifier.check_key(key.public)
-        if not verifier.verify(header_and_payload.encode(), _decoded(signature), key.public):
-            return None
-        return _decoded(payload)
+        return bool(_verifier(token.algorithm).verify(signed, signature, key.public))
     except (JoseError, ValueError, TypeError):
-        return None
+        return False
 
 
 @lru_cache(maxsize=len(ASYMMETRIC_ALGORITHMS))
-def _verifier(algorithm: str) -> JWSAlgModel:
+def _verifier(algorithm: str) -> Any:
     from joserfc.jws import JWSRegistry
 
     return JWSRegistry(algorithms=[algorithm]).get_alg(algorithm)
 
 
 def _decoded(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    padding = b"=" * (-len(part) % 4)
+    return binascii.a2b_base64(part.encode().translate(_TO_BASE64) + padding)
 
 
 def _claims(payload: bytes, kind: TokenKind) -> dict[str, Any]:

@@ -7,11 +7,13 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keyfob.applications import ConfidentialClientApplication
-from keyfob.errors import ConfigurationError, KeyfobError
+from keyfob.errors import ConfigurationError, InteractionRequired, KeyfobError
 from keyfob.web import (
+    accounts,
     bearer_answers,
     challenge,
     kept_forms,
@@ -23,7 +25,7 @@ from keyfob.web import (
     sign_out,
 )
 from keyfob.web.allowance import Allowance
-from keyfob.web.attached import AttachedApis
+from keyfob.web.attach_to import AttachedApis
 from keyfob.web.bearer import BearerChecks
 from keyfob.web.caller import Caller
 from keyfob.web.csrf import FormTokens
@@ -33,9 +35,12 @@ from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity
 from keyfob.web.leases import LEASE_SECONDS, Leases
 from keyfob.web.locks import KeyedLocks
+from keyfob.web.members import Members
 from keyfob.web.metrics import REFRESH_WAIT, SIGN_OUTS
 from keyfob.web.observe import Observer
 from keyfob.web.own_tokens import OwnTokens
+from keyfob.web.problems import NO_AUTHORITY, page_answer
+from keyfob.web.renewals import Renewals
 from keyfob.web.sealing import KeyRing, Sealer
 from keyfob.web.session import WebSession
 from keyfob.web.session_entry import SESSION_KEY
@@ -47,7 +52,7 @@ from keyfob.web.tenant_clients import TenantClients
 from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
-    from keyfob.web.attached_token import GiveToken
+    from keyfob.web.attached import GiveToken
     from keyfob.web.downstream import ApiConnections, ApiSession
 
 
@@ -61,6 +66,9 @@ class WebApplication:
     :param session_lifetime: gives the seconds a browser's session may last.
     :param clock: seconds since the epoch; injected by tests.
     :param observer: is told what happens, in figures; default: one for the logs and OpenTelemetry.
+    :param name: the authority's name in AUTHORITIES, "" for the site's own.
+
+    :ivar members: this authority and the site's others; each has a `WebApplication` of its own.
     """
 
     def __init__(
@@ -72,6 +80,7 @@ class WebApplication:
         session_lifetime: Callable[[], float] = lambda: 14 * 86400.0,
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
+        name: str = "",
     ) -> None:
         keys: tuple[str | bytes, ...] = settings.token_store_keys or tuple(secrets)
         if not keys:
@@ -80,28 +89,29 @@ class WebApplication:
                 setting="SECRET_KEY",
             )
         self.settings = settings
+        self.name = name
         self.clock = clock
         self.observer = observer = observer or Observer()
         self.client = settings_client(settings, clock)
         self.tenants = TenantClients(self.client)
         self.own_tokens = OwnTokens(self)
-        self.attached = AttachedApis(settings.downstream_apis)
+        self.attached = AttachedApis.of(settings.downstream_apis)
         # Sites may share a key, a host, and a store: what is sealed for one is for no other.
-        name = f"{settings.client_id} {settings.authority.url}"
+        label = f"{settings.client_id} {settings.authority.url}"
         # A local store that fails does so at once.
         guarded: TokenStore = ObservedStore(store, observer)
         if not store.is_local:
             guarded = CircuitStore(guarded, observer=observer)
         sealer = Sealer(KeyRing.derive(keys, "token store"))
         self.store = SealedStore(guarded, sealer, observer=observer)
-        self.sealer = Sealer(KeyRing.derive(keys, f"browser {name}"))
-        self._form_tokens = FormTokens(keys, name)
-        self.cookie_site = hashlib.sha256(name.encode()).hexdigest()[:6]
-        self.tag = _tag(name, settings)
+        self.sealer = Sealer(KeyRing.derive(keys, f"browser {label}"))
+        self._form_tokens = FormTokens(keys, label)
+        self.cookie_site = hashlib.sha256(label.encode()).hexdigest()[:6]
+        self.tag = _tag(label, settings)
         self._session_lifetime = session_lifetime
         self.index = SessionIndex(
             self.store,
-            KeyRing.derive(keys, f"session index {name}"),
+            KeyRing.derive(keys, f"session index {label}"),
             is_microsoft=settings.authority.is_microsoft,
             clock=clock,
         )
@@ -124,27 +134,67 @@ class WebApplication:
         self._leases = Leases(self.store, clock=clock, observer=observer)
         self.groups = Groups(settings, self)
         self._connections: ApiConnections | None = None
+        self._renewals = Renewals(clock)
+        others = {
+            other: type(self)(
+                found,
+                store=store,
+                secrets=keys,
+                session_lifetime=session_lifetime,
+                clock=clock,
+                observer=observer,
+                name=other,
+            )
+            for other, found in settings.authorities.items()
+        }
+        self.members = Members(self, others)
+        for each in others.values():
+            each.members = self.members
 
     def __repr__(self) -> str:
         return f"<WebApplication {self.settings.client_id}>"
 
-    # What a request needs
+    # What a request needs. Each goes to the authority that it is about.
 
     def session(self, session: MutableMapping[str, Any]) -> WebSession:
         """The request's view of its browser session. Costs nothing until it is used."""
         return WebSession(self, session)
 
-    def login(self, request: WebRequest) -> Answer:
-        """Start a sign-in, ours or a third party's (OpenID Connect Core §4)."""
-        return sign_in.start(self, request)
+    def login(self, request: WebRequest, authority: str = "") -> Answer:
+        """Start a sign-in, ours or a third party's (OpenID Connect Core §4).
 
-    def callback(self, request: WebRequest, establish: Callable[[Identity], None]) -> Answer:
+        :param authority: as the address names it, like everywhere below.
+        """
+        member = self.members.find(authority)
+        return sign_in.start(member, _at(member, request)) if member else _unknown(request)
+
+    def callback(
+        self, request: WebRequest, establish: Callable[[Identity], None], authority: str = ""
+    ) -> Answer:
         """Finish a sign-in.
 
         :param establish: lets the framework make the person its own: change the session's id, log
             the user in. Called once all is proven; may raise SignInRefused.
         """
-        return sign_in.finish(self, request, establish)
+        member = self.members.find(authority)
+        if member is None:
+            return _unknown(request)
+        return sign_in.finish(member, _at(member, request), establish)
+
+    def accounts(self, request: WebRequest) -> list[accounts.Account]:
+        """The accounts that are signed in in this browser: the one that is here, then the others.
+
+        :raises StoreUnavailable: the token store cannot be reached.
+        """
+        return accounts.listed(self, request)
+
+    def choose_account(self, request: WebRequest, establish: Callable[[Identity], None]) -> Answer:
+        """Switch to another account of this browser, or take one out: `accounts.choose` has the
+        form's fields. The framework has checked that it is a POST of its own form.
+
+        :param establish: as for `callback`.
+        """
+        return accounts.choose(self, request, establish)
 
     def logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
         """Sign out here, then at the provider (RP-Initiated Logout 1.0). The framework has checked
@@ -152,22 +202,32 @@ class WebApplication:
 
         :param end: lets the framework empty the session.
         """
-        return sign_out.start(self, request, end)
+        member = self.members.of_session(request.session)
+        return sign_out.start(member, _at(member, request), end)
 
-    def logged_out(self, request: WebRequest, next_url: str | None = None) -> Answer:
+    def logged_out(
+        self, request: WebRequest, next_url: str | None = None, authority: str = ""
+    ) -> Answer:
         """What the provider sends the browser back to after it signed out."""
-        return sign_out.finish(self, request, next_url)
+        member = self.members.find(authority)
+        if member is None:
+            return _unknown(request)
+        return sign_out.finish(member, _at(member, request), next_url)
 
-    def frontchannel_logout(self, request: WebRequest, end: Callable[[], None]) -> Answer:
+    def frontchannel_logout(
+        self, request: WebRequest, end: Callable[[], None], authority: str = ""
+    ) -> Answer:
         """The provider signs a person out, in a frame (Front-Channel Logout 1.0).
 
         :param end: lets the framework empty this browser's session.
         """
-        return logout_channels.front(self, request, end)
+        member = self.members.find(authority)
+        return logout_channels.front(member, request, end) if member else _unknown(request)
 
-    def backchannel_logout(self, request: WebRequest) -> Answer:
+    def backchannel_logout(self, request: WebRequest, authority: str = "") -> Answer:
         """The provider signs a person out, by a POST of its own (Back-Channel Logout 1.0)."""
-        return logout_channels.back(self, request)
+        member = self.members.find(authority)
+        return logout_channels.back(member, request) if member else _unknown(request)
 
     def sign_out_everywhere(self, account_key: str) -> int:
         """End all sessions of a person at this site, in every browser and on every machine, and
@@ -180,7 +240,7 @@ class WebApplication:
         :returns: how many sessions were ended.
         :raises StoreUnavailable: the token store cannot be reached; some may not have ended.
         """
-        ended = self.index.end(account=account_key)
+        ended = sum(member.index.end(account=account_key) for member in self.members.all)
         self.observer.record(SIGN_OUTS, ended, channel="everywhere")
         return ended
 
@@ -247,25 +307,31 @@ class WebApplication:
         :raises TokenResponseError: the provider gave no refresh token.
         :raises StoreUnavailable: the token store cannot be reached.
         """
-        return long_running.start(self, who, api=api, scopes=scopes, key=key, seconds=seconds)
+        member = self
+        if isinstance(who, WebSession) and who.caller is None:
+            member = self.members.named(who.authority)
+        return long_running.start(member, who, api=api, scopes=scopes, key=key, seconds=seconds)
 
     def long_running(self, key: str) -> long_running.LongRunning:
         """Tokens for such work, in any process that shares the token store and its keys.
 
         :param key: what `start_long_running` returned.
         """
-        return long_running.LongRunning(self, key)
+        return long_running.LongRunning(self.members.of_key(key), key)
 
     def end_long_running(self, key: str) -> None:
         """End such work, and forget its tokens. Nothing happens where it has ended.
 
         :raises StoreUnavailable: the token store cannot be reached.
         """
-        long_running.end(self, key)
+        long_running.end(self.members.of_key(key), key)
 
     def handle(self, request: WebRequest, error: KeyfobError) -> Answer:
         """What to answer where an error ended a view."""
-        return challenge.answer(self, request, error)
+        wanted = error.authority if isinstance(error, InteractionRequired) else None
+        members = self.members
+        member = members.of_session(request.session) if wanted is None else members.named(wanted)
+        return challenge.answer(member, _at(member, request), error)
 
     def protected_resource(self, request: WebRequest) -> Answer:
         """What this site is as a web API, for its callers' programs (RFC 9728)."""
@@ -281,10 +347,11 @@ class WebApplication:
 
     def close(self) -> None:
         """Close the connections to the provider, the APIs and the store."""
-        self.client.close()
+        for member in self.members.all:
+            member.client.close()
+            if member._connections is not None:  # noqa: SLF001 - one of us
+                member._connections.close()  # noqa: SLF001
         self.store.close()
-        if self._connections is not None:
-            self._connections.close()
 
     # What sessions need
 
@@ -326,8 +393,11 @@ class WebApplication:
         """
         return self._leases.hold(key)
 
+    def find_api(self, name: str) -> DownstreamApi | None:
+        return self.settings.downstream_apis.get(name)
+
     def api_settings(self, name: str) -> DownstreamApi:
-        api = self.settings.downstream_apis.get(name)
+        api = self.find_api(name)
         if api is None:
             known = ", ".join(sorted(self.settings.downstream_apis)) or "none"
             raise ConfigurationError(
@@ -345,10 +415,17 @@ class WebApplication:
         return self._connections.session(api, base_url, self.token_giver(session, api))
 
     def token_giver(self, session: GivesTokens, api: DownstreamApi) -> GiveToken:
-        """What attaches an API's token asks for it."""
+        """What attaches an API's token asks for it. A new one is the one at hand again where that
+        was had for the same reason a moment ago."""
 
         def give(*, new: bool, claims: str = "") -> str:
-            return session.token(api=api.name, force_refresh=new, claims=claims or None)
+            if not new:
+                return session.token(api=api.name)
+            token = session.token(api=api.name)
+            if not self._renewals.is_recent(token, claims):
+                token = session.token(api=api.name, force_refresh=True, claims=claims or None)
+                self._renewals.note(token, claims)
+            return token
 
         return give
 
@@ -371,6 +448,16 @@ class WebApplication:
         entry = session.get(SESSION_KEY)
         key = entry.get("k") if isinstance(entry, dict) else None
         return key if isinstance(key, str) else ""
+
+
+def _at(member: WebApplication, request: WebRequest) -> WebRequest:
+    """The request, with the views of that authority."""
+    return replace(request, routes=request.routes.of(member.name)) if member.name else request
+
+
+def _unknown(request: WebRequest) -> Answer:
+    status, page = NO_AUTHORITY
+    return page_answer(status, page, home_url=request.home)
 
 
 def _tag(name: str, settings: Settings) -> str:

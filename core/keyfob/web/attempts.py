@@ -42,6 +42,7 @@ class Attempt:
     :param sent: whether the browser may have been redirected here, as `rounds.is_sent` has it.
     :param renews: the mark of the session that it renews without a page, and that ends where the
         provider will not have that; "" for a sign-in of the usual kind.
+    :param adds: whether it adds an account to those of this browser's session.
     """
 
     flow: Mapping[str, Any] = field(repr=False)
@@ -50,6 +51,7 @@ class Attempt:
     started: float = 0.0
     sent: bool = False
     renews: str = ""
+    adds: bool = False
 
     @property
     def state(self) -> str:
@@ -141,6 +143,8 @@ class Attempts:
             packed["s"] = 1
         if attempt.renews:
             packed["r"] = attempt.renews
+        if attempt.adds:
+            packed["o"] = 1
         return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _read(self, sealed: str) -> Attempt | None:
@@ -157,6 +161,7 @@ class Attempts:
             content["t"],
             "s" in content,
             content.get("r", ""),
+            "o" in content,
         )
 
 

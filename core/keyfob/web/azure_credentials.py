@@ -1,18 +1,20 @@
 """A session's tokens for Azure SDKs: azure-core's `TokenCredential` and its kin.
 
-azure-core is not needed: its protocols are fulfilled by shape. What the SDKs read of a token is in
-`AccessToken` and `AccessTokenInfo`.
+azure-core is not needed: its protocols are fulfilled by shape, and type checkers alone see its own
+types. What the SDKs read of a token is in `AccessToken` and `AccessTokenInfo`, whose reprs, unlike
+azure-core's, do not show it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from keyfob.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from azure.core import credentials as azure
     from typing_extensions import Self
 
     from keyfob.web.session_calls import SessionCalls
@@ -63,7 +65,7 @@ class SessionCredential:
         tenant_id: str | None = None,
         enable_cae: bool = False,  # noqa: ARG002 - CLIENT_CAPABILITIES says it for all tokens
         **kwargs: Any,  # noqa: ARG002 - what the protocol may bring in future
-    ) -> AccessToken:
+    ) -> azure.AccessToken:
         """A token for these scopes.
 
         :param claims: a claims challenge, a JSON object as text.
@@ -72,11 +74,11 @@ class SessionCredential:
         :raises InteractionRequired: only the person can get it.
         """
         found = _found(self._session, self._api, scopes, claims, tenant_id)
-        return AccessToken(found.token, found.expires_on)
+        return cast("azure.AccessToken", AccessToken(found.token, found.expires_on))
 
     def get_token_info(
-        self, *scopes: str, options: Mapping[str, Any] | None = None
-    ) -> AccessTokenInfo:
+        self, *scopes: str, options: azure.TokenRequestOptions | None = None
+    ) -> azure.AccessTokenInfo:
         """As `get_token`, with `claims` and `tenant_id` among the options."""
         told = options or {}
         return _found(self._session, self._api, scopes, told.get("claims"), told.get("tenant_id"))
@@ -87,7 +89,12 @@ class SessionCredential:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
         self.close()
 
 
@@ -109,21 +116,21 @@ class AsyncSessionCredential:
         tenant_id: str | None = None,
         enable_cae: bool = False,  # noqa: ARG002 - as above
         **kwargs: Any,  # noqa: ARG002 - as above
-    ) -> AccessToken:
+    ) -> azure.AccessToken:
         """As `SessionCredential.get_token`."""
         found = await self._awaited(scopes, claims, tenant_id)
-        return AccessToken(found.token, found.expires_on)
+        return cast("azure.AccessToken", AccessToken(found.token, found.expires_on))
 
     async def get_token_info(
-        self, *scopes: str, options: Mapping[str, Any] | None = None
-    ) -> AccessTokenInfo:
+        self, *scopes: str, options: azure.TokenRequestOptions | None = None
+    ) -> azure.AccessTokenInfo:
         """As `SessionCredential.get_token_info`."""
         told = options or {}
         return await self._awaited(scopes, told.get("claims"), told.get("tenant_id"))
 
     async def _awaited(
         self, scopes: tuple[str, ...], claims: str | None, tenant_id: str | None
-    ) -> AccessTokenInfo:
+    ) -> azure.AccessTokenInfo:
         session, api = self._session, self._api
         return await session.in_thread(lambda: _found(session, api, scopes, claims, tenant_id))
 
@@ -133,7 +140,12 @@ class AsyncSessionCredential:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
         await self.close()
 
 
@@ -143,8 +155,8 @@ def _found(
     scopes: tuple[str, ...],
     claims: str | None,
     tenant_id: str | None,
-) -> AccessTokenInfo:
-    own = session.user.tid
+) -> azure.AccessTokenInfo:
+    own = session.tenant
     if tenant_id and tenant_id.lower() != own.lower():
         raise ConfigurationError(
             f"A token of the tenant {tenant_id!r} was asked for; the session's are of "
@@ -155,4 +167,5 @@ def _found(
         found = session.token_info(api=api, claims=claims)
     else:
         found = session.token_info(scopes=scopes, claims=claims)
-    return AccessTokenInfo(found.token, found.expires_on, refresh_on=found.refresh_on)
+    info = AccessTokenInfo(found.token, found.expires_on, refresh_on=found.refresh_on)
+    return cast("azure.AccessTokenInfo", info)

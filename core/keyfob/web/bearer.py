@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# RFC 6750 §2.1. A server that is sent two headers joins them with a comma, which no token has.
-_CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
-_IS_BEARER = re.compile(r"\s*bearer(?=[\s,]|$)", re.IGNORECASE | re.ASCII)
+_SCHEME = re.compile(r"[ \t]*bearer(?=[\s,]|$)", re.IGNORECASE | re.ASCII)
 
 
 class BearerChecks:
@@ -51,9 +49,7 @@ class BearerChecks:
         self._client = client
         self._clock = clock
         self._is_microsoft = settings.authority.is_microsoft
-        self.audiences = settings.audiences or default_audiences(
-            settings.client_id, is_microsoft=self._is_microsoft
-        )
+        self.audiences = _audiences(settings)
         self._allowed_clients = settings.allowed_clients
         self._allowed_tenants = settings.allowed_tenants
         self._decryption_keys = DecryptionKeys(settings.token_decryption_keys)
@@ -98,7 +94,7 @@ class BearerChecks:
         :raises ProviderUnavailable: the provider's keys cannot be had now.
         """
         token = _bearer_token(authorization)
-        digest = hashlib.sha256(token.encode()).digest()
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         now, keys = self._clock(), self._client.signing_keys
         found = self._remembered.get(digest, keys, now)
         if found is not None:
@@ -141,21 +137,36 @@ class BearerChecks:
         )
 
 
+def _audiences(settings: Settings) -> frozenset[str]:
+    """At Microsoft the client id is the audience of every token of version 2, however the API is
+    called otherwise. Elsewhere it is that of ID tokens, so that what is set stands alone."""
+    is_microsoft = settings.authority.is_microsoft
+    own = default_audiences(settings.client_id, is_microsoft=is_microsoft)
+    if settings.audiences is None:
+        return own
+    return own | settings.audiences if is_microsoft else settings.audiences
+
+
 def _bearer_token(authorization: str | None) -> str:
-    if authorization is None or not _IS_BEARER.match(authorization):
+    """The token in the header (RFC 6750 §2.1); what it consists of is judged with it."""
+    scheme = _SCHEME.match(authorization) if authorization is not None else None
+    if authorization is None or scheme is None:
         raise AccessTokenError("No bearer token came with the request", code="missing")
-    found = _CREDENTIALS.fullmatch(authorization.strip(" "))
-    if found is None:
+    rest = authorization[scheme.end() :]
+    token = rest.strip(" ")
+    # A server that is sent two headers joins them with a comma, which no token has.
+    if not token or not rest.startswith(" ") or "," in token or " " in token:
         raise AccessTokenError(
             "The header Authorization is not one bearer token: 'Bearer', a space, and the token",
             code="malformed",
         )
-    return found[1]
+    return token
 
 
 def _caller(proven: ProvenAccess, token: str, *, is_microsoft: bool) -> Caller:
     holder, claims = proven.holder, proven.claims
-    person = Identity.from_claims({**claims, "iss": proven.issuer}, is_microsoft=is_microsoft)
+    named = claims if claims["iss"] == proven.issuer else {**claims, "iss": proven.issuer}
+    person = Identity.from_claims(named, is_microsoft=is_microsoft)
     return Caller(
         claims=claims,
         token=token,

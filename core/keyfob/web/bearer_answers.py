@@ -105,7 +105,7 @@ def _outcome(error: KeyfobError) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, StepUpRequired):
         claims = encode_claims(error.claims) if error.claims else ""
         parameters = {"error": "insufficient_claims", "claims": claims}
-        # Without a challenge there is nothing that its client could do about it.
+        # Without a challenge there is nothing that the client could do about it.
         return 401 if claims else 403, "The access token proves too little", parameters
     if isinstance(error, PermissionMissing):
         parameters = {"error": "insufficient_scope", "scope": " ".join(error.scopes)}

@@ -11,47 +11,61 @@ the person: we can show them no page, their own application can.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from keyfob.errors import CallerMustInteract
-from keyfob.protocol.www_authenticate import build_challenge, encode_claims
-from keyfob.web.exchange import NO_STORE, Answer
-from keyfob.web.problems import one_line
+from keyfob.errors import AccessTokenError, CallerMustInteract, StepUpRequired
+from keyfob.web import bearer_answers
+from keyfob.web.exchange import NO_STORE, Answer, WebRequest
+
+if TYPE_CHECKING:
+    from keyfob.web.application import WebApplication
 
 #: Microsoft's reasons for an `invalid_grant` that concern the token alone.
 _TOKEN_ENDED = frozenset({"", "bad_token", "token_expired"})
 
 
-def answer(error: CallerMustInteract, *, consent_url: Callable[[], str]) -> Answer:
+def answer(
+    site: WebApplication,
+    request: WebRequest,
+    error: CallerMustInteract,
+    *,
+    consent_url: Callable[[], str],
+) -> Answer:
     """The answer, for a program.
 
     :param consent_url: gives an absolute address of ours, to be opened in a browser.
     """
     if error.claims:
-        said, title = "insufficient_claims", "A token with more claims is needed"
-        return _problem(401, said, title, claims=encode_claims(error.claims))
+        proof = StepUpRequired("An API that this one calls asks for more", claims=error.claims)
+        return bearer_answers.refusal(site, request, proof)
     if error.error == "invalid_grant" and error.suberror in _TOKEN_ENDED:
-        return _problem(401, "invalid_token", "A newer token is needed")
-    more: dict[str, Any] = {
-        "scopes": list(error.scopes),
-        "api": error.api,
-        "consent_url": consent_url(),
-    }
-    title = "The person must consent, or sign in, in a browser"
-    return _problem(403, _reason(error), title, **more)
+        ended = AccessTokenError("The provider takes this token no more", code="token_ended")
+        return bearer_answers.refusal(site, request, ended)
+    return _consent(site, request, error, consent_url())
 
 
-def _reason(error: CallerMustInteract) -> str:
+def _consent(
+    site: WebApplication, request: WebRequest, error: CallerMustInteract, url: str
+) -> Answer:
+    code = "interaction_required"
     if "consent_required" in (error.error, error.suberror):
-        return "consent_required"
-    return "interaction_required"
-
-
-def _problem(status: int, code: str, title: str, claims: str = "", **more: object) -> Answer:
-    challenge = build_challenge(
-        "Bearer", {"error": code, "error_description": one_line(title), "claims": claims}
+        code = "consent_required"
+    title = "The person must consent, or sign in, in a browser"
+    parameters = {"error": code, "error_description": title}
+    return Answer(
+        403,
+        problem={
+            "type": "about:blank",
+            "title": title,
+            "status": 403,
+            "code": code,
+            "scopes": list(error.scopes),
+            "api": error.api,
+            "consent_url": url,
+        },
+        headers={
+            **NO_STORE,
+            "Vary": "Authorization",
+            "WWW-Authenticate": bearer_answers.challenge(site, request, parameters),
+        },
     )
-    problem = {"type": "about:blank", "title": title, "status": status, "code": code, **more}
-    if claims:
-        problem["claims"] = claims
-    return Answer(status, problem=problem, headers={**NO_STORE, "WWW-Authenticate": challenge})

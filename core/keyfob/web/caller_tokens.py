@@ -8,7 +8,6 @@ caller's token, ended with it, sealed, shared by all processes and machines, and
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.cache import SerializableTokenCache
@@ -21,8 +20,6 @@ from keyfob.web.tokens import SessionTokens, TokenSite
 
 #: Seconds. A caller's token that says it lives longer has its tokens kept no longer than this.
 MAX_CALLER_AGE = 86_400
-#: What tells whose a record is.
-_WHOSE = ("iss", "sub", "tid", "oid")
 
 
 class CallerTokens(SessionTokens):
@@ -46,7 +43,7 @@ class CallerTokens(SessionTokens):
         force_refresh: bool = False,
         claims: str | None = None,
     ) -> TokenResult:
-        """As `WebSession.token`, with all that came with it.
+        """As `WebSession.token`, with all that the provider said of it.
 
         :raises PermissionMissing: an application calls: there is no person to act for.
         :raises CallerMustInteract: only the person can get it, in the application that called.
@@ -69,7 +66,9 @@ class CallerTokens(SessionTokens):
         found = self._site.documents.fresh(self._key)
         if found is None:
             self._site.documents.overlook(self._key)
-            found = Document(self._key, whose(self.caller.claims), SerializableTokenCache())
+            found = Document(
+                self._key, whose(self.caller.key, self.caller.tid), SerializableTokenCache()
+            )
             found.ends_at = self._ends_at()
         self._document = found
         return found
@@ -120,9 +119,15 @@ def as_callers(error: InteractionRequired, claims: str | None = None) -> CallerM
         error=error.error,
         suberror=error.suberror,
         force_refresh=error.force_refresh,
+        authority="",
     )
 
 
-def whose(claims: Any) -> dict[str, Any]:
-    """Of a proven token's claims those that tell a person from others."""
-    return {name: claims[name] for name in _WHOSE if name in claims}
+def whose(account: str, tenant: str) -> dict[str, str]:
+    """What the record of a caller, or of work, says of the person: no more than whose it is, as the
+    index files it, and where their tokens are to be had.
+
+    :param account: `Identity.key`.
+    :param tenant: the `tid` of the token that proved them.
+    """
+    return {"account": account, "tid": tenant}

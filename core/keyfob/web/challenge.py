@@ -48,7 +48,7 @@ def answer(site: WebApplication, request: WebRequest, error: KeyfobError) -> Ans
         return bearer_answers.refusal(site, request, error)
     if isinstance(error, CallerMustInteract):
         return caller_challenge.answer(
-            error, consent_url=lambda: _consent_url(site, request, error)
+            site, request, error, consent_url=lambda: _consent_url(site, request, error)
         )
     if isinstance(error, InteractionRequired):
         return _interaction(site, request, error)
@@ -70,7 +70,8 @@ def _interaction(site: WebApplication, request: WebRequest, error: InteractionRe
     session = site.session(request.session)
     is_read = request.method in ("GET", "HEAD")
     renews = session.is_signed_in and _is_renewable(error)
-    kept = None if is_read else kept_forms.keep(site, request, api=error.api)
+    newcomer = error.code == "not_signed_in"
+    kept = None if is_read else kept_forms.keep(site, request, api=error.api, for_newcomer=newcomer)
     next_path = kept.url if kept else _here(site, request)
     counts = session.is_signed_in and (is_read or not renews)
     if counts and not session.count_round(_wanted(error)):

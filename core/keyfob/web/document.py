@@ -36,13 +36,13 @@ class Document:
     version: int = 0
     #: Bytes of the record that it was read from, or written to.
     size: int = 0
-    #: What was found out about the person's groups, by group: when, and whether they are in it.
-    groups: dict[str, tuple[int, bool]] = field(default_factory=dict, repr=False)
     #: When it ends, however much it is used, in seconds since 1970; None where it lasts as long as
     #: the browser's session.
     ends_at: float | None = None
     #: Of work: the key of the browser's session whose tokens it uses, where it has none of its own.
     shares: str = field(default="", repr=False)
+    #: What was found out about the person's groups, by group: when, and whether they are in it.
+    groups: dict[str, tuple[int, bool]] = field(default_factory=dict, repr=False)
     #: Until when the provider is known to have let the person in, in seconds since 1970.
     checked_at: float = field(init=False)
 
@@ -90,12 +90,12 @@ class Document:
 
     def to_bytes(self) -> bytes:
         content = {"v": _FORMAT, "claims": self.claims, "cache": self.cache.serialize()}
-        if self.groups:
-            content["groups"] = self.groups
         if self.ends_at is not None:
             content["end"] = self.ends_at
         if self.shares:
             content["shares"] = self.shares
+        if self.groups:
+            content["groups"] = self.groups
         return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -165,9 +165,9 @@ def load_document(store: SealedStore, key: str) -> Document | None:
                 cache,
                 record.version,
                 len(record.value),
-                groups,
                 content.get("end"),
                 content.get("shares", ""),
+                groups,
             )
     except (ValueError, KeyError, TypeError, AttributeError, TokenCacheError):
         pass  # another version of Keyfob's, or a key that served for something else before

@@ -183,7 +183,7 @@ class Documents:
         extended = extend_document(self._store, key, expires_at)
         document = self.read(key) if extended and self._index is not None else None
         if document is not None and self._index is not None:
-            self._index.add(hashed_record_key(key), document.claims, expires_at)
+            self._index.add(hashed_record_key(key), document.claims, expires_at, document.kind)
         return extended
 
     def delete(self, key: str) -> None:

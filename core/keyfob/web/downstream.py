@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from os import environ
+from typing import Any, cast
 from urllib.parse import unquote
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from requests.hooks import default_hooks
+from requests.utils import default_headers, get_environ_proxies
 
 from keyfob.errors import ApiUnreachable, DownstreamError
-from keyfob.protocol.urls import origin, parse_http_url
-from keyfob.web.attached_token import GiveToken
+from keyfob.protocol.urls import parse_http_url
+from keyfob.web.attached import GiveToken
 from keyfob.web.downstream_adapter import ApiAdapter
 from keyfob.web.downstream_auth import ApiAuth
 from keyfob.web.settings_apis import DEFAULT_TIMEOUT, DownstreamApi, Timeout
@@ -49,6 +54,9 @@ class ApiSession(requests.Session):
     :param token: gives the access token; it is asked for a new one after a 401, once a call.
     :param adapter: the connections, shared by all sessions of the program.
     :param timeout: seconds to connect, and between two bytes, where a call names none of its own.
+    :param environ_proxies: what the environment has for the API's address; None to look there at
+        each call, as requests does.
+    :param like: a plain session whose settings are taken, which is quicker than making them.
     """
 
     def __init__(
@@ -58,12 +66,22 @@ class ApiSession(requests.Session):
         adapter: HTTPAdapter,
         *,
         timeout: Timeout = DEFAULT_TIMEOUT,
+        environ_proxies: Mapping[str, str] | None = None,
+        like: requests.Session | None = None,
     ) -> None:
-        super().__init__()
+        if like is None:
+            super().__init__()
+        else:
+            # What `Session.__init__` does, but for two adapters: most of its time, and in vain.
+            self.__dict__.update(like.__dict__)
+            self.headers = cast("Any", default_headers())
+            self.hooks, self.cookies = default_hooks(), RequestsCookieJar()
+            self.params, self.proxies, self.adapters = {}, {}, {}
+        self._environ_proxies = environ_proxies
         self._base_url = base_url
-        self._origin = origin(base_url)
         self._timeout = timeout
-        self.auth = ApiAuth(token, base_url)
+        self.auth = auth = ApiAuth(token, base_url)
+        self._attached = auth.attached
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
@@ -87,6 +105,11 @@ class ApiSession(requests.Session):
         # shows its frames, as debug pages and error mails do.
         raise self._unreachable(failed)
 
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As `requests.Session.send`, for a request of one's own that was prepared before."""
+        kwargs.setdefault("timeout", self._timeout)
+        return super().send(request, **kwargs)
+
     def _unreachable(self, failed: type[Exception]) -> ApiUnreachable:
         if issubclass(failed, requests.exceptions.Timeout):
             return ApiTimeout(f"{self._base_url} did not answer in time", url=self._base_url)
@@ -104,7 +127,8 @@ class ApiSession(requests.Session):
             text = url.decode() if isinstance(url, bytes) else url
             if not _ABSOLUTE.match(text):
                 return self._joined(text)
-            foreign = origin(parse_http_url(text)) != self._origin
+            parse_http_url(text)
+            foreign = not self._attached.is_for(text)
         except ValueError as reason:
             if isinstance(reason, DownstreamError):
                 raise
@@ -126,6 +150,23 @@ class ApiSession(requests.Session):
             )
         return f"{self._base_url}/{path.removeprefix('/')}" if path else self._base_url
 
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """As requests', which reads the whole environment at each call: half of what a call to a
+        server nearby takes. What a redirect leads to is looked up anew."""
+        known = self._environ_proxies
+        if known is None or proxies or not self.trust_env:
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if verify is None or verify is True:
+            verify = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE") or verify
+        return {
+            "proxies": {**self.proxies, **known},
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
+
     def rebuild_auth(
         self,
         prepared_request: requests.PreparedRequest,
@@ -133,14 +174,8 @@ class ApiSession(requests.Session):
     ) -> None:
         """What a redirect takes along: nothing, unless it stays at the API's own origin. There
         the token stays too, whatever a `.netrc` has for that host."""
-        if not self._is_own(prepared_request.url or ""):
+        if not self._attached.is_for(prepared_request.url or ""):
             prepared_request.headers.pop("Authorization", None)
-
-    def _is_own(self, url: str) -> bool:
-        try:
-            return origin(url) == self._origin
-        except ValueError:
-            return False
 
     def close(self) -> None:
         """Nothing: the connections are the program's, and others use them."""
@@ -166,6 +201,8 @@ class ApiConnections:
 
     def __init__(self) -> None:
         self._adapters: dict[str, ApiAdapter] = {}
+        self._proxies: dict[str, Mapping[str, str]] = {}
+        self._plain = requests.Session()
 
     def __repr__(self) -> str:
         return f"<ApiConnections to {', '.join(sorted(self._adapters)) or 'none'}>"
@@ -175,11 +212,20 @@ class ApiConnections:
 
         :param base_url: the API's address, which its settings may leave open.
         """
-        adapter = self._adapters.get(api.name)
+        adapter, proxies = self._adapters.get(api.name), self._proxies.get(base_url)
+        # Of two threads that come here at once, one makes its own in vain.
         if adapter is None:
-            # Of two threads that come here at once, one has made its own in vain.
             adapter = self._adapters.setdefault(api.name, ApiAdapter(api.retries))
-        return ApiSession(base_url, token, adapter, timeout=api.timeout)
+        if proxies is None:
+            proxies = self._proxies[base_url] = get_environ_proxies(base_url)
+        return ApiSession(
+            base_url,
+            token,
+            adapter,
+            timeout=api.timeout,
+            environ_proxies=proxies,
+            like=self._plain,
+        )
 
     def close(self) -> None:
         for adapter in list(self._adapters.values()):

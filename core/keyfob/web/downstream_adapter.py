@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from keyfob.protocol.urls import origin
 from keyfob.web import repeating
@@ -109,7 +109,8 @@ def _is_repeatable(request: requests.PreparedRequest) -> bool:
 def _was_unsent(error: Exception) -> bool:
     """Whether there never was a connection: nothing of the call, and of its body, was used up."""
     reason = error.args[0] if error.args else None
-    return isinstance(reason, MaxRetryError) and isinstance(reason.reason, ConnectTimeoutError)
+    never_connected = (ConnectTimeoutError, NewConnectionError)
+    return isinstance(reason, MaxRetryError) and isinstance(reason.reason, never_connected)
 
 
 def _discard(response: requests.Response) -> None:

@@ -10,7 +10,7 @@ from requests.auth import AuthBase
 from requests.utils import rewind_body
 
 from keyfob.protocol.urls import origin
-from keyfob.web.attached_token import AttachedToken, GiveToken
+from keyfob.web.attached import AttachedToken, GiveToken
 
 
 class ApiAuth(AuthBase):
@@ -28,10 +28,10 @@ class ApiAuth(AuthBase):
     """
 
     def __init__(self, token: GiveToken, base_url: str) -> None:
-        self._attached = AttachedToken(token, origin(base_url))
+        self.attached = AttachedToken(token, origin(base_url))
 
     def __repr__(self) -> str:
-        return f"<ApiAuth {self._attached!r}>"
+        return f"<ApiAuth {self.attached!r}>"
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Attach the token.
@@ -41,9 +41,9 @@ class ApiAuth(AuthBase):
         :raises InteractionRequired: only the person can get the token.
         """
         given = request.headers.get("Authorization")
-        header = self._attached.header(request.url or "", given)
+        header = self.attached.header(request.url or "", given)
         request.headers["Authorization"] = header
-        call = _Call(self._attached, header)
+        call = _Call(self.attached, header)
         request.register_hook("response", call.answered)  # type: ignore[no-untyped-call]
         return request
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import httpx
 
 from keyfob.protocol.urls import origin
-from keyfob.web.attached_token import AttachedToken, GiveToken
+from keyfob.web.attached import AttachedToken, GiveToken
 from keyfob.web.awaiting import in_thread as in_any_thread
 from keyfob.web.repeating import is_idempotent
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from keyfob.web.caller import Caller
@@ -14,15 +15,61 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Routes:
-    """Where the framework has put our views: absolute paths, mount point included."""
+    """Where the framework has put our views: absolute paths, mount point included.
+
+    Those of a further authority are the same with its name behind them, which the framework
+    routes as well; but the sign-out is one for all.
+    """
 
     login: str
     callback: str
     logout: str
     logged_out: str
+    authority: str = ""
     resume: str = ""
     done: str = ""
     script: str = ""
+
+    def of(self, authority: str) -> Routes:
+        """The views of an authority, by its name.
+
+        :param authority: "" for the site's own, whose these are.
+        """
+        if authority == self.authority:
+            return self
+        base, tail = self.base, f"/{authority}" if authority else ""
+        return replace(
+            base,
+            login=base.login + tail,
+            callback=base.callback + tail,
+            logged_out=base.logged_out + tail,
+            authority=authority,
+        )
+
+    @property
+    def base(self) -> Routes:
+        """The views of the site's own authority."""
+        if not self.authority:
+            return self
+        tail = f"/{self.authority}"
+        return replace(
+            self,
+            login=self.login.removesuffix(tail),
+            callback=self.callback.removesuffix(tail),
+            logged_out=self.logged_out.removesuffix(tail),
+            authority="",
+        )
+
+    @property
+    def folder(self) -> str:
+        """The path that our views are in, of all authorities."""
+        return posixpath.dirname(self.base.callback.rstrip("/")) or "/"
+
+    def has(self, path: str) -> bool:
+        """Whether the path is one of these views, of any authority."""
+        base = self.base
+        own = (base.login, base.callback, base.logout, base.logged_out)
+        return any(path == view or path.startswith(f"{view}/") for view in own)
 
 
 @dataclass(frozen=True)

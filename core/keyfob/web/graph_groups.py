@@ -10,7 +10,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from keyfob.errors import DownstreamError, GroupsUnknown, KeyfobError, ProtocolError
+from keyfob.errors import (
+    ApiUnreachable,
+    DownstreamError,
+    GroupsUnknown,
+    KeyfobError,
+    ProtocolError,
+)
 from keyfob.protocol.http import HttpResponse, retry_after_seconds
 from keyfob.protocol.memberships import (
     CHECK_PATH,
@@ -35,7 +41,9 @@ _TIMEOUT = (5.0, 10.0)
 _MAX_BODY = 2_000_000
 #: Pages of a list of all groups. Nobody is in 20,000.
 _MAX_PAGES = 20
-#: Seconds of rest where Graph does not say for how long.
+#: Seconds between two attempts, where Graph asks for less.
+_SHORTEST_WAIT = 0.5
+#: Seconds of rest where Graph does not say for how long, or does not answer at all.
 _REST = 5
 _LONGEST_REST = 600
 #: Sessions whose rest is remembered.
@@ -73,7 +81,8 @@ class GraphGroups:
         return f"<GraphGroups: {len(self._resting)} resting>"
 
     def check(self, api: ApiSession, ids: Collection[str], *, whose: str) -> frozenset[str]:
-        """Those of the groups that the person is in, directly or through other groups.
+        """Those of the groups that the person is in, directly or through other groups; whatever
+        else Graph names was not asked.
 
         :param api: Graph, in the person's name.
         :param ids: object ids, in lower case; twenty are asked about at once.
@@ -88,8 +97,7 @@ class GraphGroups:
         for start in range(0, len(ordered), MAX_CHECKED):
             body = build_member_check(ordered[start : start + MAX_CHECKED])
             found |= call.collection("POST", CHECK_PATH, parse_member_check, json=body)
-        # What was not asked is none of our business.
-        return frozenset(found & set(ordered))
+        return frozenset(found)
 
     def all_of(self, api: ApiSession, *, whose: str) -> frozenset[str]:
         """The object ids of all groups that the person is in. As `check` else."""
@@ -156,7 +164,9 @@ class _Call:
 
     def _be_patient(self, answer: HttpResponse) -> None:
         asked = retry_after_seconds(answer)
-        waited = self._graph.wait(1.0 if asked is None else max(asked, 0.1), self._waited)
+        waited = self._graph.wait(
+            1.0 if asked is None else max(asked, _SHORTEST_WAIT), self._waited
+        )
         if waited is None:
             rest = _REST if asked is None else asked
             self._graph.let_rest(self._whose, rest)
@@ -174,6 +184,10 @@ class _Call:
                 answer = _read(response)
         except DownstreamError:
             pass  # a next page that is not Graph's: nothing was sent
+        except ApiUnreachable:
+            # The next request need not wait for the same timeout.
+            self._graph.let_rest(self._whose, _REST)
+            raise
         except KeyfobError:
             raise
         except OSError:
@@ -199,7 +213,7 @@ def _unknown(message: str) -> GroupsUnknown:
 
 def _throttled(seconds: int) -> GroupsUnknown:
     return GroupsUnknown(
-        f"Microsoft Graph wants to be asked about groups in {seconds} s again",
+        f"Microsoft Graph is asked about groups again in {seconds} s, and not before",
         retry_after=seconds,
         code="groups_throttled",
     )

@@ -27,14 +27,18 @@ class Identity:
 
     :param issuer: `tid` for Microsoft's accounts, in lower case; the issuer for others.
     :param subject: `oid` for Microsoft's accounts, in lower case; `sub` for others.
+    :param authority: who proved it: a name in AUTHORITIES, "" for the site's own.
     """
 
     issuer: str
     subject: str
     claims: Mapping[str, Any] = field(repr=False)
+    authority: str = ""
 
     @classmethod
-    def from_claims(cls, claims: Mapping[str, Any], *, is_microsoft: bool) -> Identity:
+    def from_claims(
+        cls, claims: Mapping[str, Any], *, is_microsoft: bool, authority: str = ""
+    ) -> Identity:
         """Known by `tid` and `oid`, or by `iss` and `sub`; never by an e-mail address or a user
         name, which their owner, or their administrator, can change into somebody else's.
 
@@ -43,8 +47,8 @@ class Identity:
         """
         tenant, object_id = claims.get("tid"), claims.get("oid")
         if is_microsoft and _is_guid(tenant) and _is_guid(object_id):
-            return cls(tenant.lower(), object_id.lower(), claims)
-        return cls(claims["iss"], claims["sub"], claims)
+            return cls(tenant.lower(), object_id.lower(), claims, authority)
+        return cls(claims["iss"], claims["sub"], claims, authority)
 
     @property
     def key(self) -> str:

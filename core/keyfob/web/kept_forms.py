@@ -57,6 +57,7 @@ class KeptForm:
     :param passwords: the names of fields whose content is not kept.
     :param files: how many files came with it, which are not kept.
     :param api: the downstream API that it needed a token for, "" for none.
+    :param authority: who is to sign the person in, by its name; "" for the site's own.
     """
 
     target: str
@@ -66,6 +67,7 @@ class KeptForm:
     files: int = 0
     enctype: str = _FORM_TYPES[0]
     api: str = ""
+    authority: str = ""
 
     def to_bytes(self) -> bytes:
         return json.dumps(vars(self), separators=(",", ":")).encode()
@@ -111,13 +113,18 @@ def has_body(request: WebRequest) -> bool:
     )
 
 
-def keep(site: WebApplication, request: WebRequest, *, api: str = "") -> Kept | None:
+def keep(
+    site: WebApplication, request: WebRequest, *, api: str = "", for_newcomer: bool = False
+) -> Kept | None:
     """Keep the form that this request brought, if it is one that a page of ours sent.
 
     :param api: the downstream API that it needs a token for.
+    :param for_newcomer: whoever is here is not whom the view wants: somebody else is to sign in.
     :returns: None where nothing was kept.
     """
-    form = _form_to_keep(site, request, api)
+    # Not `user`: a framework may know that the person is in doubt, and it is theirs all the same.
+    person = "" if for_newcomer else site.session(request.session).named.key or ""
+    form = _form_to_keep(site, request, api, person)
     if form is None:
         return None
     mark, browser = secrets.token_urlsafe(16), _browser(site, request.cookies)
@@ -167,31 +174,32 @@ def find(site: WebApplication, request: WebRequest) -> Found | None:
 def resumed(form: KeptForm, action: str, fresh: Pairs) -> ResumedForm:
     """The form as its person sees it again.
 
-    :param fresh: the framework's own proof against forgery, as it is now, in the place of what the
-        form had.
+    :param fresh: the framework's own proof against forgery, as it is now, in the place of the one
+        that the form had, if it had one.
     """
-    replaced = {name for name, _ in fresh}
+    names = {name for name, _ in form.fields}
+    replaced = {name: value for name, value in fresh if name in names}
     fields = [pair for pair in form.fields if pair[0] not in replaced]
     return ResumedForm(
         action=action,
         target=_shown(form.target, 200),
         shown=list(_shown_fields(fields)),
-        fields=[*fresh, *fields],
+        fields=[*replaced.items(), *fields],
         passwords=form.passwords,
         files=form.files,
         enctype=form.enctype,
     )
 
 
-def _form_to_keep(site: WebApplication, request: WebRequest, api: str) -> KeptForm | None:
+def _form_to_keep(
+    site: WebApplication, request: WebRequest, api: str, person: str
+) -> KeptForm | None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     target = local_path(request.full_path, default="")
     if request.method != "POST" or kind not in _FORM_TYPES or not target:
         return None
     if not request.routes.resume or not is_from_here(request, site.settings.base_url):
         return None
-    # Not `user`: a framework may know that the person is in doubt, and it is theirs all the same.
-    person = site.session(request.session).named.key or ""
     if not person and not site.strangers_forms.take(site.clock()):
         return None
     posted = request.posted_form()
@@ -207,6 +215,7 @@ def _form_to_keep(site: WebApplication, request: WebRequest, api: str) -> KeptFo
         posted.files,
         kind,
         api,
+        site.name,
     )
 
 
@@ -242,8 +251,13 @@ def _browser(site: WebApplication, cookies: Mapping[str, str]) -> str:
 
 
 def _cookie_name(site: WebApplication) -> str:
-    return f"keyfob-{site.cookie_site}-forms"
+    return f"keyfob-{_site_name(site)}-forms"
 
 
 def _record_key(site: WebApplication, mark: str, browser: str) -> str:
-    return f"kept form {site.cookie_site} {mark} {browser}"
+    return f"kept form {_site_name(site)} {mark} {browser}"
+
+
+def _site_name(site: WebApplication) -> str:
+    """One for all authorities of a site: a form is the site's."""
+    return site.members.named("").cookie_site

@@ -9,7 +9,7 @@ in a browser does not end it (OpenID Connect Back-Channel Logout 1.0 §2.7).
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.cache import SerializableTokenCache
@@ -20,28 +20,26 @@ from keyfob.errors import (
     PermissionMissing,
     TokenResponseError,
 )
+from keyfob.protocol.results import TokenResult
 from keyfob.web.caller import Caller
 from keyfob.web.caller_tokens import as_callers, whose
 from keyfob.web.document import WORK, Document, is_key_of, new_key
 from keyfob.web.identity import Identity
-from keyfob.web.own_tokens import OwnSite, OwnTokens
+from keyfob.web.own_tokens import OwnSite
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session import ENDS_THE_SIGN_IN, WebSession
+from keyfob.web.session_calls import CallSite, SessionCalls
+from keyfob.web.token_info import TokenInfo
 from keyfob.web.tokens import SessionTokens, TokenSite
-
-if TYPE_CHECKING:
-    from keyfob.web.downstream import ApiSession
+from keyfob.web.whose import ApiSite, wanted_scopes
 
 #: Seconds that work may go on: at least, by default, and at the most. Microsoft's refresh tokens
 #: live 90 days.
 MIN_SECONDS, DEFAULT_SECONDS, MAX_SECONDS = 60, 86_400, 90 * 86_400
 
 
-class WorkSite(TokenSite, OwnSite, Protocol):
+class WorkSite(ApiSite, OwnSite, CallSite, Protocol):
     """What long-running work needs of the site; `WebApplication` is one."""
-
-    @property
-    def own_tokens(self) -> OwnTokens: ...
 
 
 def start(
@@ -83,7 +81,7 @@ def end(site: TokenSite, key: str) -> None:
         site.documents.delete(key)
 
 
-class LongRunning:
+class LongRunning(SessionCalls):
     """Tokens for work in a person's name, for one task. Nothing is read before it is asked for.
 
     :param key: what `start_long_running` returned.
@@ -96,6 +94,16 @@ class LongRunning:
 
     def __repr__(self) -> str:
         return "<LongRunning>"
+
+    @property
+    def call_site(self) -> WorkSite:
+        return self._site
+
+    @property
+    def tenant(self) -> str:
+        document = self._own_tokens((), "").document()
+        tenant = "" if document is None else document.claims["tid"]
+        return tenant if isinstance(tenant, str) else ""
 
     def token(
         self,
@@ -116,12 +124,31 @@ class LongRunning:
             wants something of them. Its `code` is `work_ended` for the former.
         :raises KeyfobError: whatever else `WebSession.token` raises.
         """
-        if (api is None) == (scopes is None):
-            raise ConfigurationError("token() takes either api= or scopes=")
-        settings = None if api is None else self._site.api_settings(api)
-        if settings is not None and settings.app_only:
-            return self._site.own_tokens.token(api=api, force_refresh=force_refresh, claims=claims)
-        wanted = tuple(scopes or ()) if settings is None else settings.scopes
+        return self._result(api, scopes, force_refresh, claims)["access_token"]
+
+    def token_info(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        force_refresh: bool = False,
+        claims: str | None = None,
+    ) -> TokenInfo:
+        """As `token`, with the times for whoever keeps it for a while."""
+        found = self._result(api, scopes, force_refresh, claims)
+        expires_on = int(self._site.clock()) + found.get("expires_in", 0)
+        return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
+
+    def _result(
+        self,
+        api: str | None,
+        scopes: Collection[str] | None,
+        force_refresh: bool,
+        claims: str | None,
+    ) -> TokenResult:
+        wanted = wanted_scopes(self._site, api, scopes)
+        if api is not None and self._site.api_settings(api).app_only:
+            return self._site.own_tokens.result(api=api, force_refresh=force_refresh, claims=claims)
         tokens = self._of_work(wanted, api or "")
         result = None if force_refresh or claims else tokens.at_hand(wanted)
         if result is None:
@@ -134,32 +161,26 @@ class LongRunning:
                     end(self._site, self._key)
                 raise
         if result is not None and "access_token" in result:
-            token: str = result["access_token"]
-            return token
+            return result
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
 
-    def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the person's token.
-
-        :param name: as in DOWNSTREAM_APIS.
-        :raises ConfigurationError: there is no such API.
-        """
-        return self._site.api_session(self, self._site.api_settings(name))
-
     def _of_work(self, wanted: Collection[str], api: str) -> SessionTokens:
         if self._tokens is None:
-            # A browser's session has a key, too, which its cookie may show to the person.
-            if not is_key_of(self._site.tag, self._key, WORK):
-                raise _ended(wanted, api)
-            own = WorkTokens(self._site, self._key)
+            own = self._own_tokens(wanted, api)
             document = own.document()
             if document is None:
                 raise _ended(wanted, api)
             shared = document.shares
             self._tokens = SessionTokens(self._site, shared) if shared else own
         return self._tokens
+
+    def _own_tokens(self, wanted: Collection[str], api: str) -> WorkTokens:
+        # A browser's session has a key, too, which its cookie may show to the person.
+        if not is_key_of(self._site.tag, self._key, WORK):
+            raise _ended(wanted, api)
+        return WorkTokens(self._site, self._key)
 
 
 class WorkTokens(SessionTokens):
@@ -169,9 +190,7 @@ class WorkTokens(SessionTokens):
         return "<WorkTokens>"
 
     def _client(self, document: Document) -> ConfidentialClientApplication:
-        tenant = document.claims.get("tid")
-        tenants = self._site.tenants
-        client = tenants.of_person(tenant if isinstance(tenant, str) else "", offline=True)
+        client = self._site.tenants.of_person(document.claims["tid"], offline=True)
         return client.with_cache(document.cache)
 
 
@@ -198,13 +217,20 @@ def _on_behalf_of(
             "start_long_running needs api= or scopes= for the caller of an API: the provider is "
             "asked now, while the caller's token still lives"
         )
-    document.claims = whose(caller.claims)
+    document.claims = whose(caller.key, caller.tid)
     client = site.tenants.of_person(caller.tid, offline=True).with_cache(document.cache)
-    result: Any = client.acquire_token_on_behalf_of(caller.token, list(wanted))
+    _exchange(client, caller, wanted, api)
+    _check_refreshable(document, client.authority.environment)
+
+
+def _exchange(
+    client: ConfidentialClientApplication, caller: Caller, wanted: Collection[str], api: str
+) -> None:
+    """Fill the client's cache. No frame of a later error has what came."""
+    result = client.acquire_token_on_behalf_of(caller.token, list(wanted))
     if "access_token" not in result:
         error = refused_token(result, wanted, api=api)
         raise as_callers(error) if isinstance(error, InteractionRequired) else error
-    _check_refreshable(document, client.authority.environment)
 
 
 def _of_session(site: WorkSite, document: Document, session: WebSession) -> None:
@@ -218,7 +244,9 @@ def _of_session(site: WorkSite, document: Document, session: WebSession) -> None
         )
     authority = site.client.authority
     _check_refreshable(found, authority.environment)
-    document.claims = whose(found.claims)
+    identity = Identity.from_claims(found.claims, is_microsoft=authority.is_microsoft)
+    tenant = found.claims.get("tid")
+    document.claims = whose(identity.key, tenant if isinstance(tenant, str) else "")
     if authority.is_microsoft:
         document.cache.deserialize(found.cache.serialize())
     else:
@@ -241,15 +269,11 @@ def _filed(site: WorkSite, document: Document, key: str | None) -> str:
     ends_at = document.ends_at or 0.0
     if key is not None and is_key_of(site.tag, key, WORK):
         before = site.documents.fresh(key)
-        if before is not None and _key_of(site, before) == _key_of(site, document):
+        if before is not None and before.claims["account"] == document.claims["account"]:
             document.key, document.version = key, before.version
-            if site.documents.replace(document, ends_at):
+            # Extended also in the list that `sign_out_everywhere` goes by.
+            if site.documents.replace(document, ends_at) and site.documents.extend(key, ends_at):
                 return key
     document.key, document.version = new_key(site.tag, WORK), 0
     site.documents.create(document, ends_at)
     return document.key
-
-
-def _key_of(site: WorkSite, document: Document) -> str:
-    is_microsoft = site.client.authority.is_microsoft
-    return Identity.from_claims(document.claims, is_microsoft=is_microsoft).key

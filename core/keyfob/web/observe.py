@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
 from keyfob._version import __version__
@@ -64,7 +65,7 @@ class Observer:
         # Asked in each request: cheap.
         return (
             self._instruments is not None
-            or _is_logged(logging.DEBUG)
+            or _is_logged(DEBUG)
             or (self.clock() >= self._look_at and self._has_provider())
         )
 
@@ -74,12 +75,17 @@ class Observer:
         :param attributes: by their short names. `error` may be an exception: what is shown is its
             kind.
         """
-        self.record(metric, 1, **attributes)
+        if self.listens:
+            self._hand_over(metric, 1, attributes)
 
     def record(self, metric: Metric, value: float, **attributes: str | BaseException) -> None:
         """Hand over one measurement, in the metric's unit; attributes as in `count`."""
-        if not self.listens:
-            return
+        if self.listens:
+            self._hand_over(metric, value, attributes)
+
+    def _hand_over(
+        self, metric: Metric, value: float, attributes: Mapping[str, str | BaseException]
+    ) -> None:
         # One that the metric does not have is left out: no request shall fail for its figures.
         shown = {
             ATTRIBUTES[name]: _shown(attributes[name], values)
@@ -88,7 +94,7 @@ class Observer:
         }
         if self._has_provider() and self._instruments is not None:
             self._instruments[metric.name](value, shown)
-        if _is_logged(logging.DEBUG):
+        if _is_logged(DEBUG):
             _log(metric, value, shown)
 
     @contextmanager

@@ -52,7 +52,19 @@ class OwnTokens:
         force_refresh: bool = False,
         claims: str | None = None,
     ) -> str:
-        """An access token of the application. Parameters and errors as `result`."""
+        """An access token of the application.
+
+        :param api: the name of a downstream API of the settings; or
+        :param scopes: one resource with `/.default` behind it; elsewhere than at Microsoft whatever
+            the provider has.
+        :param tenant: with `scopes`: in which tenant, by its id or domain; None for the
+            authority's.
+        :param force_refresh: a new one from the provider, whatever is at hand.
+        :param claims: an API's claims challenge, as JSON text.
+        :raises ConfigurationError: there is no such API, or these are no scopes for this.
+        :raises TokenResponseError: the provider refused.
+        :raises TransportError: it cannot be reached.
+        """
         found = self.result(
             api=api, scopes=scopes, tenant=tenant, force_refresh=force_refresh, claims=claims
         )
@@ -67,19 +79,7 @@ class OwnTokens:
         force_refresh: bool = False,
         claims: str | None = None,
     ) -> TokenResult:
-        """An access token of the application, with all that came with it.
-
-        :param api: the name of a downstream API of the settings; or
-        :param scopes: one resource with `/.default` behind it; elsewhere than at Microsoft whatever
-            the provider has.
-        :param tenant: with `scopes`: in which tenant, by its id or domain; None for the
-            authority's.
-        :param force_refresh: a new one from the provider, whatever is at hand.
-        :param claims: an API's claims challenge, as JSON text.
-        :raises ConfigurationError: there is no such API, or these are no scopes for this.
-        :raises TokenResponseError: the provider refused.
-        :raises TransportError: it cannot be reached.
-        """
+        """As `token`, with all that the provider said of it."""
         if (api is None) == (scopes is None):
             raise ConfigurationError("token() takes either api= or scopes=")
         if api is not None:

@@ -49,13 +49,15 @@ def permission(
             f"{where} names {kind}s of which one is enough, and some that are all "
             "needed: one of both, or guard it twice"
         )
-    names = tuple(any_of if all_of is None else all_of)
+    names: tuple[object, ...] = tuple(any_of if all_of is None else all_of)
     if not names:
         raise TypeError(f"{where} guards nothing: it names no {kind}")
+    named: list[str] = []
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise TypeError(f"{where} takes names of {kind}s, and was given {name!r}")
-    return Permission(kind, names, all_of is not None)
+        named.append(name)
+    return Permission(kind, tuple(named), all_of is not None)
 
 
 def require_permission(session: WebSession, needed: Permission) -> None:

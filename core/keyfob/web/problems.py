@@ -210,12 +210,31 @@ REFUSALS_OF_THE_SITE = frozenset({"invalid_client", "unauthorized_client"})
 #: What ends nobody's sign-in.
 SAYS_NOTHING_OF_THE_PERSON = PASSING_ERRORS | REFUSALS_OF_THE_SITE
 
+NO_AUTHORITY = (
+    404,
+    Page(
+        "There is no such sign-in",
+        "The address names a sign-in service that this site does not use.",
+        "Go to the site's own pages, and sign in from there.",
+        code="no_authority",
+    ),
+)
 FORGED_FORM = (
     403,
     Page(
         "You were not signed out",
         "The request did not come from a page of this site, or from one that was out of date.",
         "Go back to the site and press its sign-out button again.",
+    ),
+)
+#: A posted choice of an account without the proof that it is from our own page.
+FORGED_CHOICE = (
+    403,
+    Page(
+        "Your accounts are as they were",
+        "What was sent did not come from a page of this site, or the page was too old.",
+        "Open the list of your accounts again, and choose there.",
+        code="csrf",
     ),
 )
 
@@ -249,9 +268,25 @@ _NOT_PROVED_ANEW = (
         "the site.",
     ),
 )
-_NOT_PROVED = {
-    "step_up": _NOT_PROVED_MORE,
-    "too_long_ago": _NOT_PROVED_ANEW,
+_NOT_PROVED = {"step_up": _NOT_PROVED_MORE, "too_long_ago": _NOT_PROVED_ANEW}
+_NOT_GIVEN = (
+    403,
+    Page(
+        "This page needs more than you have",
+        "Signing in again did not give this site what it needs to show the page.",
+        "Try again, and agree to what is asked. If it happens again, ask who runs the site.",
+    ),
+)
+#: What an ID token may say that is no fault of the provider's.
+_OF_ID_TOKENS = {
+    "tenant_not_allowed": (
+        403,
+        Page(
+            "You cannot sign in here",
+            "People of your organisation may not sign in to this site.",
+            "Sign in with another account, or ask who runs the site.",
+        ),
+    ),
     "auth_time": _NOT_PROVED_ANEW,
 }
 
@@ -261,7 +296,7 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
     if isinstance(error, ProviderUnavailable):
         status, title = 503, "The sign-in service is not available"
         return status, Page(title, "It answered that it cannot help right now.", _TRY_LATER)
-    if fixed := _fixed(error):
+    if fixed := next((found for kind, found in _FIXED if isinstance(error, kind)), None):
         return fixed
     if isinstance(error, ApiUnreachable):
         return 503, Page(
@@ -278,18 +313,10 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
         return _FOREIGN_ISSUER if error.code == "foreign_issuer" else _MALFORMED
     if isinstance(error, SignInRefused):
         return 403, Page("You cannot sign in here", str(error))
-    if isinstance(error, IdTokenError) and error.code == "tenant_not_allowed":
-        return 403, Page(
-            "You cannot sign in here",
-            "People of your organisation may not sign in to this site.",
-            "Sign in with another account, or ask who runs the site.",
-        )
+    if isinstance(error, IdTokenError) and error.code in _OF_ID_TOKENS:
+        return _OF_ID_TOKENS[error.code]
     if isinstance(error, InteractionRequired):
-        return 403, Page(
-            "This page needs more than you have",
-            "Signing in again did not give this site what it needs to show the page.",
-            "Try again, and agree to what is asked. If it happens again, ask who runs the site.",
-        )
+        return _NOT_PROVED.get(error.code, _NOT_GIVEN)
     if isinstance(error, StoreUnavailable):
         return 503, Page(
             "This site is not ready",
@@ -309,12 +336,6 @@ def page_for(error: KeyfobError) -> tuple[int, Page]:
             "Whoever runs it can mend that.",
         )
     return 503, Page("This did not work", "The site could not do this.", _TRY_LATER)
-
-
-def _fixed(error: KeyfobError) -> tuple[int, Page] | None:
-    if error.code in _NOT_PROVED and isinstance(error, (IdTokenError, InteractionRequired)):
-        return _NOT_PROVED[error.code]
-    return next((found for kind, found in _FIXED if isinstance(error, kind)), None)
 
 
 def refusal_page(refusal: AuthorizationRefusal) -> tuple[int, Page]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import NamedTuple
 
 from keyfob.web.caller import Caller
@@ -30,7 +31,8 @@ class RememberedTokens:
     def __init__(self, most: int = MOST, seconds: float = SECONDS) -> None:
         self._most = most
         self._seconds = seconds
-        self._entries: dict[bytes, _Entry] = {}
+        # A plain dict looks for its first entry among all those that were removed before it.
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -65,4 +67,4 @@ class RememberedTokens:
         with self._lock:
             self._entries[digest] = _Entry(caller, now, until, keys)
             while len(self._entries) > self._most:
-                del self._entries[next(iter(self._entries))]
+                self._entries.popitem(last=False)

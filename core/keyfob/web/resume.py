@@ -43,7 +43,8 @@ def _answer(site: WebApplication, request: WebRequest, fresh: Pairs) -> Answer:
     here = kept_forms.resume_url(request, first(request.query, "form") or "")
     person = site.session(request.session).user.key
     if person is None:
-        login = login_url(request.routes.login, here, api=found.form.api)
+        routes = request.routes.of(found.form.authority)
+        login = login_url(routes.login, here, api=found.form.api)
         return redirect(login, status=303 if sends else 302)
     if found.form.person and found.form.person != person:
         return _refused(request, FORM_NOT_YOURS, "another person's form")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from keyfob.errors import (
-    ConfigurationError,
     IdTokenError,
     InteractionRequired,
     StoreError,
@@ -18,19 +17,27 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import proofs, rounds
-from keyfob.web.attached import AttachedTokens
+from keyfob.web.attach_to import AttachedApis, AttachedTokens
 from keyfob.web.caller import Caller
-from keyfob.web.caller_tokens import CallerTokens
 from keyfob.web.document import Document
 from keyfob.web.groups import Groups
 from keyfob.web.identity import Identity, User, session_claims
 from keyfob.web.metrics import SIGN_OUTS
-from keyfob.web.own_tokens import OwnTokens
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session_calls import CallSite, SessionCalls
-from keyfob.web.session_entry import SESSION_KEY, SessionRules, is_live_entry
+from keyfob.web.session_entry import (
+    SESSION_KEY,
+    SessionRules,
+    Waiting,
+    is_live_entry,
+    waiting_in,
+)
 from keyfob.web.token_info import TokenInfo
-from keyfob.web.tokens import SessionTokens, TokenSite, tokens_lost
+from keyfob.web.tokens import SessionTokens, tokens_lost
+from keyfob.web.whose import ApiSite, OtherTokens, wanted_scopes
+
+if TYPE_CHECKING:
+    from keyfob.web.downstream import ApiSession
 
 logger = logging.getLogger(__name__)
 
@@ -41,17 +48,32 @@ _MOVE_AFTER = 0.1
 ENDS_THE_SIGN_IN = frozenset({SubjectChangedError.code, "tenant_not_allowed"})
 
 
-class Site(TokenSite, SessionRules, CallSite, Protocol):
+class SiteMembers(Protocol):
+    """The authorities of a site; `members.Members` is one."""
+
+    def of_session(self, session: Mapping[str, Any], /) -> Site: ...
+    def of_key(self, key: object, /) -> Site: ...
+    def named(self, name: str, /) -> Site: ...
+    @property
+    def attached(self) -> AttachedApis: ...
+    def attaching(self, path: str, /) -> Site: ...
+
+
+class Site(ApiSite, SessionRules, CallSite, Protocol):
     """What a session needs of the program's life; `WebApplication` is one."""
 
     @property
     def account_check_interval(self) -> int | None: ...
     @property
-    def groups(self) -> Groups: ...
-    @property
     def leeway(self) -> int: ...
     @property
-    def own_tokens(self) -> OwnTokens: ...
+    def name(self) -> str: ...
+    @property
+    def members(self) -> SiteMembers: ...
+    @property
+    def attached(self) -> AttachedApis: ...
+    @property
+    def groups(self) -> Groups: ...
 
 
 class WebSession(SessionCalls):
@@ -61,12 +83,11 @@ class WebSession(SessionCalls):
     """
 
     def __init__(self, site: Site, session: MutableMapping[str, Any]) -> None:
-        self._site = site
+        self._members = site.members
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
-        self._caller: Caller | None = None
-        self._of_caller: CallerTokens | None = None
+        self._others = OtherTokens(site.members.named(""))
         #: The tokens of this request that are ready, by API (see `tokens`).
         self._ready: dict[str, str] = {}
 
@@ -74,8 +95,24 @@ class WebSession(SessionCalls):
         return "<WebSession>"
 
     @property
+    def _site(self) -> Site:
+        """Of the authority that signed in who is here."""
+        if self._others.caller is not None:
+            return self._members.named("")  # callers of our API come by the site's own
+        return self._members.of_session(self._session)
+
+    @property
+    def authority(self) -> str:
+        """Who signed in the person that is here: a name in AUTHORITIES, "" for the site's own."""
+        return self._site.name
+
+    @property
     def call_site(self) -> Site:
         return self._site
+
+    @property
+    def tenant(self) -> str:
+        return self.user.tid if self.caller is None else self.caller.tid
 
     @property
     def user(self) -> User:
@@ -99,20 +136,15 @@ class WebSession(SessionCalls):
 
     @property
     def caller(self) -> Caller | None:
-        """Whoever calls a web API of ours with a bearer token that was proven; a guard sets it."""
-        return self._caller
-
-    @caller.setter
-    def caller(self, caller: Caller | None) -> None:
-        self._caller = caller
-        # What was ready was somebody else's.
-        self._tokens, self._user = None, None
-        self._ready.clear()
+        """Who calls this site as an API, once a bearer check passed in this request."""
+        return self._others.caller
 
     def act_for(self, caller: Caller) -> None:
         """Let the request be this caller's. Whom the browser's session names counts no more: what
         is asked of a caller must never be answered with a cookie's rights."""
-        self.caller = caller
+        self._others.caller = caller
+        self._tokens, self._user = None, None
+        self._ready.clear()
 
     @property
     def is_signed_in(self) -> bool:
@@ -126,20 +158,36 @@ class WebSession(SessionCalls):
             return ""
         return base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()[:9]).decode()
 
-    def require(self, *, api: str | None = None, scopes: Collection[str] | None = None) -> None:
+    def require(
+        self,
+        *,
+        api: str | None = None,
+        scopes: Collection[str] | None = None,
+        authority: str | None = None,
+    ) -> None:
         """What a guarded view asks before it runs. Returns where it may.
 
         :param api: a downstream API whose token must be at hand, or to be had without the person.
         :param scopes: the same for scopes of no API of the settings.
+        :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the
+            site's own; None for any.
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the token needs the person.
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
+        if authority is not None and (tokens is None or self.authority != authority):
+            self._members.named(authority)
+            raise InteractionRequired(
+                "The page is for people whom another authority signs in",
+                authority=authority,
+                code="not_signed_in",
+            )
         if tokens is not None:
             self._check_account(tokens)
         asks_token = api is not None or scopes is not None
-        if asks_token and self.caller is None and not self._is_own(api, None):
+        own = self._others.own(self._site, api, None)
+        if asks_token and self.caller is None and own is None:
             self.token(api=api, scopes=scopes)
             return
         # Another's token says nothing of who is signed in here.
@@ -149,7 +197,7 @@ class WebSession(SessionCalls):
             raise tokens_lost(())
         if asks_token:
             self.token(api=api, scopes=scopes)
-        self._end_round(rounds.want(()))
+        self._end_round(())
         self._stay()
 
     def require_context(self, context: str) -> None:
@@ -168,24 +216,27 @@ class WebSession(SessionCalls):
         self._require_with(claims=wanted)
         now, leeway = self._site.clock(), self._site.leeway
         proofs.judge_context(self._claims(), context, now=now, leeway=leeway)
-        self._end_round(rounds.want((), wanted))
+        self._end_round((), wanted)
 
-    def require_recent(self, max_age: int) -> None:
+    def require_recent(self, max_age: int, *, authority: str | None = None) -> None:
         """What a view asks that wants a fresh proof of the signed-in person.
 
         :param max_age: seconds since they proved themselves, beyond LEEWAY.
+        :param authority: as in `require`.
         :raises InteractionRequired: it was longer ago, or their ID token does not say when.
         :raises KeyfobError: whatever `require` raises.
         """
-        self._require_with(max_age=max_age)
+        self._require_with(max_age=max_age, authority=authority)
         now, leeway = self._site.clock(), self._site.leeway
         proofs.judge_recent(self._claims(), max_age, now=now, leeway=leeway)
-        self._end_round(rounds.want((), new=True))
+        self._end_round((), new=True)
 
-    def _require_with(self, *, claims: str = "", max_age: int | None = None) -> None:
+    def _require_with(
+        self, *, claims: str = "", max_age: int | None = None, authority: str | None = None
+    ) -> None:
         """As `require`; who has to sign in does it with what is wanted next, in one trip."""
         try:
-            self.require()
+            self.require(authority=authority)
         except InteractionRequired as error:
             if error.code == "not_signed_in":
                 error.claims, error.max_age = claims, max_age
@@ -256,10 +307,9 @@ class WebSession(SessionCalls):
         scopes: Collection[str] | None = None,
         force_refresh: bool = False,
         claims: str | None = None,
-        app_only: bool | None = None,
     ) -> TokenInfo:
         """As `token`, with the times for whoever keeps it for a while."""
-        found = self._token(api, scopes, force_refresh, claims, app_only)
+        found = self._token(api, scopes, force_refresh, claims, None)
         expires_on = int(self._site.clock()) + found.get("expires_in", 0)
         return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
 
@@ -271,17 +321,19 @@ class WebSession(SessionCalls):
         claims: str | None,
         app_only: bool | None,
     ) -> TokenResult:
-        wanted = self._wanted(api, scopes)
         if force_refresh or claims:
             self._ready.pop(api or "", None)
-        if self._is_own(api, app_only):
-            return self._site.own_tokens.result(
-                api=api, scopes=scopes, force_refresh=force_refresh, claims=claims
-            )
-        if self.caller is not None:
-            return self._tokens_of_caller(self.caller).result(
-                wanted, api=api or "", force_refresh=force_refresh, claims=claims
-            )
+        other = self._others.result(
+            self._site,
+            api=api,
+            scopes=scopes,
+            force_refresh=force_refresh,
+            claims=claims,
+            app_only=app_only,
+        )
+        if other is not None:
+            return other
+        wanted = wanted_scopes(self._site, api, scopes)
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -291,12 +343,25 @@ class WebSession(SessionCalls):
         if result is None:
             result = self._renewed(tokens, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
-            self._end_round(rounds.want(wanted, claims or "", new=force_refresh))
+            self._end_round(wanted, claims or "", new=force_refresh)
             self._stay()
             return result
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
+
+    def api(self, name: str) -> ApiSession:
+        """A `requests.Session` for a downstream API, with its address and the token that `token`
+        gives for it.
+
+        :param name: as in DOWNSTREAM_APIS.
+        :raises ConfigurationError: there is no such API.
+        """
+        own = self._others.own(self._site, name, None)
+        if own is not None:
+            return own.api(name)
+        site = self._site if self.caller is None else self._members.named("")
+        return site.api_session(self, site.api_settings(name))
 
     def has_role(self, role: str) -> bool:
         """Whether the signed-in person has an app role, as of their sign-in; False for nobody.
@@ -343,18 +408,66 @@ class WebSession(SessionCalls):
         """The tokens that are ready in this request, by API; others are had when asked for."""
         return AttachedTokens(self._ready, self.token)
 
-    def attach(self, names: Iterable[str]) -> None:
-        """Have the tokens of these APIs ready, before a view runs (`attach_to`).
+    def attach(self, path: str) -> None:
+        """Have the tokens ready that a request has for its path, before a view runs (`attach_to`):
+        of the APIs of who signed in the person, and the application's own.
 
+        :param path: as `AttachedApis` has it.
         :raises KeyfobError: whatever `require` and `token` raise.
         """
-        for name in names:
-            if not self._is_own(name, None):
+        site = self._members.attaching(path) if self._key() is None else self._site
+        for name in self._members.attached.names(path):
+            own = self._others.own(site, name, None)
+            if own is not None:
+                self._ready[name] = own.token(api=name)
+            elif name in site.attached.names(path):
+                if site is not self._site:
+                    raise InteractionRequired(
+                        "Nobody is signed in",
+                        scopes=site.api_settings(name).scopes,
+                        api=name,
+                        authority=site.name,
+                        code="not_signed_in",
+                    )
                 self.require(api=name)
-            self._ready[name] = self.token(api=name)
+                self._ready[name] = self.token(api=name)
 
-    def begin(self, document_key: str, identity: Identity) -> None:
-        """Write a new sign-in into the browser's session."""
+    @property
+    def waiting(self) -> list[Waiting]:
+        """The other accounts of this browser, newest first."""
+        entry = self._entry()
+        return waiting_in(entry, self._members.of_key) if entry else []
+
+    def current(self) -> Waiting | None:
+        """The account that is here, as it would wait; None where nobody is."""
+        entry = self._entry()
+        if entry is None or not isinstance(entry.get("a"), str):
+            return None
+        begun = entry.get("b")
+        return Waiting(entry["k"], entry["a"], begun if isinstance(begun, int) else 0)
+
+    def drop(self, other: Waiting) -> None:
+        """End an account that waits: here, and in the token store if it can be reached."""
+        entry = self._entry()
+        if entry is not None:
+            left = [list(each) for each in self.waiting if each != other]
+            rest = {name: value for name, value in entry.items() if name != "o"}
+            self._session[SESSION_KEY] = {**rest, "o": left} if left else rest
+        self._delete(other.key)
+
+    def begin(
+        self,
+        document_key: str,
+        identity: Identity,
+        *,
+        begun: int | None = None,
+        waiting: Sequence[Waiting] = (),
+    ) -> None:
+        """Write a sign-in into the browser's session, as the one that is here.
+
+        :param begun: when it began, in minutes since 1970, where that is not now.
+        :param waiting: the other accounts of this browser.
+        """
         counted = (self._entry() or {}).get("r")
         kept, complete = session_claims(identity.claims)
         entry: dict[str, Any] = {
@@ -362,8 +475,10 @@ class WebSession(SessionCalls):
             "a": identity.key,
             "c": kept,
             "e": int(self._site.clock() // 60),
-            "b": int(self._site.clock() // 60),
+            "b": int(self._site.clock() // 60) if begun is None else begun,
         }
+        if waiting:
+            entry["o"] = [list(each) for each in waiting]
         if not complete:
             entry["p"] = 1
         if counted:
@@ -381,15 +496,18 @@ class WebSession(SessionCalls):
         return None if tokens is None else tokens.document()
 
     def forget(self) -> None:
-        """End the sign-in: here, and in the token store if it can be reached."""
-        key = self._key()
+        """End the sign-in, of all accounts: here, and in the token store if it can be reached."""
+        keys = [self._key(), *(each.key for each in self.waiting)]
         self._session.pop(SESSION_KEY, None)
         self._tokens, self._user = None, None
         self._ready.clear()
-        if key is None:
-            return
+        for key in keys:
+            if key is not None:
+                self._delete(key)
+
+    def _delete(self, key: str) -> None:
         try:
-            self._site.documents.delete(key)
+            self._members.of_key(key).documents.delete(key)
         except StoreError as error:
             # The session no longer names the record; it expires by itself.
             logger.warning("A sign-out could not empty the token store: %s", error)
@@ -403,9 +521,10 @@ class WebSession(SessionCalls):
         self._write_rounds(counted)
         return counted is not None
 
-    def _end_round(self, wanted: str) -> None:
+    def _end_round(self, scopes: Collection[str], claims: str = "", *, new: bool = False) -> None:
         before = (self._entry() or {}).get("r")
         if before is not None:
+            wanted = rounds.want(scopes, claims, new=new)
             self._write_rounds(rounds.brought(before, wanted, self._site.clock()))
 
     def _write_rounds(self, counted: list[object] | None) -> None:
@@ -416,7 +535,7 @@ class WebSession(SessionCalls):
         self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
     def _entry(self) -> Mapping[str, Any] | None:
-        if self._caller is not None:
+        if self._others.caller is not None:
             return None
         entry = self._session.get(SESSION_KEY)
         return entry if is_live_entry(entry, self._site) else None
@@ -433,31 +552,11 @@ class WebSession(SessionCalls):
             self._tokens = SessionTokens(self._site, key)
         return self._tokens
 
-    def _is_own(self, api: str | None, app_only: bool | None) -> bool:
-        """Whether the application's own token is meant."""
-        if app_only is not None:
-            return app_only
-        return api is not None and self._site.api_settings(api).app_only
-
-    def _tokens_of_caller(self, caller: Caller) -> CallerTokens:
-        if self._of_caller is None or self._of_caller.caller is not caller:
-            self._of_caller = CallerTokens(self._site, caller)
-        return self._of_caller
-
     def _claims(self) -> Mapping[str, Any]:
         document = self.document()
         if document is None:
             raise tokens_lost(())
         return document.claims
-
-    def _wanted(self, api: str | None, scopes: Collection[str] | None) -> tuple[str, ...]:
-        if (api is None) == (scopes is None):
-            raise ConfigurationError("token() takes either api= or scopes=")
-        if api is not None:
-            return self._site.api_settings(api).scopes
-        if isinstance(scopes, str):
-            raise ConfigurationError("scopes is a list of texts")
-        return tuple(scopes or ())
 
     def _renewed(
         self,

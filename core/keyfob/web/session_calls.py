@@ -1,21 +1,21 @@
-"""Tokens for every client of APIs: of a session, in the shape that the client takes."""
+"""Tokens for every client of APIs: of a session or of long-running work, in the shape that the
+client takes."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from keyfob.errors import ConfigurationError
 from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.token_info import TokenInfo
 
 if TYPE_CHECKING:
-    from keyfob.web.attached_token import GiveToken
+    from keyfob.web.attached import GiveToken
     from keyfob.web.azure_credentials import AsyncSessionCredential, SessionCredential
     from keyfob.web.downstream import ApiSession
     from keyfob.web.downstream_auth import ApiAuth
     from keyfob.web.downstream_httpx import HttpxAuth
-    from keyfob.web.identity import User
-    from keyfob.web.tokens import GivesTokens
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ class CallSite(Protocol):
 
     def api_settings(self, name: str) -> DownstreamApi: ...
     def api_address(self, api: DownstreamApi) -> str: ...
-    def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession: ...
-    def token_giver(self, session: GivesTokens, api: DownstreamApi) -> GiveToken: ...
+    def api_session(self, session: SessionCalls, api: DownstreamApi) -> ApiSession: ...
+    def token_giver(self, session: SessionCalls, api: DownstreamApi) -> GiveToken: ...
 
 
 class SessionCalls:
-    """What a `WebSession` has for calls to APIs. All of it ends with the request: no token of one
-    person is kept for the next."""
+    """What a `WebSession` has for calls to APIs, and long-running work as well. All of it ends with
+    the request, or the task: no token of one person is kept for the next."""
 
     @property
     def call_site(self) -> CallSite:
@@ -39,7 +39,8 @@ class SessionCalls:
         raise NotImplementedError
 
     @property
-    def user(self) -> User:
+    def tenant(self) -> str:
+        """Of the person whose tokens these are, by its id; "" where none is known."""
         raise NotImplementedError
 
     def token(
@@ -49,7 +50,6 @@ class SessionCalls:
         scopes: Collection[str] | None = None,
         force_refresh: bool = False,
         claims: str | None = None,
-        app_only: bool | None = None,
     ) -> str:
         raise NotImplementedError
 
@@ -60,13 +60,11 @@ class SessionCalls:
         scopes: Collection[str] | None = None,
         force_refresh: bool = False,
         claims: str | None = None,
-        app_only: bool | None = None,
     ) -> TokenInfo:
         raise NotImplementedError
 
     def api(self, name: str) -> ApiSession:
-        """A `requests.Session` for a downstream API, with its address and the token that `token`
-        gives for it.
+        """A `requests.Session` for a downstream API, with its address and the person's token.
 
         :param name: as in DOWNSTREAM_APIS.
         :raises ConfigurationError: there is no such API.
@@ -89,9 +87,14 @@ class SessionCalls:
     def httpx_auth(self, api: str) -> HttpxAuth:
         """As `auth`, for httpx: for its `Client` and its `AsyncClient`. Needs httpx.
 
-        :raises ConfigurationError: there is no such API.
+        :raises ConfigurationError: there is no such API, or no httpx.
         """
-        from keyfob.web.downstream_httpx import HttpxAuth
+        try:
+            from keyfob.web.downstream_httpx import HttpxAuth
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                "httpx_auth() needs httpx: pip install keyfob[aio]", code="no_httpx"
+            ) from None
 
         settings = self.call_site.api_settings(api)
         return HttpxAuth(

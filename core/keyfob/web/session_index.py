@@ -80,7 +80,8 @@ class SessionIndex:
         """File a session, or let it be listed for longer.
 
         :param hashed: its record's hashed key.
-        :param claims: of its ID token.
+        :param claims: of its ID token; of a record that is no browser's session, what it has in
+            their place.
         :param expires_at: when its record ends, as it is now.
         :param kind: of a record that is no browser's session (see `Document.kind`).
         :raises StoreUnavailable: it could not be filed.
@@ -210,12 +211,12 @@ class SessionIndex:
         }
 
     def _abouts(self, claims: Mapping[str, Any], kind: str) -> list[str]:
-        identity = Identity.from_claims(claims, is_microsoft=self._is_microsoft)
         if kind:
             # In lists of their own: many of them end no browser's session. And a provider's
             # sign-out ends none of them (OpenID Connect Back-Channel Logout 1.0 §2.7: what was
             # granted for offline use stays).
-            return [_without_browser(identity.key, kind)]
+            return [_without_browser(claims["account"], kind)]
+        identity = Identity.from_claims(claims, is_microsoft=self._is_microsoft)
         issuer, sid = claims["iss"], claims.get("sid")
         abouts = [_account(identity.key), _subject(issuer, claims["sub"])]
         if is_name(sid):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from inspect import iscoroutinefunction
 from types import MappingProxyType
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from keyfob.applications.credentials import judge_credential
 from keyfob.errors import ConfigurationError
@@ -33,6 +33,7 @@ from keyfob.web.settings_apis import (
     downstream_apis,
     scope_names,
 )
+from keyfob.web.settings_authorities import named_authorities
 from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
 from keyfob.web.settings_table import KEYS
 from keyfob.web.settings_values import Found, Reader, UnfitValue
@@ -46,6 +47,8 @@ DEFAULT_LEEWAY = 60
 #: Seconds in which another machine's sign-out is seen.
 DEFAULT_L1_SECONDS = 30
 MAX_LEEWAY = 600
+#: Each takes some 70 bytes of the browser's session, which may be a cookie.
+MAX_ACCOUNTS = 8
 #: A TOKEN_STORE_KEYS entry has at least so many characters: 32 random bytes as base64 have 43.
 MIN_KEY_LENGTH = 32
 
@@ -58,6 +61,18 @@ _AGES = ("SESSION_MAX_AGE", "SESSION_IDLE_AGE", "ACCOUNT_CHECK_INTERVAL")
 #: Seconds. Below a minute a page of a form would outlive its session; above a year it is a typo.
 _AGE_BOUNDS = (60, 366 * 86_400)
 _CREDENTIALS = ("CLIENT_SECRET", "CLIENT_CREDENTIAL")
+#: What each entry of AUTHORITIES has for itself.
+OF_AUTHORITY = (
+    "CLIENT_ID",
+    *_CREDENTIALS,
+    *_AUTHORITIES,
+    "ALLOWED_TENANTS",
+    "RESPONSE_MODE",
+    "SCOPES",
+    "DOWNSTREAM_APIS",
+    "CLIENT_CAPABILITIES",
+    "GROUPS",
+)
 _NEW_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
@@ -86,12 +101,14 @@ class Settings:
     :ivar session_idle_age: seconds without a request after which it ends; None for the framework's.
     :ivar account_check_interval: seconds after which the provider is asked whether the person may
         still be here; None for never.
+    :ivar max_accounts: how many accounts one browser's session may hold.
     :ivar audiences: what the site is called as a web API, in its callers' tokens; None for its
-        client id, and at Microsoft also `api://` with it.
+        client id, and at Microsoft also `api://` with it. At Microsoft it adds to those.
     :ivar allowed_clients: ids of the applications that may call it; None for every one.
     :ivar api_scopes: its scopes, for its callers to read.
     :ivar token_decryption_keys: private keys in PEM, oldest to newest. Not in the repr.
     :ivar leeway: clock difference that is forgiven, in seconds.
+    :ivar authorities: the settings for each further authority, by name.
     """
 
     client_id: str
@@ -113,11 +130,15 @@ class Settings:
     session_max_age: int | None = None
     session_idle_age: int | None = None
     account_check_interval: int | None = None
+    max_accounts: int = 1
     audiences: frozenset[str] | None = None
     allowed_clients: frozenset[str] | None = None
     api_scopes: tuple[str, ...] = ()
     token_decryption_keys: tuple[str, ...] = field(default=(), repr=False)
     leeway: int = DEFAULT_LEEWAY
+    authorities: Mapping[str, Settings] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
 
     def __repr__(self) -> str:
         shown = (
@@ -142,55 +163,62 @@ def load_settings(
     """
     reader = Reader(explicit, environ, source)
     reader.check_names(KEYS)
+    own = _of_authority(reader)
+    shared = _shared(reader, django=source == "django")
+    authorities = {
+        name: _of_authority(nested) for name, nested in named_authorities(reader, OF_AUTHORITY)
+    }
+    reader.raise_problems()
+    others = {name: Settings(**found, **shared) for name, found in authorities.items()}
+    return Settings(**own, **shared, authorities=MappingProxyType(others))
+
+
+def _of_authority(reader: Reader) -> dict[str, Any]:
+    """What each authority of a site has for itself."""
     client_id = _required(reader, "CLIENT_ID", values.text)
     credential = _credential(reader)
     authority = _authority(reader)
     allowed_tenants = _allowed_tenants(reader, authority)
-    store = partial(_store_name, django=source == "django")
     modes = ("query", "form_post")
-    mode = reader.read("RESPONSE_MODE", lambda value: values.one_of(value, modes), "query")
+    return {
+        "client_id": client_id,
+        "client_credential": credential,
+        "authority": authority,  # without one there was a problem
+        "allowed_tenants": allowed_tenants,
+        "response_mode": reader.read(
+            "RESPONSE_MODE", lambda value: values.one_of(value, modes), "query"
+        ),
+        "scopes": reader.read("SCOPES", scope_names, ()),
+        "downstream_apis": downstream_apis(reader, authority),
+        "client_capabilities": client_capabilities(reader, authority),
+        "groups": group_names(reader, authority, allowed_tenants),
+    }
+
+
+def _shared(reader: Reader, *, django: bool) -> dict[str, Any]:
+    """What a site has once, whoever signs in."""
+    store = partial(_store_name, django=django)
     seconds = partial(values.whole_number, least=0, most=MAX_LEEWAY, unit="seconds")
-    scopes = reader.read("SCOPES", scope_names, ())
-    base_url = reader.read("BASE_URL", _optional(values.address), None)
-    apis = downstream_apis(reader, authority)
-    groups = group_names(reader, authority, allowed_tenants)
     believed = partial(values.whole_number, least=0, most=MAX_GROUPS_SECONDS, unit="seconds")
-    groups_seconds = reader.read("GROUPS_CACHE_SECONDS", believed, DEFAULT_GROUPS_SECONDS)
-    capabilities = client_capabilities(reader, authority)
-    token_store = reader.read("TOKEN_STORE", _optional(store), None)
-    token_store_keys = reader.read("TOKEN_STORE_KEYS", _store_keys, ())
-    l1_seconds = reader.read("TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS)
-    ages = {name: reader.read(name, _age, None) for name in _AGES}
-    audiences = _some(reader, "AUDIENCES")
-    allowed_clients = _some(reader, "ALLOWED_CLIENTS")
-    api_scopes = reader.read("API_SCOPES", bearer.api_scopes, ())
-    decryption_keys = reader.read("TOKEN_DECRYPTION_KEYS", bearer.decryption_keys, ())
-    leeway = reader.read("LEEWAY", seconds, DEFAULT_LEEWAY)
-    reader.raise_problems()
-    return Settings(
-        client_id=client_id,
-        client_credential=credential,
-        authority=cast("Authority", authority),  # without one there was a problem
-        allowed_tenants=allowed_tenants,
-        scopes=scopes,
-        base_url=base_url,
-        response_mode=cast("ResponseMode", mode),
-        downstream_apis=apis,
-        groups=groups,
-        groups_cache_seconds=groups_seconds,
-        client_capabilities=capabilities,
-        token_store=token_store,
-        token_store_keys=token_store_keys,
-        token_store_l1_seconds=l1_seconds,
-        session_max_age=ages["SESSION_MAX_AGE"],
-        session_idle_age=ages["SESSION_IDLE_AGE"],
-        account_check_interval=ages["ACCOUNT_CHECK_INTERVAL"],
-        audiences=audiences,
-        allowed_clients=allowed_clients,
-        api_scopes=api_scopes,
-        token_decryption_keys=decryption_keys,
-        leeway=leeway,
-    )
+    accounts = partial(values.whole_number, least=1, most=MAX_ACCOUNTS, unit="accounts")
+    return {
+        "base_url": reader.read("BASE_URL", _optional(values.address), None),
+        "token_store": reader.read("TOKEN_STORE", _optional(store), None),
+        "token_store_keys": reader.read("TOKEN_STORE_KEYS", _store_keys, ()),
+        "token_store_l1_seconds": reader.read(
+            "TOKEN_STORE_L1_SECONDS", seconds, DEFAULT_L1_SECONDS
+        ),
+        **{name.lower(): reader.read(name, _age, None) for name in _AGES},
+        "audiences": _some(reader, "AUDIENCES"),
+        "allowed_clients": _some(reader, "ALLOWED_CLIENTS"),
+        "api_scopes": reader.read("API_SCOPES", bearer.api_scopes, ()),
+        "token_decryption_keys": reader.read("TOKEN_DECRYPTION_KEYS", bearer.decryption_keys, ()),
+        "groups_cache_seconds": reader.read(
+            "GROUPS_CACHE_SECONDS", believed, DEFAULT_GROUPS_SECONDS
+        ),
+        "max_accounts": reader.read("MAX_ACCOUNTS", accounts, 1),
+        "leeway": reader.read("LEEWAY", seconds, DEFAULT_LEEWAY),
+    }
 
 
 def _some(reader: Reader, key: str) -> frozenset[str] | None:

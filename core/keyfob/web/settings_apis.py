@@ -38,9 +38,9 @@ class DownstreamApi:
     `base_url` has no trailing slash. None is for `graph` only: its address comes from the
     provider's metadata (`msgraph_host`). `scopes` never has the reserved ones in it. `app_only`:
     the token is the application's own, in `tenant`, or in the authority's where that is None.
-    Requests under a path of `attach_to` have the token ready. `timeout` is in seconds: one number
-    for connecting and between two bytes, or one for each. `retries` is how often a call is repeated
-    at most.
+    Requests under a path of `attach_to` have the token ready. `timeout` is
+    in seconds: one number for connecting and between two bytes, or one for each. `retries` is how
+    often a call is repeated at most.
     """
 
     name: str
@@ -146,7 +146,16 @@ def _api(
         retries = _retries(value[part]) if part in value else DEFAULT_RETRIES
     except ValueError as error:
         raise UnfitValue(f"[{part!r}] {error}") from None
-    return DownstreamApi(name, base_url, scopes, app_only, tenant, attach_to, timeout, retries)
+    return DownstreamApi(
+        name,
+        base_url,
+        scopes,
+        app_only=app_only,
+        tenant=tenant,
+        attach_to=attach_to,
+        timeout=timeout,
+        retries=retries,
+    )
 
 
 def _timeout(value: object) -> Timeout:

@@ -61,6 +61,17 @@ _TABLE = (
         "`https://id.example.com/realms/staff`",
     ),
     SettingInfo(
+        "AUTHORITIES",
+        "Further parties who sign people in, by name: each with settings of its own for "
+        "`CLIENT_ID`, its credential, its authority, `ALLOWED_TENANTS`, `SCOPES`, "
+        "`DOWNSTREAM_APIS` and `RESPONSE_MODE`. [several-authorities.md](several-authorities.md) "
+        "has an example.",
+        "none",
+        '`{"customers": {"AUTHORITY": "https://contoso.ciamlogin.com", "CLIENT_ID": "...", '
+        '"CLIENT_SECRET": "..."}}`',
+        secret=True,
+    ),
+    SettingInfo(
         "ALLOWED_TENANTS",
         "Tenant ids that may sign in, when the authority serves many; or a function of the tenant "
         "id that returns true for those. Without it, every tenant that the authority serves. "
@@ -167,11 +178,19 @@ _TABLE = (
         "`900`",
     ),
     SettingInfo(
+        "MAX_ACCOUNTS",
+        "How many accounts may be signed in in one browser at a time, 1 to 8. With more than one, "
+        "people switch between them at `auth/accounts`.",
+        "`1`",
+        "`3`",
+    ),
+    SettingInfo(
         "AUDIENCES",
-        "What this site is called as a web API, in the tokens of its callers (`aud`); nothing else "
-        "is accepted then.",
+        "What this site is called as a web API, in the tokens of its callers (`aud`): at Microsoft "
+        "its application ID URIs beside the client id and `api://` with it, which are accepted "
+        "always; elsewhere nothing else is accepted then.",
         "`CLIENT_ID`; at Microsoft also `api://` with it",
-        '`["api://orders.contoso.example"]`',
+        '`["api://orders"]`',
     ),
     SettingInfo(
         "ALLOWED_CLIENTS",

@@ -83,21 +83,36 @@ class Reader:
         self._explicit = explicit
         self._environ = environ
         self._source = source
+        #: What a nested reader's settings are within, such as `KEYFOB["AUTHORITIES"]["staff"]`.
+        self._within = ""
         self._problems: list[tuple[str, str]] = []
 
     def __repr__(self) -> str:
         return f"<Reader for {self._source!r}: {len(self._problems)} problems>"
 
+    def within(self, key: str, name: str, explicit: Mapping[str, object]) -> Reader:
+        """A reader of settings that `key` holds under `name`, which only stand there. Problems are
+        collected in one place."""
+        nested = Reader(explicit, {}, self._source)
+        nested._within = f'{self._explicit_name(key)}["{name}"]'
+        nested._problems = self._problems
+        return nested
+
     def name(self, key: str, *, in_environ: bool = False) -> str:
         """What `key` is called where it was set, and where else it may be set."""
-        explicit = f'{self._source}["{key}"]'
-        if self._source == "flask":
-            explicit = f'app.config["{PREFIX}{key}"]'
-        elif self._source == "django":
-            explicit = f'KEYFOB["{key}"]'
+        explicit = self._explicit_name(key)
+        if self._within:
+            return explicit
         if in_environ:
             return f"{PREFIX}{key} in the environment (or {explicit})"
         return f"{explicit} (or {PREFIX}{key} in the environment)"
+
+    def _explicit_name(self, key: str) -> str:
+        if self._within:
+            return f'{self._within}["{key}"]'
+        if self._source == "flask":
+            return f'app.config["{PREFIX}{key}"]'
+        return f'KEYFOB["{key}"]' if self._source == "django" else f'{self._source}["{key}"]'
 
     def problem(self, key: str, what: str, *, in_environ: bool = False) -> None:
         """Remember that `key` is wrong. `what` goes on where its name ended."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import posixpath
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +39,7 @@ from keyfob.web.problems import (
     refusal_page,
 )
 from keyfob.web.redirect_uri import cookie_is_secure, public_url
-from keyfob.web.session_entry import SESSION_KEY
+from keyfob.web.session_entry import SESSION_KEY, waiting_after
 
 if TYPE_CHECKING:
     from keyfob.web.application import WebApplication
@@ -65,7 +64,8 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
     given = request.form if request.method == "POST" else request.query
     home = request.home
     next_path = local_path(first(given, "next"), default=home)
-    if urlsplit(next_path).path in _own_paths(request):
+    if request.routes.has(urlsplit(next_path).path):
+        # Our own views are on the way to a page, and none to end on.
         next_path = home
     if _goes_in_circles(site, request):
         return _not_kept(site, request, login_url(request.routes.login, next_path))
@@ -77,12 +77,6 @@ def start(site: WebApplication, request: WebRequest) -> Answer:
         status, page = page_for(error)
         retry = login_url(request.routes.login, next_path)
         return page_answer(status, page, retry_url=retry, home_url=home, error=error)
-
-
-def _own_paths(request: WebRequest) -> tuple[str, ...]:
-    """Our own views are on the way to a page, and none to end on."""
-    routes = request.routes
-    return routes.login, routes.callback, routes.logout, routes.logged_out
 
 
 def _goes_in_circles(site: WebApplication, request: WebRequest) -> bool:
@@ -105,7 +99,7 @@ def end_of_arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, .
     if not rounds.has_just_arrived(request.cookies, site.cookie_site):
         return ()
     secure = cookie_is_secure(request, site.settings.base_url)
-    return (rounds.end_of_arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
+    return (rounds.end_of_arrival(site.cookie_site, path=request.routes.folder, secure=secure),)
 
 
 def login_url(login: str, next_path: str, **more: str) -> str:
@@ -137,7 +131,10 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         api = ""
     asked = asked_for(site, request, given, api)
     redirect_uri = public_url(request, request.routes.callback, settings.base_url)
+    adds = settings.max_accounts > 1 and first(given, "add") is not None
     prompt = "none" if asked.renews else first(given, "prompt")
+    if adds and prompt is None:
+        prompt = "select_account"
     flow = site.client.initiate_auth_code_flow(
         asked.scopes,
         redirect_uri=redirect_uri,
@@ -149,11 +146,11 @@ def _to_provider(site: WebApplication, request: WebRequest, given: Pairs, next_p
         response_mode="form_post" if settings.response_mode == "form_post" else None,
     )
     sent = rounds.is_sent(request.headers)
-    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews)
+    attempt = Attempt(flow, next_path, api, site.clock(), sent, asked.renews, adds)
     cookies = _attempts(site, request).start(
         attempt,
         home=request.home,
-        path=_cookie_path(request),
+        path=request.routes.folder,
         secure=cookie_is_secure(request, settings.base_url),
     )
     site.observer.count(SIGN_IN_ATTEMPTS, purpose=attempt.purpose)
@@ -183,7 +180,7 @@ def finish(
         return _no_attempt(site, request)
     used = _attempts(site, request).end_of(
         attempt.state,
-        path=_cookie_path(request),
+        path=request.routes.folder,
         secure=cookie_is_secure(request, site.settings.base_url),
     )
     answer = _finish_attempt(site, request, attempt, response, establish)
@@ -235,7 +232,8 @@ def _finish_attempt(
     establish: Callable[[Identity], None],
 ) -> Answer:
     next_path = local_path(attempt.next, default=request.home)
-    retry = login_url(request.routes.login, next_path, api=attempt.api)
+    adds = "1" if attempt.adds else ""
+    retry = login_url(request.routes.login, next_path, api=attempt.api, add=adds)
     try:
         if not use_once(site.store, attempt, site.clock()):
             return _no_attempt(site, request, next_path)
@@ -251,15 +249,17 @@ def _finish_attempt(
                 return _run_out(site, request, attempt, result, retry)
             return _refused(result, retry, request.home)
         identity = Identity.from_claims(
-            result["id_token_claims"], is_microsoft=site.settings.authority.is_microsoft
+            result["id_token_claims"],
+            is_microsoft=site.settings.authority.is_microsoft,
+            authority=site.name,
         )
-        _begin(site, request, document, identity, establish)
+        _begin(site, request, attempt, document, identity, establish)
     except KeyfobError as error:
         _count(site, attempt, "failed", error=error)
         status, page = page_for(error)
         if status == 403:
             # Who may not come in as this person may as another; the provider must ask which.
-            retry = login_url(request.routes.login, next_path, prompt="select_account")
+            retry = login_url(request.routes.login, next_path, prompt="select_account", add=adds)
         return page_answer(status, page, retry_url=retry, home_url=request.home, error=error)
     _count(site, attempt, "done")
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
@@ -286,7 +286,7 @@ def _run_out(
 
 def _arrival(site: WebApplication, request: WebRequest) -> tuple[Cookie, ...]:
     secure = cookie_is_secure(request, site.settings.base_url)
-    return (rounds.arrival(site.cookie_site, path=_cookie_path(request), secure=secure),)
+    return (rounds.arrival(site.cookie_site, path=request.routes.folder, secure=secure),)
 
 
 def _unambiguous(response: Pairs) -> dict[str, str]:
@@ -300,6 +300,7 @@ def _unambiguous(response: Pairs) -> dict[str, str]:
 def _begin(
     site: WebApplication,
     request: WebRequest,
+    attempt: Attempt,
     document: Document,
     identity: Identity,
     establish: Callable[[Identity], None],
@@ -308,23 +309,31 @@ def _begin(
     way leaves nobody signed in."""
     document.claims = dict(identity.claims)
     session = site.session(request.session)
-    former = session.document()
+    former, current = session.document(), session.current()
+    waiting, left = waiting_after(
+        session.waiting,
+        current if attempt.adds else None,
+        identity.key,
+        site.settings.max_accounts - 1,
+    )
     if not site.documents.create(document, site.document_expiry()):
         raise StoreError("A new session's key was taken")
     try:
         establish(identity)
     except BaseException:
-        _discard(site, document)
+        _discard(site, document.key)
         raise
-    session.begin(document.key, identity)
-    if former is not None:
-        _discard(site, former)
+    session.begin(document.key, identity, waiting=waiting)
+    if former is not None and not any(each.key == former.key for each in waiting):
+        _discard(site, former.key)
+    for each in left:
+        _discard(site, each.key)
 
 
-def _discard(site: WebApplication, document: Document) -> None:
+def _discard(site: WebApplication, key: str) -> None:
     """Remove a record that no session names any more; if need be it expires by itself."""
     try:
-        site.documents.delete(document.key)
+        site.members.of_key(key).documents.delete(key)
     except StoreError as error:
         logger.warning("A sign-in could not remove a record of the token store: %s", error)
 
@@ -348,11 +357,6 @@ def _refused(result: TokenResult, retry: str, home: str) -> Answer:
 
 def _attempts(site: WebApplication, request: WebRequest) -> Attempts:
     return Attempts(request.cookies, sealer=site.sealer, site=site.cookie_site, now=site.clock())
-
-
-def _cookie_path(request: WebRequest) -> str:
-    """Our views' own folder: the attempts burden no other page of the site."""
-    return posixpath.dirname(request.routes.callback.rstrip("/")) or "/"
 
 
 def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str | None:

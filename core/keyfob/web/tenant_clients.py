@@ -68,5 +68,7 @@ def _is_elsewhere(authority: Authority, tenant: str) -> bool:
     many = authority.serves_many_tenants or (
         authority.kind == "entra" and authority.tenant.lower() == "consumers"
     )
-    personal = authority.tenant.lower() == "consumers" and tenant == PERSONAL_ACCOUNTS_TENANT
+    personal = (
+        authority.tenant.lower() == "consumers" and tenant.lower() == PERSONAL_ACCOUNTS_TENANT
+    )
     return many and not personal and GUID.fullmatch(tenant) is not None

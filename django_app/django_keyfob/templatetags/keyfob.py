@@ -1,4 +1,5 @@
-"""`{% load keyfob %}`: signing in and out, who may see what, and the script."""
+"""`{% load keyfob %}`: the link to sign in, the button to sign out, who may see what, and the
+script."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
-from django_keyfob.exchange import NAMESPACE, default_next
+from django_keyfob.conf import current_site
+from django_keyfob.exchange import NAMESPACE, default_next, routes
+from django_keyfob.session import keyfob_of
 from keyfob.web import WebSession
 from keyfob.web.next_url import local_path
 from keyfob.web.sign_in import login_url
@@ -28,6 +31,8 @@ def keyfob_login_url(
     prompt: str = "",
     login_hint: str = "",
     domain_hint: str = "",
+    add: bool = False,
+    authority: str | None = None,
 ) -> str:
     """The address that starts a sign-in.
 
@@ -36,15 +41,19 @@ def keyfob_login_url(
     :param prompt: `login`, `select_account`, `consent`, `create` or `none`.
     :param login_hint: who is probably signing in.
     :param domain_hint: whose sign-in page to go to directly, where the provider has several.
+    :param add: add an account to those of this browser, where MAX_ACCOUNTS has room for it.
+    :param authority: who is to sign the person in: a name in AUTHORITIES, "" for the site's own.
+        Default: who signed in the person that is here.
     """
     target = _here(context.get("request")) if next is None else next
     return login_url(
-        reverse(f"{NAMESPACE}:login"),
+        routes().of(_authority_for(context.get("request"), authority)).login,
         local_path(target, default=default_next()),
         api=api,
         prompt=prompt,
         login_hint=login_hint,
         domain_hint=domain_hint,
+        add="1" if add else "",
     )
 
 
@@ -62,6 +71,20 @@ def keyfob_logout_form(
     return {"label": label, "class_": class_, "is_signed_in": is_signed_in}
 
 
+@register.simple_tag(takes_context=True)
+def keyfob_script(context: Context, *, nonce: str = "") -> SafeString:
+    """The tag of the script by which `fetch` and htmx sign in where that is needed.
+
+    :param nonce: of the page's Content-Security-Policy; default: the one that Django or django-csp
+        gives, if there is one.
+    """
+    given = context.get("csp_nonce") or getattr(context.get("request"), "csp_nonce", None)
+    value = nonce or str(given or "")
+    attribute = format_html(' nonce="{}"', escape(value)) if value else ""
+    address = reverse(f"{NAMESPACE}:script")
+    return format_html('<script src="{}"{} defer></script>', address, attribute)
+
+
 @register.filter
 def has_role(keyfob: object, role: str) -> bool:
     """`{% if request.keyfob|has_role:"Orders.Approve" %}`: whether the person has an app role."""
@@ -77,18 +100,14 @@ def in_group(keyfob: object, group: str) -> bool:
     return isinstance(keyfob, WebSession) and keyfob.in_group(group)
 
 
-@register.simple_tag(takes_context=True)
-def keyfob_script(context: Context, *, nonce: str = "") -> SafeString:
-    """The tag of the script by which `fetch` and htmx sign in where that is needed.
+def _authority_for(request: object, name: str | None) -> str:
+    """Whose login address is meant.
 
-    :param nonce: of the page's Content-Security-Policy; default: the one that Django or django-csp
-        gives, if there is one.
+    :raises ConfigurationError: AUTHORITIES has none of that name.
     """
-    given = context.get("csp_nonce") or getattr(context.get("request"), "csp_nonce", None)
-    value = nonce or str(given or "")
-    attribute = format_html(' nonce="{}"', escape(value)) if value else ""
-    address = reverse(f"{NAMESPACE}:script")
-    return format_html('<script src="{}"{} defer></script>', address, attribute)
+    if name is not None:
+        return current_site().members.named(name).name
+    return keyfob_of(request).authority if isinstance(request, HttpRequest) else ""
 
 
 def _here(request: object) -> str | None:

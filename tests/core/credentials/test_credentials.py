@@ -32,39 +32,14 @@ from support.credentials import (
     OTHER,
     Build,
     ask,
-    clients,
     endpoint_of,
     files,
-    judged,
 )
 from support.id_tokens import metadata
 from support.managed_identity import SHORT, VARIABLES, Endpoint, reply
 from support.provider import Provider
 from support.provider_http import Reply
 from support.sign_in import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def entra() -> Iterator[Provider]:
-    with Provider(entra=True) as started:
-        yield started
-
-
-@pytest.fixture
-def judge(entra: Provider, clock: Clock) -> AssertionJudge:
-    return judged(entra, clock)
-
-
-@pytest.fixture
-def build(entra: Provider, clock: Clock) -> Iterator[Build]:
-    with clients(entra, clock) as found:
-        yield found
-
 
 # Several credentials
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,36 +26,12 @@ from support.credentials import (
     OTHER,
     Build,
     ask,
-    clients,
     endpoint_of,
     files,
-    judged,
     touch,
 )
 from support.provider import Provider
 from support.sign_in import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def entra() -> Iterator[Provider]:
-    with Provider(entra=True) as started:
-        yield started
-
-
-@pytest.fixture
-def judge(entra: Provider, clock: Clock) -> AssertionJudge:
-    return judged(entra, clock)
-
-
-@pytest.fixture
-def build(entra: Provider, clock: Clock) -> Iterator[Build]:
-    with clients(entra, clock) as found:
-        yield found
 
 
 def test_a_signed_assertion_proves_the_client(

@@ -1,0 +1,81 @@
+"""The authorities of one site: which of them a request is about.
+
+Each is served by a `WebApplication` of its own, with its own client, keys and records. An address
+names one (`auth/login/customers`), and so does the record that a browser's session names. Each has
+a redirect URI of its own, so that no answer of one can pass for another's (RFC 9700 §4.4, mix-up).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from keyfob.errors import ConfigurationError
+from keyfob.web.attach_to import AttachedApis
+from keyfob.web.session_entry import SESSION_KEY
+
+if TYPE_CHECKING:
+    from keyfob.web.application import WebApplication
+
+
+class Members:
+    """The site's own authority, and the further ones by name.
+
+    :param default: serves where no other is named.
+    :param others: by name.
+    """
+
+    def __init__(self, default: WebApplication, others: Mapping[str, WebApplication]) -> None:
+        self.all = (default, *others.values())
+        self._default = default
+        self._others = others
+        self._by_tag = {member.tag: member for member in self.all}
+        if len(self._by_tag) < len(self.all):
+            raise ConfigurationError(
+                "AUTHORITIES has the same CLIENT_ID at the same authority twice",
+                setting="AUTHORITIES",
+            )
+        self._tag_length = len(default.tag)
+        #: Where requests have tokens ready, whichever authority's API it is.
+        self.attached = AttachedApis.of_all([member.attached for member in self.all])
+
+    def __repr__(self) -> str:
+        return f"<Members {', '.join(member.name or 'default' for member in self.all)}>"
+
+    def find(self, name: str) -> WebApplication | None:
+        """The authority of that name, "" for the site's own; None where there is none."""
+        return self._others.get(name) if name else self._default
+
+    def named(self, name: str) -> WebApplication:
+        """As `find`, for a name that a developer wrote.
+
+        :raises ConfigurationError: there is none.
+        """
+        found = self.find(name)
+        if found is None:
+            known = ", ".join(sorted(self._others)) or "none"
+            raise ConfigurationError(
+                f"There is no authority {name!r}; AUTHORITIES has {known}", setting="AUTHORITIES"
+            )
+        return found
+
+    def of_key(self, key: object) -> WebApplication:
+        """The authority whose record this is; the site's own for what is nobody's."""
+        tag = key[: self._tag_length] if isinstance(key, str) else ""
+        return self._by_tag.get(tag, self._default)
+
+    def of_session(self, session: Mapping[str, Any]) -> WebApplication:
+        """Who signed in the person that is here; the site's own where nobody is."""
+        if not self._others:
+            return self._default
+        entry = session.get(SESSION_KEY)
+        return self.of_key(entry.get("k") if isinstance(entry, dict) else None)
+
+    def attaching(self, path: str) -> WebApplication:
+        """Whose people a path is for where nobody is signed in: the first authority's that has a
+        person's token ready there; the site's own where none has."""
+        for member in self.all:
+            for name in member.attached.names(path):
+                if not member.api_settings(name).app_only:
+                    return member
+        return self._default
