@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from flask_keyfob.proxies import web_session
-from keyfob.web.attach_to import AttachedApis
+from keyfob.web.attached import AttachedApis
 
 
 def attach_tokens(attached: AttachedApis) -> None:

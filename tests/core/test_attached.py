@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyfob.errors import ConfigurationError, InteractionRequired
-from keyfob.web.attach_to import AttachedApis
+from keyfob.web.attached import AttachedApis
 from keyfob.web.settings_apis import DownstreamApi
 from support.bare_site import BareSite
 from support.callers import ADA, attached_apis, caller, entra

@@ -13,7 +13,7 @@ import requests
 
 from keyfob.errors import InteractionRequired
 from keyfob.protocol.www_authenticate import MAX_CLAIMS
-from keyfob.web.attached import AttachedToken
+from keyfob.web.bound_token import AttachedToken
 from keyfob.web.downstream_auth import ApiAuth
 from keyfob.web.renewals import Renewals
 from support.bare_site import BareSite

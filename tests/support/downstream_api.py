@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keyfob.protocol.www_authenticate import encode_claims
-from keyfob.web.attached import GiveToken
+from keyfob.web.bound_token import GiveToken
 from keyfob.web.downstream import ApiSession
 from keyfob.web.downstream_adapter import ApiAdapter
 from keyfob.web.repeating import DEFAULT_RETRIES

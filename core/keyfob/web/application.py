@@ -25,7 +25,7 @@ from keyfob.web import (
     sign_out,
 )
 from keyfob.web.allowance import Allowance
-from keyfob.web.attach_to import AttachedApis
+from keyfob.web.attached import AttachedApis
 from keyfob.web.bearer import BearerChecks
 from keyfob.web.caller import Caller
 from keyfob.web.csrf import FormTokens
@@ -52,7 +52,7 @@ from keyfob.web.tenant_clients import TenantClients
 from keyfob.web.tokens import GivesTokens
 
 if TYPE_CHECKING:
-    from keyfob.web.attached import GiveToken
+    from keyfob.web.bound_token import GiveToken
     from keyfob.web.downstream import ApiConnections, ApiSession
 
 

@@ -1,93 +1,102 @@
-"""A token that is attached to calls: where it may go, and what a refusal of it is answered with.
-
-For every HTTP client the same; `downstream_auth` and `downstream_httpx` only translate.
-"""
+"""Tokens that are ready before a view runs: for which requests (`attach_to`), and where."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from keyfob.errors import DownstreamError
-from keyfob.protocol.urls import origin
-from keyfob.protocol.www_authenticate import claims_challenge
-from keyfob.web.renewals import ENOUGH
+from keyfob.web.audience import has_bearer_token
+from keyfob.web.settings_apis import DownstreamApi
 
 
-class GiveToken(Protocol):
-    """Gives an access token; a new one from the provider where it is asked for that.
+class AttachedApis:
+    """Which APIs' tokens a request has ready. Program life; false where no API is attached.
 
-    `claims` is an API's claims challenge, a JSON object as text, or "".
+    A path counts as the site's routes see it: decoded, below the mount point, and in its very case.
+    It matches by whole segments: `/orders` is for `/orders` and `/orders/7`, not for `/orderships`.
+
+    :param names: of the APIs, by path prefix without a slash at its end.
     """
 
-    def __call__(self, *, new: bool, claims: str = "") -> str: ...
+    def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
+        self._names = names
+        #: For one look at a path that is attached nowhere.
+        self._beginnings = tuple(names)
 
+    @classmethod
+    def of(cls, apis: Mapping[str, DownstreamApi]) -> AttachedApis:
+        """Those of one authority."""
+        found: dict[str, list[str]] = {}
+        for name, api in apis.items():
+            for prefix in api.attach_to:
+                found.setdefault(prefix, []).append(name)
+        return cls(found)
 
-class AttachedToken:
-    """The token for one API, and nobody else.
+    @classmethod
+    def of_all(cls, parts: Iterable[AttachedApis]) -> AttachedApis:
+        """Those of several authorities in one."""
+        found: dict[str, list[str]] = {}
+        for part in parts:
+            for prefix, names in part._names.items():  # noqa: SLF001 - one of us
+                found.setdefault(prefix, []).extend(names)
+        return cls(found)
 
-    :param give: gives the token; asked at each call.
-    :param allowed_origin: scheme, host and port that it may go to, as `urls.origin` writes them.
-    :param clock: seconds that only grow.
-    """
-
-    def __init__(
-        self, give: GiveToken, allowed_origin: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._give = give
-        self._origin = allowed_origin
-        self._root = f"{allowed_origin}/"
-        self._clock = clock
-        #: The header that the last refusal brought, what it was refused for, and when.
-        self._brought = ("", "", 0.0)
+    def __bool__(self) -> bool:
+        return bool(self._beginnings)
 
     def __repr__(self) -> str:
-        return f"<AttachedToken for {self._origin}>"
+        return f"<AttachedApis under {', '.join(sorted(self._names)) or 'nothing'}>"
 
-    def is_for(self, url: str) -> bool:
-        """Whether the token may go to this address: to exactly its own origin (RFC 6454 §4)."""
-        if url.startswith(self._root):
-            return True  # whatever follows it; the usual case
-        try:
-            return origin(url) == self._origin
-        except ValueError:
-            return False
+    def names(self, path: str) -> tuple[str, ...]:
+        """The APIs for a path, each once."""
+        if "//" in path or "/." in path:
+            # Whatever a route or a view makes of such a path, it is not to lose its tokens by it.
+            path = posixpath.normpath("/" + path.lstrip("/"))
+        if not path.startswith(self._beginnings):
+            return ()
+        found: dict[str, None] = {}
+        for prefix, names in self._names.items():
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+                found.update(dict.fromkeys(names))
+        return tuple(found)
 
-    def header(self, url: str, given: str | None) -> str:
-        """The value of `Authorization` for a call.
+    @staticmethod
+    def are_for(method: str, authorization: str | None) -> bool:
+        """Whether a request is to have them ready.
 
-        :param given: such a header that the caller has set.
-        :raises DownstreamError: the address is another's, or the caller sends something else.
-        :raises KeyfobError: whatever giving a token raises.
+        Not a CORS preflight, which carries no cookies; nor one that brings a bearer token: whose it
+        is, the view's own guard finds out, and its tokens are had when asked for.
+
+        :param authorization: the header of that name.
         """
-        if not self.is_for(url):
-            raise DownstreamError(f"The token is for {self._origin} only", code="foreign_origin")
-        if given is not None:
-            raise DownstreamError(
-                f"The header Authorization is set by hand, and the token for {self._origin} "
-                "belongs there; leave it out, or pass auth= for this call",
-                code="authorization",
-            )
-        return f"Bearer {self._give(new=False)}"
+        return method != "OPTIONS" and not has_bearer_token(authorization)
 
-    def after_refusal(self, sent: str, www_authenticate: Sequence[str]) -> str | None:
-        """The header for one more attempt, after an API answered 401.
 
-        With a claims challenge the new token is one for those claims.
+class AttachedTokens(Mapping[str, str]):
+    """A request's tokens by API. Those that are ready are in it; any other API's is had, and kept
+    for the rest of the request, when it is asked for by `[]`, as a `defaultdict` does.
 
-        :param sent: the header that was refused.
-        :param www_authenticate: the answer's headers of that name (RFC 6750 §3).
-        :returns: None where a new token was had for the same reason a moment ago, or there is no
-            other one.
-        :raises InteractionRequired: only the person can get it; with the challenge as `claims`.
-        :raises KeyfobError: whatever giving a token raises.
-        """
-        claims = claims_challenge(www_authenticate)
-        brought, why, at = self._brought
-        if sent == brought and claims == why and self._clock() - at < ENOUGH:
-            return None
-        token = self._give(new=True, claims=claims) if claims else self._give(new=True)
-        header = f"Bearer {token}"
-        self._brought = (header, claims, self._clock())
-        return header if header != sent else None
+    `tokens["orders"]` raises whatever `WebSession.token` raises.
+    """
+
+    def __init__(self, ready: dict[str, str], acquire: Callable[..., str]) -> None:
+        self._ready = ready
+        self._acquire = acquire
+
+    def __repr__(self) -> str:
+        return f"<AttachedTokens: {', '.join(self._ready) or 'none'} ready>"
+
+    def __getitem__(self, name: str) -> str:
+        token = self._ready.get(name)
+        if token is None:
+            token = self._ready[name] = self._acquire(api=name)
+        return token
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ready
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ready)
+
+    def __len__(self) -> int:
+        return len(self._ready)

@@ -16,7 +16,7 @@ from requests.utils import default_headers, get_environ_proxies
 
 from keyfob.errors import ApiUnreachable, DownstreamError
 from keyfob.protocol.urls import parse_http_url
-from keyfob.web.attached import GiveToken
+from keyfob.web.bound_token import GiveToken
 from keyfob.web.downstream_adapter import ApiAdapter
 from keyfob.web.downstream_auth import ApiAuth
 from keyfob.web.settings_apis import DEFAULT_TIMEOUT, DownstreamApi, Timeout

@@ -10,7 +10,7 @@ from requests.auth import AuthBase
 from requests.utils import rewind_body
 
 from keyfob.protocol.urls import origin
-from keyfob.web.attached import AttachedToken, GiveToken
+from keyfob.web.bound_token import AttachedToken, GiveToken
 
 
 class ApiAuth(AuthBase):

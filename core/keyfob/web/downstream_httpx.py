@@ -8,8 +8,8 @@ from typing import TypeVar
 import httpx
 
 from keyfob.protocol.urls import origin
-from keyfob.web.attached import AttachedToken, GiveToken
 from keyfob.web.awaiting import in_thread as in_any_thread
+from keyfob.web.bound_token import AttachedToken, GiveToken
 from keyfob.web.repeating import is_idempotent
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import ConfigurationError
-from keyfob.web.attach_to import AttachedApis
+from keyfob.web.attached import AttachedApis
 from keyfob.web.session_entry import SESSION_KEY
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from keyfob.errors import (
 )
 from keyfob.protocol.results import TokenResult
 from keyfob.web import proofs, rounds
-from keyfob.web.attach_to import AttachedApis, AttachedTokens
+from keyfob.web.attached import AttachedApis, AttachedTokens
 from keyfob.web.caller import Caller
 from keyfob.web.document import Document
 from keyfob.web.groups import Groups

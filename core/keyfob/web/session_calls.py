@@ -11,8 +11,8 @@ from keyfob.web.settings_apis import DownstreamApi
 from keyfob.web.token_info import TokenInfo
 
 if TYPE_CHECKING:
-    from keyfob.web.attached import GiveToken
     from keyfob.web.azure_credentials import AsyncSessionCredential, SessionCredential
+    from keyfob.web.bound_token import GiveToken
     from keyfob.web.downstream import ApiSession
     from keyfob.web.downstream_auth import ApiAuth
     from keyfob.web.downstream_httpx import HttpxAuth
