@@ -18,7 +18,7 @@ demo-env:
 dev-env:
 	@$(PYTHON) scripts/bootstrap.py dev --venv $(VENV)
 
-demo: demo-env ## the local identity provider, a Flask site and a Django site
+demo: demo-env ## the local identity provider, a web API, a Flask site and a Django site
 	@exec $(BIN)/python demo_sites/run.py
 
 test: dev-env ## the whole suite

@@ -1,4 +1,4 @@
-"""Start the demo: the local identity provider, the Flask site and the Django site.
+"""Start the demo: the local identity provider, the orders API, the Flask site and the Django site.
 
 Called by `make demo`. Ends everything it started on Ctrl-C, on SIGTERM, and when one of them ends.
 """
@@ -32,7 +32,7 @@ GRACE = 5
 
 @dataclass
 class Part:
-    """One of the three programs."""
+    """One of the four programs."""
 
     name: str
     variable: str
@@ -66,7 +66,7 @@ def main() -> int:
         parts = described()
         check_ports(parts)
         DATA.mkdir(parents=True, exist_ok=True)
-        prepare_django(parts[2])
+        prepare_django(parts[-1])
         for part in parts:
             say(f"Starting {part.name} ...")
             start(part)
@@ -82,9 +82,11 @@ def main() -> int:
 
 def described() -> list[Part]:
     emulator_port = port("EMULATOR_PORT", 8400)
+    orders_port = port("ORDERS_PORT", 5001)
     flask_port = port("FLASK_PORT", 5000)
     django_port = port("DJANGO_PORT", 8000)
     python = sys.executable
+    orders_url = {"ORDERS_API_URL": f"http://localhost:{orders_port}"}
     return [
         Part(
             "the local identity provider",
@@ -95,12 +97,25 @@ def described() -> list[Part]:
             "/common/v2.0/.well-known/openid-configuration",
         ),
         Part(
+            "the orders API",
+            "ORDERS_PORT",
+            orders_port,
+            [python, "-m", "orders_api"],
+            {
+                **client(emulator_port, sample.ORDERS_API, sample.ORDERS_API_SECRET),
+                "FLASK_SECRET_KEY": secrets.token_hex(32),
+                "KEYFOB_TOKEN_STORE": "memory://",
+            },
+            "/.well-known/oauth-protected-resource",
+        ),
+        Part(
             "the Flask site",
             "FLASK_PORT",
             flask_port,
             [python, "-m", "flask_site"],
             {
                 **client(emulator_port, sample.FLASK_SITE, sample.FLASK_SITE_SECRET),
+                **orders_url,
                 "FLASK_SECRET_KEY": secrets.token_hex(32),
                 "KEYFOB_TOKEN_STORE": f"sqlite:///{DATA / 'flask_site.sqlite3'}",
             },
@@ -113,6 +128,7 @@ def described() -> list[Part]:
             [python, str(HERE / "django_site" / "manage.py")],
             {
                 **client(emulator_port, sample.DJANGO_SITE, sample.DJANGO_SITE_SECRET),
+                **orders_url,
                 "DJANGO_SECRET_KEY": secrets.token_hex(32),
                 "DJANGO_DEBUG": "1",  # lets runserver serve the style sheet
                 "DJANGO_SITE_DATA": str(DATA),
@@ -242,7 +258,7 @@ def end(parts: list[Part]) -> None:
 
 
 def introduction(parts: list[Part]) -> str:
-    emulator, flask_site, django_site = parts
+    emulator, orders_api, flask_site, django_site = parts
     accounts = sample.sample_directory().accounts
     enabled = [account for account in accounts if account.enabled]
     width = max(len(account.username) for account in enabled)
@@ -252,12 +268,14 @@ def introduction(parts: list[Part]) -> str:
             "",
             f"  Flask site               {flask_site.url}",
             f"  Django site              {django_site.url}",
+            f"  Orders API               {orders_api.url}, which the sites call",
             f"  Local identity provider  {emulator.url}",
             "",
             f"  Sign in as one of these; the password is {sample.PASSWORD}",
             *(f"    {name}" for name in people),
+            "  Whoever signs in may order things; Ada approves them.",
             "",
-            f"  Logs are in {shown(DATA)}. Ctrl-C ends all three.",
+            f"  Logs are in {shown(DATA)}. Ctrl-C ends all four.",
             "",
         ]
     )

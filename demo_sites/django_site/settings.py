@@ -34,7 +34,13 @@ INSTALLED_APPS += ["django_keyfob"]
 MIDDLEWARE += ["django_keyfob.middleware.KeyfobMiddleware"]
 AUTHENTICATION_BACKENDS = ["django_keyfob.backends.KeyfobBackend"]
 LOGIN_URL = "keyfob:login"
-KEYFOB = {}  # the environment has KEYFOB_AUTHORITY, KEYFOB_CLIENT_ID and KEYFOB_CLIENT_SECRET
+ORDERS_URL = os.environ.get("ORDERS_API_URL", "http://localhost:5001")
+KEYFOB = {  # the environment has KEYFOB_AUTHORITY, KEYFOB_CLIENT_ID and KEYFOB_CLIENT_SECRET
+    "DOWNSTREAM_APIS": {
+        "orders": {"base_url": ORDERS_URL, "scopes": ["api://orders/Orders.Read"]},
+        "ordering": {"base_url": ORDERS_URL, "scopes": ["api://orders/Orders.Write"]},
+    }
+}
 
 ROOT_URLCONF = "django_site.urls"
 TEMPLATES = [

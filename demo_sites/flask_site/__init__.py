@@ -1,16 +1,25 @@
-"""The demo site, on Flask: public, signed in, and calling an API in the person's name."""
+"""The demo site, on Flask: public, signed in, and calling APIs in the person's name."""
 
 import base64
+import os
 
 from flask import Flask, render_template
 
 from flask_keyfob import Keyfob, current_user, downstream_api, login_required
+from flask_site.orders import orders
 
 
 def create_app() -> Flask:
     app = Flask(__name__)
     app.config.from_prefixed_env()  # FLASK_SECRET_KEY; Keyfob reads KEYFOB_CLIENT_ID and so on
+    app.config["SESSION_COOKIE_SAMESITE"] = "Lax"  # no other site sends this one's forms
+    orders_url = os.environ.get("ORDERS_API_URL", "http://localhost:5001")
+    app.config["KEYFOB_DOWNSTREAM_APIS"] = {
+        "orders": {"base_url": orders_url, "scopes": ["api://orders/Orders.Read"]},
+        "ordering": {"base_url": orders_url, "scopes": ["api://orders/Orders.Write"]},
+    }
     Keyfob(app)
+    app.register_blueprint(orders)
 
     @app.get("/")
     def home() -> str:

@@ -75,7 +75,9 @@ class AuthorizationRequest:
         """The device that waits, None when the answer goes through the browser."""
         return self.reply if isinstance(self.reply, DeviceReply) else None
 
-    def grant(self, identity: Identity, auth_time: int, sid: str) -> Grant:
+    def grant(
+        self, identity: Identity, auth_time: int, sid: str, multi_factor: bool = False
+    ) -> Grant:
         """What the application gets once this person has agreed."""
         return Grant(
             client_id=self.client.client_id,
@@ -85,10 +87,12 @@ class AuthorizationRequest:
             auth_time=auth_time,
             sid=sid,
             nonce=self.nonce,
-            auth_time_asked=self.max_age is not None,
+            auth_time_asked=self.max_age is not None
+            or "auth_time" in self.claims.get("id_token", {}),
             client_info=self.client_info,
             claims=self.claims,
             policy=self.realm.authority.policy,
+            multi_factor=multi_factor,
         )
 
 

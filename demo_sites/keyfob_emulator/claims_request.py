@@ -7,7 +7,7 @@ which a token is too old (``nbf``, continuous access evaluation).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -17,9 +17,9 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     return {name: {**first.get(name, {}), **second.get(name, {})} for name in members}
 
 
-def asked_values(claims: Mapping[str, Any], name: str) -> list[str]:
-    """The ``values``, or the one ``value``, asked of a claim of the access token."""
-    asked = claims.get("access_token", {}).get(name)
+def asked_values(claims: Mapping[str, Any], name: str, kind: str = "access_token") -> list[str]:
+    """The ``values``, or the one ``value``, asked of a claim of a kind of token."""
+    asked = claims.get(kind, {}).get(name)
     if not isinstance(asked, dict):
         return []
     many = asked.get("values")
@@ -27,15 +27,25 @@ def asked_values(claims: Mapping[str, Any], name: str) -> list[str]:
     return [value for value in values if isinstance(value, str) and value]
 
 
-def requested_claims(claims: Mapping[str, Any], nbf: int, now: int) -> dict[str, Any]:
-    """What a request makes of an access token that would start at ``nbf``."""
+def is_essential(claims: Mapping[str, Any], name: str, kind: str = "access_token") -> bool:
+    """Whether a claim is asked for as one the token must have."""
+    asked = claims.get(kind, {}).get(name)
+    return isinstance(asked, dict) and asked.get("essential") is True
+
+
+def requested_claims(
+    claims: Mapping[str, Any], contexts: Sequence[str], nbf: int, now: int
+) -> dict[str, Any]:
+    """What a request makes of an access token that would start at ``nbf``.
+
+    ``contexts`` are those of the asked authentication contexts that the sign-in has reached.
+    """
     told: dict[str, Any] = {}
     capabilities = asked_values(claims, "xms_cc")
     if capabilities:
         told["xms_cc"] = capabilities
-    contexts = asked_values(claims, "acrs")
     if contexts:
-        told["acrs"] = contexts
+        told["acrs"] = list(contexts)
     times = [int(text) for text in asked_values(claims, "nbf") if _is_time(text)]
     if times:
         # Tokens are back-dated; one that answers a challenge starts after what it is about.

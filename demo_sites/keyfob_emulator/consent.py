@@ -64,6 +64,15 @@ class Consents:
             else:
                 self._given.get((object_id, client_id), set()).difference_update(keys)
 
+    def of(self, account: Account) -> dict[str, frozenset[str]]:
+        """What a person agreed to themselves, by application, at home and as a guest."""
+        found: dict[str, frozenset[str]] = {}
+        for object_id in (account.object_id, *account.guest_in.values()):
+            for (owner, client_id), keys in list(self._given.items()):
+                if owner == object_id and keys:
+                    found[client_id] = found.get(client_id, frozenset()) | keys
+        return found
+
     def given(self, identity: Identity, client: Application) -> frozenset[str]:
         """Everything this person, or an administrator for everybody, agreed to."""
         own = self._given.get((identity.object_id, client.client_id), set())

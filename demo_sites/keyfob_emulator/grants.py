@@ -7,6 +7,7 @@ one again revokes what came from it. Everything that descends from one sign-in i
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyfob_emulator.errors import ProtocolError, problem
+from keyfob_emulator.keys import base64url
 from keyfob_emulator.model import Application
 
 _MAXIMUM = 20_000
@@ -35,6 +37,8 @@ class Grant:
     claims: Mapping[str, Any] = field(default_factory=dict)
     policy: str | None = None
     """The user flow it came about in; its codes and refresh tokens serve no other."""
+    multi_factor: bool = False
+    """Whether a second factor was proved."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,18 @@ class Code:
     expires_at: float
     family: str
 
+    def check_verifier(self, verifier: str | None) -> None:
+        """RFC 7636 section 4.6; one that nobody announced is refused too (RFC 9700 2.1.1)."""
+        if self.code_challenge is None:
+            if verifier is not None:
+                raise problem(501481)
+            return
+        if verifier is None:
+            raise problem(50148)
+        digest = hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()
+        if not hmac.compare_digest(base64url(digest), self.code_challenge):
+            raise problem(501481)
+
 
 @dataclass
 class Family:
@@ -55,7 +71,21 @@ class Family:
     home_object_id: str
     client_id: str
     revoked: bool = False
-    access_tokens: set[str] = field(default_factory=set)
+    access_tokens: dict[str, AccessToken] = field(default_factory=dict, repr=False)
+
+
+@dataclass
+class AccessToken:
+    """What is remembered of an access token.
+
+    ``capable`` tokens announce that their client understands claims challenges (``cp1``).
+    """
+
+    family: Family
+    capable: bool
+    multi_factor: bool
+    refused_since: float | None = None
+    """When resources that look were told to refuse it."""
 
 
 @dataclass
@@ -77,7 +107,7 @@ class GrantStore:
         self._redeemed: dict[str, Code] = {}
         self._refresh: dict[str, _Refresh] = {}
         self._families: dict[str, Family] = {}
-        self._revoked_tokens: set[str] = set()
+        self._tokens: dict[str, AccessToken] = {}
         self.revoke_reused = False
 
     def issue_code(
@@ -97,7 +127,7 @@ class GrantStore:
         family = secrets.token_hex(8)
         with self._lock:
             self._families[family] = Family(grant.home_object_id, grant.client_id)
-            _trim(self._codes, self._redeemed, self._refresh, self._families)
+            self._trim()
         return family
 
     def peek_code(self, code: str, client_id: str) -> Code:
@@ -111,6 +141,8 @@ class GrantStore:
             if used is not None:
                 self._revoke(used.family)
                 raise problem(54005)
+            if self._families[record.family].revoked:
+                raise problem(50173)
         if self._clock() >= record.expires_at:
             raise problem(70008)
         return record
@@ -162,33 +194,69 @@ class GrantStore:
     def _reuse() -> ProtocolError:
         return problem(70000, suberror="bad_token")
 
-    def note_access_token(self, family: str, token_id: str) -> None:
+    def note_access_token(
+        self, family: str, token_id: str, *, capable: bool, multi_factor: bool
+    ) -> None:
         """Remember an access token's id, so that revoking the family can reach it."""
         with self._lock:
             record = self._families[family]
-            record.access_tokens.add(token_id)
+            token = AccessToken(record, capable, multi_factor)
             if record.revoked:
-                self._revoked_tokens.add(token_id)
+                token.refused_since = self._clock()
+            record.access_tokens[token_id] = self._tokens[token_id] = token
 
-    def access_token_revoked(self, token_id: str) -> bool:
-        """Whether the access token belongs to a revoked family."""
+    def access_token(self, token_id: str) -> AccessToken | None:
+        """What is remembered of an access token for a person."""
         with self._lock:
-            return token_id in self._revoked_tokens
+            return self._tokens.get(token_id)
 
-    def revoke_for(self, home_object_id: str, client_id: str | None = None) -> None:
-        """Revoke everything a person has, or has with one application."""
+    def revoke_for(
+        self, home_object_id: str, client_id: str | None = None, *, capable_only: bool = False
+    ) -> None:
+        """Revoke everything a person has, or has with one application.
+
+        With ``capable_only`` access tokens go on to serve clients that could not be told why not.
+        """
         with self._lock:
-            for name, family in self._families.items():
-                if family.home_object_id == home_object_id and client_id in (
-                    None,
-                    family.client_id,
-                ):
-                    self._revoke(name)
+            for family in self._of(home_object_id, client_id):
+                family.revoked = True
+                self._refuse(family, capable_only)
+
+    def refuse_access_tokens(self, home_object_id: str, client_id: str) -> None:
+        """Have the access tokens refused that a person's grants gave one application so far."""
+        with self._lock:
+            for family in self._of(home_object_id, client_id):
+                self._refuse(family)
+
+    def _of(self, home_object_id: str, client_id: str | None) -> list[Family]:
+        return [
+            family
+            for family in self._families.values()
+            if family.home_object_id == home_object_id and client_id in (None, family.client_id)
+        ]
 
     def _revoke(self, family: str) -> None:
         record = self._families[family]
         record.revoked = True
-        self._revoked_tokens |= record.access_tokens
+        self._refuse(record)
+
+    def _refuse(self, family: Family, capable_only: bool = False) -> None:
+        now = self._clock()
+        for token in family.access_tokens.values():
+            if token.refused_since is None and (token.capable or not capable_only):
+                token.refused_since = now
+
+    def _trim(self) -> None:
+        """Forget the oldest families, so that a provider that runs for weeks does not grow."""
+        while len(self._families) > _MAXIMUM:
+            oldest = next(iter(self._families))
+            for token_id in self._families.pop(oldest).access_tokens:
+                del self._tokens[token_id]
+            for codes in (self._codes, self._redeemed):
+                for key in [k for k, c in codes.items() if c.family == oldest]:
+                    del codes[key]
+            for key in [k for k, r in self._refresh.items() if r.family == oldest]:
+                del self._refresh[key]
 
 
 def _check_holder(record: _Refresh, client: Application) -> None:
@@ -207,21 +275,3 @@ def _check_holder(record: _Refresh, client: Application) -> None:
 
 def _digest(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _trim(
-    codes: dict[str, Code],
-    redeemed: dict[str, Code],
-    refresh: dict[str, _Refresh],
-    families: dict[str, Family],
-) -> None:
-    """Forget the oldest families, so that a provider that runs for weeks does not grow."""
-    while len(families) > _MAXIMUM:
-        oldest = next(iter(families))
-        del families[oldest]
-        for key in [k for k, c in codes.items() if c.family == oldest]:
-            del codes[key]
-        for key in [k for k, c in redeemed.items() if c.family == oldest]:
-            del redeemed[key]
-        for key in [k for k, r in refresh.items() if r.family == oldest]:
-            del refresh[key]

@@ -105,6 +105,8 @@ class EmulatorAdapter(BaseAdapter):
             environ = builder.get_environ()
             chunks, status, headers = run_wsgi_app(self.app, environ, buffered=True)
             content = b"".join(chunks)
+        except ConnectionResetError as error:
+            raise requests.ConnectionError(str(error), request=request) from None
         finally:
             builder.close()
         response = _response(request, status, list(headers.items()), content)

@@ -86,7 +86,8 @@ class Tenant:
     """An organisation's directory, or the one of all personal accounts.
 
     The passwords of people in ``federated_domains``, which are ``domains`` too, are checked by the
-    organisation's own federation service and not by the token endpoint.
+    organisation's own federation service and not by the token endpoint. Without ``user_consent``
+    only administrators may agree to what an application asks for.
     """
 
     tenant_id: str
@@ -96,6 +97,7 @@ class Tenant:
     kind: TenantKind = TenantKind.WORKFORCE
     user_flows: tuple[UserFlow, ...] = ()
     federated_domains: tuple[str, ...] = ()
+    user_consent: bool = True
 
     @property
     def personal(self) -> bool:
@@ -127,8 +129,8 @@ class Account:
     same password and name, and a different ``oid``. ``roles`` maps an application's client id to
     the app roles this person was assigned. ``groups`` are the ids of the groups they were put into;
     with ``group_overage`` tokens have no room for these, as for more than 200. With
-    ``multi_factor`` a password alone is not enough, and flows without pages are refused with
-    AADSTS50076.
+    ``multi_factor`` a password alone is not enough: pages ask for more, and flows without pages are
+    refused with AADSTS50076.
     """
 
     username: str

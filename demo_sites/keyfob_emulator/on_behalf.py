@@ -28,10 +28,15 @@ def on_behalf_of(
     if client.public:
         raise problem(7000218)
     told = _caller(service, assertion, client)
+    known = service.emulator.grants.access_token(told["uti"])
+    if known is None or known.family.revoked:
+        raise problem(50173)
     account = service.emulator.directory.account_in(told["tid"], told["oid"])
     if account is None:
         raise problem(50034, username=told["oid"], tenant=told["tid"])
-    grant = service.new_grant(parameters, client, account, told["tid"], told["sid"])
+    grant = service.new_grant(
+        parameters, client, account, told["tid"], told["sid"], multi_factor=known.multi_factor
+    )
     return service.respond_to(grant, client, problem(50013, reason="another tenant's"))
 
 

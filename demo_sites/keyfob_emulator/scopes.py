@@ -58,6 +58,11 @@ class RequestedScopes:
     resources: tuple[ResourceScopes, ...]
 
     @property
+    def apis(self) -> list[Application]:
+        """The resources that are asked for by name."""
+        return [each.resource for each in self.resources]
+
+    @property
     def keys(self) -> frozenset[str]:
         """Everything asked for, as consent keys; ``.default`` stays as it is."""
         named = {consent_key(r.resource, name) for r in self.resources for name in r.names}

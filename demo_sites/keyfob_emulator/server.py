@@ -21,6 +21,7 @@ from keyfob_emulator.tls import LoopbackCertificate
 from keyfob_emulator.web import create_app
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
     from typing_extensions import Self
 
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
@@ -49,6 +50,13 @@ class _Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Write nothing."""
         del code, size
+
+    def connection_dropped(
+        self, error: BaseException, environ: WSGIEnvironment | None = None
+    ) -> None:
+        """Wait for nothing more on a connection that ended, or that a test wants to end."""
+        del error, environ
+        self.close_connection = True
 
 
 class _TalkingHandler(_Handler):

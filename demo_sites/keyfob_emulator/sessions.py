@@ -34,6 +34,8 @@ class SignIn:
     home_object_id: str
     auth_time: int
     sid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    second_factor: bool = False
+    """Whether more than the password was proved."""
     uses: set[Use] = field(default_factory=set)
 
 
@@ -67,6 +69,8 @@ class Interaction:
     """The user name that was picked or typed here."""
     authenticated: bool = False
     """Whether the password was proved here, which ``prompt=login`` and ``max_age`` ask for."""
+    proved: bool = False
+    """Whether the second factor was proved here."""
     picked: bool = False
     """Whether an account was picked here, which ``prompt=select_account`` asks for."""
     consented: bool = False

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
 
 from keyfob_emulator.client_auth import ClientAuthentication
+from keyfob_emulator.conditional_access import ConditionalAccess
 from keyfob_emulator.consent import Consents
 from keyfob_emulator.device_code import DeviceCodes, DeviceRequest
+from keyfob_emulator.failures import Failure, Failures
 from keyfob_emulator.grants import GrantStore
 from keyfob_emulator.interaction import RequiredInteractions
 from keyfob_emulator.keys import KeyRings
@@ -44,37 +43,6 @@ class Lifetimes:
     """``refresh_in`` of token answers: when the client should get a new one already."""
 
 
-ENDPOINTS: Final = (
-    "authorize",
-    "compute",
-    "devicecode",
-    "groups",
-    "instance",
-    "keys",
-    "logout",
-    "managed_identity",
-    "me",
-    "metadata",
-    "mex",
-    "photo",
-    "token",
-    "userinfo",
-    "userrealm",
-    "wstrust",
-)
-"""What :meth:`Emulator.fail_next` can make fail."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A prepared failure of one endpoint."""
-
-    endpoint: str
-    status: int
-    body: str
-    retry_after: int | None
-
-
 class Emulator:
     """The state of one provider. Everything public here is meant to be used in tests."""
 
@@ -104,8 +72,8 @@ class Emulator:
         self._home_tenant: str | None = None
         self.devices = DeviceCodes(self.now)
         self.interactions = RequiredInteractions()
-        self._failures: deque[Failure] = deque()
-        self._lock = threading.Lock()
+        self.conditional_access = ConditionalAccess()
+        self.failures = Failures(self.now)
 
     def now(self) -> float:
         """The provider's time. Assign :attr:`clock` to travel in it."""
@@ -174,6 +142,18 @@ class Emulator:
         """
         self.grants.revoke_for(self.account(username).object_id, client_id)
 
+    def revoke_sign_in_sessions(self, username: str) -> None:
+        """What Graph's ``revokeSignInSessions`` does: nothing of before counts any more.
+
+        The person's sessions at the provider end, refresh tokens are answered with AADSTS50173, and
+        Graph refuses access tokens of clients with the capability ``cp1`` with a claims challenge
+        (continuous access evaluation). Other access tokens serve until they expire, as at Entra.
+        Unlike :meth:`sign_out_everywhere` it tells no application: each one finds out.
+        """
+        object_id = self.account(username).object_id
+        self.sessions.sign_out_everywhere(object_id)
+        self.grants.revoke_for(object_id, capable_only=True)
+
     def sign_out_everywhere(self, username: str) -> list[LogoutNotice]:
         """End the person's sessions at the provider in all browsers, and tell the applications.
 
@@ -200,6 +180,16 @@ class Emulator:
         keys = None if scopes is None else self._keys(scopes, client)
         object_ids = (account.object_id, *account.guest_in.values())
         self.consents.withdraw(object_ids, client.client_id, keys)
+
+    def revoke_consent(self, username: str, client_id: str) -> None:
+        """Take back all of a person's consent to an application, as on the page ``/consents``.
+
+        Beyond :meth:`withdraw_consent`, Graph refuses the access tokens it led to.
+        """
+        self.withdraw_consent(username, client_id)
+        self.grants.refuse_access_tokens(
+            self.account(username).object_id, self.application(client_id).client_id
+        )
 
     def _keys(self, scopes: str | Iterable[str], client: Application) -> frozenset[str]:
         text = scopes if isinstance(scopes, str) else " ".join(scopes)
@@ -252,6 +242,20 @@ class Emulator:
         """
         self.interactions.require(self.account(username).object_id, suberror, claims)
 
+    def require_second_factor(self, resource: str) -> None:
+        """Put a policy on an API, by its client id or identifier URI.
+
+        Tokens for it then need a second factor: a page asks for it, and without a page the token
+        endpoint answers ``interaction_required`` (AADSTS50076) with ``claims``. The policies on
+        authentication contexts are ``conditional_access.contexts``.
+
+        :raises LookupError: there is no such API.
+        """
+        found = self.directory.resource(resource)
+        if found is None:
+            raise LookupError(f"there is no API {resource!r} in the directory")
+        self.conditional_access.protect(found)
+
     # Failures
 
     def fail_next(
@@ -262,24 +266,21 @@ class Emulator:
         body: str = "Service unavailable",
         retry_after: int | None = None,
         times: int = 1,
+        seconds: float | None = None,
+        hang_up: bool = False,
     ) -> None:
-        """Make the next requests to one of :data:`ENDPOINTS` fail.
+        """Make the next requests to one of :data:`~keyfob_emulator.failures.ENDPOINTS` fail.
 
-        A body that begins with a brace is sent as JSON.
+        A body that begins with a brace is sent as JSON. With ``seconds`` all requests fail for that
+        long, however many they are; with ``hang_up`` the connection is closed without an answer.
         """
-        if endpoint not in ENDPOINTS:
-            raise ValueError(f"no endpoint {endpoint!r}: there are {', '.join(ENDPOINTS)}")
-        with self._lock:
-            self._failures.extend([Failure(endpoint, status, body, retry_after)] * times)
+        until = None if seconds is None else self.now() + seconds
+        failure = Failure(endpoint, status, body, retry_after, hang_up, until)
+        self.failures.prepare(failure, times)
 
     def take_failure(self, endpoint: str) -> Failure | None:
         """The failure prepared for this request, which is used up by asking."""
-        with self._lock:
-            for failure in self._failures:
-                if failure.endpoint == endpoint:
-                    self._failures.remove(failure)
-                    return failure
-        return None
+        return self.failures.take(endpoint)
 
     # Hints
 

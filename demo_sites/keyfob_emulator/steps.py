@@ -27,6 +27,7 @@ class Step(Enum):
     SIGN_UP = auto()
     NEW_PASSWORD = auto()
     PROFILE = auto()
+    SECOND_FACTOR = auto()
     CONFIRM = auto()
     CONSENT = auto()
     APPROVAL = auto()
@@ -114,6 +115,8 @@ def standing(state: Emulator, interaction: Interaction) -> Standing:
         return Standing(Step.PASSWORD, identity)
     if not account.enabled:
         raise problem(50057)
+    if _second_factor_due(state, request, account, sign_in, interaction.proved):
+        return Standing(Step.SECOND_FACTOR, identity, sign_in)
     if flow is FlowKind.EDIT_PROFILE:
         return Standing(Step.PROFILE, identity, sign_in)
     if request.device is not None and not interaction.confirmed:
@@ -122,7 +125,7 @@ def standing(state: Emulator, interaction: Interaction) -> Standing:
     if request.admin_consent:
         return _for_everybody(state, interaction, identity, sign_in)
     missing = state.consents.missing(request.scopes, identity, request.client)
-    if not account.administrator and state.consents.admin_only(missing):
+    if missing and _needs_approval(state, identity, missing):
         return Standing(Step.APPROVAL, identity, sign_in, missing)
     if missing or ("consent" in request.prompt and not interaction.consented):
         shown = state.consents.expand(request.scopes, identity, request.client)
@@ -149,6 +152,13 @@ def _for_everybody(
         return Standing(Step.APPROVAL, identity, sign_in, keys)
     step = Step.DONE if interaction.consented else Step.CONSENT
     return Standing(step, identity, sign_in, keys)
+
+
+def _needs_approval(state: Emulator, identity: Identity, missing: frozenset[str]) -> bool:
+    """Whether only an administrator of the tenant may agree to what is missing."""
+    if identity.account.administrator and not identity.guest:
+        return False
+    return not identity.tenant.user_consent or bool(state.consents.admin_only(missing))
 
 
 def _how_to_choose(interaction: Interaction) -> Step:
@@ -190,6 +200,20 @@ def _fresh(
     return state.now() - sign_in.auth_time <= request.max_age
 
 
+def _second_factor_due(
+    state: Emulator,
+    request: AuthorizationRequest,
+    account: Account,
+    sign_in: SignIn,
+    proved: bool = False,
+) -> bool:
+    """Whether the person has yet to prove more than the password."""
+    if proved or (sign_in.second_factor and "login" not in request.prompt):
+        return False
+    demand = state.conditional_access.demand(request.claims, request.scopes.apis)
+    return account.multi_factor or demand is not None
+
+
 def silent(
     state: Emulator, request: AuthorizationRequest, session: BrowserSession | None
 ) -> Standing:
@@ -213,6 +237,13 @@ def silent(
     state.interactions.check(account.object_id, request.client)
     if not _fresh(state, request, sign_in, authenticated=False):
         raise problem(50058)
+    if _second_factor_due(state, request, account, sign_in):
+        raise problem(
+            50076,
+            error="interaction_required",
+            suberror="basic_action",
+            resource=request.client.name,
+        )
     missing = state.consents.missing(request.scopes, identity, request.client)
     if missing:
         raise problem(

@@ -7,8 +7,6 @@ and answers.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,9 +21,9 @@ from keyfob_emulator.claims_request import merged
 from keyfob_emulator.client_auth import require_public_flows
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.errors import ProtocolError, problem
-from keyfob_emulator.grants import Code, Grant
+from keyfob_emulator.grants import Grant
 from keyfob_emulator.groups import group_claims
-from keyfob_emulator.keys import SSH, base64url
+from keyfob_emulator.keys import SSH
 from keyfob_emulator.model import GRAPH_CLIENT_ID, Account, Application
 from keyfob_emulator.parameters import Parameters
 from keyfob_emulator.realm import Realm
@@ -93,12 +91,12 @@ class TokenService:
         code = self.emulator.grants.peek_code(text, client.client_id)
         if redirect_uri != code.redirect_uri:
             raise problem(500112, redirect_uri=redirect_uri, expected=code.redirect_uri)
-        _check_verifier(parameters.get("code_verifier"), code)
+        code.check_verifier(parameters.get("code_verifier"))
         identity = self.identity(code.grant, wrong_tenant=problem(700005))
         original = self.scopes(code.grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
-        self.check_consent(asked, identity, client)
         grant = _asked_again(parameters, code.grant)
+        self.check_access(asked, identity, client, grant)
         # Used up only now: a request that was refused above has not spent the code.
         self.emulator.grants.redeem_code(text, client.client_id)
         # OpenID Connect Core 3.1.3.3: what the authorization asked for is owed here, whatever the
@@ -113,13 +111,13 @@ class TokenService:
         identity = self.identity(grant, wrong_tenant=None)
         original = self.scopes(grant.scope, client)
         asked = self._scopes_asked(parameters.get("scope"), original, client)
-        self.check_consent(asked, identity, client)
-        self.emulator.grants.use_refresh(text)
         grant = replace(
             grant,
             client_info=_wants_client_info(parameters, grant),
             claims=claims,
         )
+        self.check_access(asked, identity, client, grant)
+        self.emulator.grants.use_refresh(text)
         # A refresh always brings the next refresh token.
         asked = replace(asked, oidc=asked.oidc | {"offline_access"})
         return self.respond(identity, client, grant, asked, family)
@@ -169,8 +167,8 @@ class TokenService:
         identity = self.identity(grant, wrong_tenant=problem(700005))
         asked = self.scopes(grant.scope, client)
         self.only_resource(asked)
-        self.check_consent(asked, identity, client)
         grant = _asked_again(parameters, grant)
+        self.check_access(asked, identity, client, grant)
         devices.use(text)
         family = self.emulator.grants.open_family(grant)
         return self.respond(identity, client, grant, asked, family)
@@ -225,10 +223,15 @@ class TokenService:
             return asked.resources[0]
         return ResourceScopes(self.emulator.application(GRAPH_CLIENT_ID), "", ())
 
-    def check_consent(
-        self, asked: RequestedScopes, identity: Identity, client: Application
+    def check_access(
+        self, asked: RequestedScopes, identity: Identity, client: Application, grant: Grant
     ) -> None:
-        """AADSTS65001 for permissions that neither the person nor an administrator agreed to."""
+        """Refuse what only a person on a page could give.
+
+        AADSTS65001 for permissions that neither the person nor an administrator agreed to,
+        AADSTS50076 for claims and resources that need a second factor.
+        """
+        self.emulator.conditional_access.check(grant, asked.apis, client)
         missing = self.emulator.consents.missing(asked, identity, client)
         if missing:
             words = ", ".join(sorted(missing))
@@ -249,6 +252,7 @@ class TokenService:
             lifetimes.access_token,
             lifetimes.id_token,
             self.emulator.include_at_hash,
+            self.emulator.conditional_access,
         )
 
     def new_grant(
@@ -258,6 +262,8 @@ class TokenService:
         account: Account,
         tenant_id: str,
         sid: str | None = None,
+        *,
+        multi_factor: bool = False,
     ) -> Grant:
         """The grant of a flow without a browser, in which everything is in one request."""
         return Grant(
@@ -270,6 +276,7 @@ class TokenService:
             client_info=parameters.get("client_info") == "1",
             claims=read_claims(parameters),
             policy=self.realm.authority.policy,
+            multi_factor=multi_factor,
         )
 
     def respond_to(
@@ -279,7 +286,7 @@ class TokenService:
         asked = self.scopes(grant.scope, client)
         identity = self.identity(grant, wrong_tenant=wrong_tenant)
         self.only_resource(asked)
-        self.check_consent(asked, identity, client)
+        self.check_access(asked, identity, client, grant)
         family = self.emulator.grants.open_family(grant)
         return self.respond(identity, client, grant, asked, family)
 
@@ -325,7 +332,12 @@ class TokenService:
             groups=groups(target.resource),
         )
         tenant_id, account = identity.tenant.tenant_id, identity.account
-        self.emulator.grants.note_access_token(family, claims["uti"])
+        self.emulator.grants.note_access_token(
+            family,
+            claims["uti"],
+            capable="cp1" in claims.get("xms_cc", ()),
+            multi_factor=grant.multi_factor,
+        )
         told = shaped(self.realm.authority, claims, identity)
         answer = self._access_token(told, tenant_id, [account.username, identity.object_id])
         answer["scope"] = " ".join(shown)
@@ -369,19 +381,6 @@ class TokenService:
         given = consents.given(identity, client) & asked.oidc
         oidc = [scope for scope in _SHOWN_OIDC if scope in given]
         return [*oidc, *names], [*spelled, *oidc]
-
-
-def _check_verifier(verifier: str | None, code: Code) -> None:
-    """RFC 7636 section 4.6; a verifier nobody announced is refused too (RFC 9700 section 2.1.1)."""
-    if code.code_challenge is None:
-        if verifier is not None:
-            raise problem(501481)
-        return
-    if verifier is None:
-        raise problem(50148)
-    digest = hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest()
-    if not hmac.compare_digest(base64url(digest), code.code_challenge):
-        raise problem(501481)
 
 
 def _asked_again(parameters: Parameters, grant: Grant) -> Grant:

@@ -13,18 +13,20 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from keyfob_emulator.authorities import Authority
-from keyfob_emulator.claims_request import requested_claims
+from keyfob_emulator.claims_request import asked_values, requested_claims
+from keyfob_emulator.conditional_access import ConditionalAccess
 from keyfob_emulator.consent import Identity
 from keyfob_emulator.grants import Grant
 from keyfob_emulator.keys import base64url
 from keyfob_emulator.model import GRAPH_CLIENT_ID, Account, Application
 from keyfob_emulator.scopes import ResourceScopes
 
-_PASSWORD_AMR: Final = ["pwd"]
+_PASSWORD_AMR: Final = ("pwd",)
+_MULTI_FACTOR_AMR: Final = ("pwd", "mfa")
 #: Directory roles by their template ids, as ``wids`` names them: the second one is everybody's.
 GLOBAL_ADMINISTRATOR: Final = "62e90394-69f5-4237-9190-012177145e10"
 ORDINARY_USER: Final = "b79fbf4d-3ef9-4689-8143-76b194e85509"
@@ -39,10 +41,16 @@ class Minting:
     access_token_lifetime: int
     id_token_lifetime: int
     include_at_hash: bool
+    conditional_access: ConditionalAccess = field(default_factory=ConditionalAccess)
 
     def issuer(self, tenant_id: str, version: int = 2) -> str:
         """``iss`` of a tenant's tokens. Version 1 tokens have an issuer of their own."""
         return self.authority.issuer(tenant_id, version)
+
+    def contexts(self, grant: Grant, kind: str) -> list[str]:
+        """``acrs``: the authentication contexts a request asks for and the sign-in has reached."""
+        asked = asked_values(grant.claims, "acrs", kind)
+        return self.conditional_access.met(asked, grant.multi_factor)
 
 
 def pairwise_subject(client_id: str, object_id: str) -> str:
@@ -130,6 +138,9 @@ def id_token_claims(
     if client.directory_role_claims and not account.personal:
         is_administrator = account.administrator and not identity.guest
         claims["wids"] = [*([GLOBAL_ADMINISTRATOR] if is_administrator else []), ORDINARY_USER]
+    contexts = minting.contexts(grant, "id_token")
+    if contexts:
+        claims["acrs"] = contexts
     if minting.include_at_hash:
         # OpenID Connect Core 3.1.3.6: the left half of the hash. Entra leaves it out in this flow.
         claims["at_hash"] = base64url(hashlib.sha256(access_token.encode()).digest()[:16])
@@ -172,7 +183,7 @@ def access_token_claims(
         claims |= {
             "acct": int(identity.guest),
             "acr": "1",
-            "amr": _PASSWORD_AMR,
+            "amr": list(_MULTI_FACTOR_AMR if grant.multi_factor else _PASSWORD_AMR),
             "app_displayname": client.name,
             "family_name": account.surname,
             "given_name": account.given_name,
@@ -186,7 +197,8 @@ def access_token_claims(
     if roles:
         claims["roles"] = list(roles)
     claims |= groups or {}
-    return claims | requested_claims(grant.claims, claims["nbf"], minting.now)
+    contexts = minting.contexts(grant, "access_token")
+    return claims | requested_claims(grant.claims, contexts, claims["nbf"], minting.now)
 
 
 def app_token_claims(
@@ -227,7 +239,8 @@ def app_token_claims(
     if fmi_path is not None:
         claims["fmi_path"] = fmi_path
         claims["sub"] = f"/eid1/c/pub/t/{tenant_id}/a/{client.client_id}/{fmi_path}"
-    return claims | requested_claims(asked, claims["nbf"], minting.now)
+    contexts = asked_values(asked, "acrs")
+    return claims | requested_claims(asked, contexts, claims["nbf"], minting.now)
 
 
 def _client_claims(client: Application, version: int) -> dict[str, str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EXTENSION: Final = "keyfob_emulator"
 AUTHORITY: Final = "keyfob_emulator.authority"
+_HANG_UP: Final = "keyfob_emulator.hang_up"
 MICROSOFT_LOGIN: Final = "https://login.microsoftonline.com"
 FEDERATION_HOST: Final = "https://sts.northwind.example"
 _LOOPBACK_HOST: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?")
@@ -88,6 +89,7 @@ def create_app(
     """
     from keyfob_emulator.views import (
         admin_consent,
+        control,
         device,
         discovery,
         federation,
@@ -134,6 +136,7 @@ def create_app(
         graph,
         graph_groups,
         managed_identity,
+        control,
     )
     for module in modules:
         app.register_blueprint(module.blueprint)
@@ -161,7 +164,11 @@ class AuthorityRouting:
             state.directory,
             state.home_tenant,
         )
-        return self._application(environ, start_response)
+        answer = self._application(environ, start_response)
+        if environ.get(_HANG_UP):
+            # Nothing was sent yet: the server closes the connection, and that is all.
+            raise ConnectionResetError("hung up, as a test asked for")
+        return answer
 
 
 # Where the request came to
@@ -250,6 +257,7 @@ def take_failure(endpoint: str) -> Response | None:
     failure = emulator().take_failure(endpoint)
     if failure is None:
         return None
+    request.environ[_HANG_UP] = failure.hang_up
     kind = "application/json" if failure.body.startswith("{") else "text/plain"
     response = Response(failure.body, failure.status, content_type=f"{kind}; charset=utf-8")
     if failure.retry_after is not None:

@@ -62,7 +62,7 @@ def test_the_provider_shows_who_was_told_and_what_they_answered(demo: Demo, page
     expect(page).to_have_url(f"{demo.flask}/claims")
 
     page.goto(f"{demo.emulator}/")
-    page.get_by_role("link", name="who was told").click()
+    page.get_by_role("link", name="Sign-outs").click()
     page.get_by_role("button", name="Sign out Ada Keyring everywhere").click()
 
     told = page.locator(".notices li").filter(has_text=f"{demo.flask}/auth/backchannel-logout")

@@ -18,6 +18,7 @@ from support.form_browser import FormBrowser
 from support.programs import free_port
 
 PASSWORD = "open-sesame"
+PORTS = ("EMULATOR_PORT", "ORDERS_PORT", "FLASK_PORT", "DJANGO_PORT")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,7 @@ def test_it_prints_addresses_people_and_at_last_that_it_is_ready(demo: Demo) -> 
     assert demo.flask in printed
     assert demo.django in printed
     assert demo.emulator in printed
+    assert demo.orders in printed
     assert "ada@contoso.example" in printed
     assert PASSWORD in printed
     assert demo.lines[-1] == "Ready."
@@ -66,7 +68,8 @@ def test_a_plain_http_client_signs_in_reads_its_profile_and_signs_out(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything_it_started(tmp_path: Path, number: int) -> None:
     with running_demo(tmp_path) as demo:
-        ports = [int(url.rpartition(":")[2]) for url in (demo.flask, demo.django, demo.emulator)]
+        urls = (demo.flask, demo.django, demo.emulator, demo.orders)
+        ports = [int(url.rpartition(":")[2]) for url in urls]
 
         assert demo.end(number) == 0
 
@@ -75,7 +78,7 @@ def test_a_signal_ends_everything_it_started(tmp_path: Path, number: int) -> Non
                 assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-@pytest.mark.parametrize("variable", ["EMULATOR_PORT", "FLASK_PORT", "DJANGO_PORT"])
+@pytest.mark.parametrize("variable", PORTS)
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_taken_port_is_named_in_one_line(tmp_path: Path, variable: str, host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -86,7 +89,7 @@ def test_a_taken_port_is_named_in_one_line(tmp_path: Path, variable: str, host: 
             pytest.skip("needs IPv6 on this machine")
         taken.listen()
         port = taken.getsockname()[1]
-        free = {name: str(free_port()) for name in ("EMULATOR_PORT", "FLASK_PORT", "DJANGO_PORT")}
+        free = {name: str(free_port()) for name in PORTS}
 
         status, printed = finished({**free, variable: str(port), "DEMO_DATA": str(tmp_path)})
 
@@ -111,6 +114,7 @@ def test_two_parts_cannot_have_one_port(tmp_path: Path) -> None:
     status, printed = finished(
         {
             "EMULATOR_PORT": other,
+            "ORDERS_PORT": str(free_port()),
             "FLASK_PORT": port,
             "DJANGO_PORT": port,
             "DEMO_DATA": str(tmp_path),
@@ -122,7 +126,7 @@ def test_two_parts_cannot_have_one_port(tmp_path: Path) -> None:
 
 
 def test_a_part_that_ends_by_itself_ends_the_demo_with_its_last_words(tmp_path: Path) -> None:
-    free = {name: str(free_port()) for name in ("EMULATOR_PORT", "FLASK_PORT", "DJANGO_PORT")}
+    free = {name: str(free_port()) for name in PORTS}
 
     # A setting that stops the Flask site's start.
     status, printed = finished(

@@ -100,6 +100,8 @@ class Client:
                 page = page.submit(button=username)
             elif page.headings == ["Enter the password"]:
                 page = page.submit(password=PASSWORD)
+            elif page.headings == ["Confirm it is you"]:
+                page = page.submit(button="Approve")
             elif page.headings == ["Permissions requested"]:
                 page = page.submit(button="Accept")
             else:

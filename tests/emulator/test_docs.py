@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from keyfob_emulator import Emulator, Lifetimes, sample_directory
+from keyfob_emulator.failures import ENDPOINTS
 from keyfob_emulator.sample import PASSWORD
-from keyfob_emulator.state import ENDPOINTS
 
 DOCS = Path(__file__).parents[2] / "docs" / "emulator.md"
 TEXT = DOCS.read_text(encoding="utf-8")

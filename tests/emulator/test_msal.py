@@ -340,10 +340,10 @@ def test_a_claims_challenge_is_answered(world: World) -> None:
     app = world.public(client_capabilities=["cp1"])
     ok(by_password(app))
     (account,) = app.get_accounts()
-    challenge = json.dumps({"access_token": {"acrs": {"essential": True, "value": "c1"}}})
+    challenge = json.dumps({"access_token": {"acrs": {"essential": True, "value": "c2"}}})
     result = ok(app.acquire_token_silent(READ, account, claims_challenge=challenge))
     claims = world.claims(result["access_token"])
-    assert (claims["acrs"], claims["xms_cc"]) == (["c1"], ["cp1"])
+    assert (claims["acrs"], claims["xms_cc"]) == (["c2"], ["cp1"])
     world.emulator.require_interaction(ADA, suberror="additional_action")
     result = app.acquire_token_silent_with_error(READ, account, claims_challenge=challenge)
     assert (result["error"], result["classification"]) == (

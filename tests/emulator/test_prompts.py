@@ -136,3 +136,10 @@ def test_max_age_is_satisfied_by_a_fresh_session(client: Client, clock: Clock) -
     clock.now += 30
     tokens = client.redeem(silent(client, max_age=60)["code"]).json()
     assert client.claims(tokens["id_token"])["auth_time"] == signed_in_at
+
+
+def test_auth_time_is_told_when_the_claims_ask_for_it(client: Client, clock: Clock) -> None:
+    assert "auth_time" not in client.claims(client.tokens()["id_token"])
+    asked = '{"id_token": {"auth_time": {"essential": true}}}'
+    told = client.claims(client.tokens(claims=asked)["id_token"])["auth_time"]
+    assert told == int(clock.now)

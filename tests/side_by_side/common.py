@@ -15,7 +15,7 @@ ALAN = "alan@contoso.example"
 GRAPH = ["User.Read"]
 GRAPH_APP = ["https://graph.microsoft.com/.default"]
 ORDERS = ["api://orders/Orders.Read"]
-CLAIMS = '{"access_token": {"acrs": {"essential": true, "value": "c1"}}}'
+CLAIMS = '{"access_token": {"acrs": {"essential": true, "value": "c2"}}}'
 
 
 def site(**more: Any) -> App:

@@ -20,12 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Demo:
-    """A running demo: three addresses, and what it has printed."""
+    """A running demo: four addresses, and what it has printed."""
 
     process: subprocess.Popen[str]
     flask: str
     django: str
     emulator: str
+    orders: str
     lines: list[str] = field(default_factory=list)
 
     def site(self, name: str) -> str:
@@ -40,12 +41,13 @@ class Demo:
 @contextmanager
 def running_demo(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Demo]:
     """The demo, ready; with its files in `folder`."""
-    flask, django, emulator = free_port(), free_port(), free_port()
+    flask, django, emulator, orders = (free_port() for _ in range(4))
     process = start_demo(
         {
             "FLASK_PORT": str(flask),
             "DJANGO_PORT": str(django),
             "EMULATOR_PORT": str(emulator),
+            "ORDERS_PORT": str(orders),
             "DEMO_DATA": str(folder),
             **(environment or {}),
         }
@@ -55,6 +57,7 @@ def running_demo(folder: Path, environment: Mapping[str, str] | None = None) -> 
         f"http://localhost:{flask}",
         f"http://localhost:{django}",
         f"http://localhost:{emulator}",
+        f"http://localhost:{orders}",
     )
     try:
         _wait_until_ready(demo)

@@ -5,6 +5,8 @@ Bearer tokens: RFC 6750. Userinfo: OpenID Connect Core section 5.3. Error bodies
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -27,6 +29,41 @@ class GraphError(Exception):
         self.message = message
 
 
+class ClaimsChallenge(GraphError):
+    """Continuous access evaluation: the token is from before something critical happened.
+
+    "Claims challenges, claims requests and client capabilities", with the parameters that Graph's
+    answers have.
+    """
+
+    def __init__(self, since: float) -> None:
+        super().__init__(
+            401,
+            "InvalidAuthenticationToken",
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired "
+            "and code: TokenIssuedBeforeRevocationTimestamp",
+        )
+        self.since = since
+
+    def header(self, base_url: str) -> str:
+        """``WWW-Authenticate``: a newer token will do, or a sign-in if there is none to be had."""
+        claims = {"access_token": {"nbf": {"essential": True, "value": str(int(self.since))}}}
+        parameters = {
+            "realm": "",
+            "authorization_uri": f"{base_url}/common/oauth2/authorize",
+            "client_id": GRAPH_CLIENT_ID,
+            "error": "insufficient_claims",
+            "claims": base64.b64encode(json.dumps(claims, separators=(",", ":")).encode()).decode(),
+        }
+        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+
+
+@blueprint.before_request
+def weather() -> Response | None:
+    """The failure that all of Graph was made to have."""
+    return web.take_failure("graph")
+
+
 @blueprint.errorhandler(GraphError)
 def tell(error: GraphError) -> Response:
     """The answer to a request that is refused."""
@@ -45,7 +82,9 @@ def tell(error: GraphError) -> Response:
         }
     )
     response.status_code = error.status
-    if error.status == 401:
+    if isinstance(error, ClaimsChallenge):
+        response.headers["WWW-Authenticate"] = error.header(web.base_url())
+    elif error.status == 401:
         known = f'Bearer realm="", authorization_uri="{web.base_url()}/common/oauth2/authorize"'
         if "Authorization" in request.headers:  # RFC 6750 section 3.1
             known += ', error="invalid_token"'
@@ -70,7 +109,10 @@ def _claims() -> dict[str, Any]:
     if now >= claims["exp"] or now < claims["nbf"]:
         message = "Lifetime validation failed, the token is expired."
         raise GraphError(401, "InvalidAuthenticationToken", message)
-    if state.grants.access_token_revoked(claims["uti"]):
+    known = state.grants.access_token(claims["uti"])
+    if known is not None and known.refused_since is not None:
+        if known.capable:
+            raise ClaimsChallenge(known.refused_since)
         raise GraphError(401, "InvalidAuthenticationToken", "The token has been revoked.")
     return claims
 

@@ -17,10 +17,11 @@ from flask import Blueprint, Response, jsonify, request
 from keyfob_emulator import web
 from keyfob_emulator.groups import all_groups, direct_groups
 from keyfob_emulator.model import is_guid
-from keyfob_emulator.views.graph import GraphError, person, tell
+from keyfob_emulator.views.graph import GraphError, person, tell, weather
 
 blueprint = Blueprint("graph_groups", __name__)
 blueprint.register_error_handler(GraphError, tell)
+blueprint.before_request(weather)
 
 #: Each is enough: a permission, or several together.
 _MAY_ASK: Final = (

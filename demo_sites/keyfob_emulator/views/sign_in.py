@@ -97,7 +97,7 @@ def _complete(asked: AuthorizationRequest, done: Standing) -> Response:
         agreed = {"admin_consent": "True", "tenant": identity.tenant.tenant_id}
         return send(asked.reply, {**agreed, "scope": asked.scopes.text})
     sign_in.uses.add(_use(asked, identity))
-    grant = asked.grant(identity, sign_in.auth_time, sign_in.sid)
+    grant = asked.grant(identity, sign_in.auth_time, sign_in.sid, sign_in.second_factor)
     if isinstance(asked.reply, DeviceReply):
         return device.decide(asked.reply, grant)
     state, to = web.emulator(), asked.reply.redirect_uri
@@ -149,6 +149,8 @@ class _Page:
         if now.step in (Step.NEW_PASSWORD, Step.PROFILE):
             name = "new_password" if now.step is Step.NEW_PASSWORD else "profile"
             return self._render(f"{name}.html", account=now.person.account)
+        if now.step is Step.SECOND_FACTOR:
+            return self._render("second_factor.html", account=now.person.account)
         if now.step is Step.CONFIRM:
             return self._render("device_confirm.html", account=now.person.account)
         consents = web.emulator().consents
@@ -220,8 +222,11 @@ def act(interaction_id: str) -> Response:
         return _do_flow(interaction)
     if action in ("pick", "type"):
         interaction.chosen, interaction.authenticated, interaction.picked = None, False, False
+        interaction.proved = False
         interaction.mode = "type" if action == "type" else "pick"
         return _again(interaction)
+    if action == "approve":
+        return _approve(interaction)
     if action == "confirm":
         return _confirm(interaction)
     if action == "accept":
@@ -284,6 +289,17 @@ def _do_flow(interaction: Interaction) -> Response:
         return _Page(interaction).refusal(error)
     if told:
         return _Page(interaction, told).show(now)
+    return _show_after_form(interaction)
+
+
+def _approve(interaction: Interaction) -> Response:
+    """The second factor. Only who has just proved the password, or had before, is asked for it."""
+    try:
+        now = standing(web.emulator(), interaction)
+    except ProtocolError as error:
+        return _Page(interaction).refusal(error)
+    if now.step is Step.SECOND_FACTOR:
+        now.proof.second_factor = interaction.proved = True
     return _show_after_form(interaction)
 
 
