@@ -141,9 +141,13 @@ def _roles(claims: Mapping[str, Any], kind: Kind) -> frozenset[str]:
     value = claims["roles"]
     if kind == "adfs" and isinstance(value, str):
         value = [value]  # its claims have one text where there is one value
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+    if not isinstance(value, list):
         raise _refusal("roles", "The access token's roles are not a list of texts")
-    return frozenset(value) - _NOTHING
+    for each in value:
+        if not isinstance(each, str):
+            raise _refusal("roles", "The access token's roles are not a list of texts")
+    found = frozenset(value)
+    return found - _NOTHING if "" in found else found
 
 
 def _texts(claims: Mapping[str, Any], name: str) -> frozenset[str]:
@@ -151,7 +155,8 @@ def _texts(claims: Mapping[str, Any], name: str) -> frozenset[str]:
     value = claims.get(name, "")
     if not isinstance(value, str):
         raise _refusal(name, f"The access token's {name} is not a text")
-    return frozenset(value.split(" ")) - _NOTHING
+    found = frozenset(value.split(" "))
+    return found - _NOTHING if "" in found else found
 
 
 def _no_permissions(what: str) -> AccessTokenError:
