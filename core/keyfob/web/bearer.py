@@ -184,6 +184,6 @@ class ProvenCaller(Caller):
         )
 
     @property
-    def key(self) -> str:
+    def key(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         named = {**self.claims, "iss": self._issuer}
         return Identity.from_claims(named, is_microsoft=self._is_microsoft).key
