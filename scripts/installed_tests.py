@@ -1,6 +1,6 @@
 """Test what is shipped: build the wheel, install it outside the checkout, run the tests there.
 
-python3 scripts/installed_tests.py wheel    all that has templates, pages and commands, with every extra
+python3 scripts/installed_tests.py wheel    all that has pages and commands, with every extra
 python3 scripts/installed_tests.py core     the core's tests, with neither Flask nor Django
 """
 

@@ -1,8 +1,8 @@
 """Run the suite on every supported Python that is installed, and on both Django lines.
 
 What no Python version changes runs once, in `make test`: browsers, MSAL beside us, load and faults,
-and most of the inputs that hypothesis makes up. What has just been run can be left out: a version by
-MATRIX_TESTED=3.11, the core's tests of another by MATRIX_CORE_TESTED=3.12.
+and most of the inputs that hypothesis makes up. What has just been run can be left out: a version
+by MATRIX_TESTED=3.11, the core's tests of another by MATRIX_CORE_TESTED=3.12.
 """
 
 import os
