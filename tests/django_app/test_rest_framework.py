@@ -106,6 +106,12 @@ def test_a_view_for_everybody_is_for_callers_too(site: RunningSite, mint: Mint) 
     assert not site.errors
 
 
+def test_no_token_passes_where_a_person_must_be_signed_in(site: RunningSite, mint: Mint) -> None:
+    for token in (mint.app(), mint.person(scp="Anything")):
+        assert call(site, "/of-the-person", token).status_code == 401
+        assert call(site, "/of-the-person-too", token).status_code == 401
+
+
 def test_a_session_does_not_pass_for_a_token(
     site: RunningSite, mint: Mint, browser: FormBrowser
 ) -> None:
