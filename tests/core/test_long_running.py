@@ -75,6 +75,32 @@ def test_it_has_the_persons_tokens(site: BareSite, provider: Provider, started: 
     assert "mail.read" in provider._access[mail].scopes
 
 
+@pytest.mark.parametrize("anew", [False, True])
+def test_no_work_begins_in_a_session_that_ends_everywhere_meanwhile(
+    site: BareSite, monkeypatch: pytest.MonkeyPatch, anew: bool
+) -> None:
+    site.sign_in("api=api")
+    account = site.keyfob.user.key
+    key = site.app.start_long_running(site.keyfob, api="api") if anew else None
+    create, replace = site.store.create, site.store.replace
+
+    def ended_first(write: Any) -> Any:
+        def written(*args: Any) -> bool:
+            monkeypatch.undo()
+            site.app.sign_out_everywhere(account)
+            found: bool = write(*args)
+            return found
+
+        return written
+
+    monkeypatch.setattr(site.store, "create", ended_first(create))
+    monkeypatch.setattr(site.store, "replace", ended_first(replace))
+    with pytest.raises(InteractionRequired) as raised:
+        site.app.start_long_running(site.keyfob, api="api", key=key)
+    assert raised.value.code == "tokens_lost"
+    assert site.app.sign_out_everywhere(account) == 0
+
+
 def test_it_has_them_for_every_client(site: BareSite, provider: Provider, started: str) -> None:
     work = site.app.long_running(started)
     token = work.token(api="api")

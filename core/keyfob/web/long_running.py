@@ -65,14 +65,21 @@ def start(
         )
     caller = who.caller if isinstance(who, WebSession) else who
     document = Document("", {}, SerializableTokenCache(), ends_at=site.clock() + seconds)
+    session_key = ""
     if caller is not None:
         wanted = site.api_settings(api).scopes if api is not None else tuple(scopes or ())
         _on_behalf_of(site, document, caller, wanted, api or "")
     elif isinstance(who, WebSession):
         if api is not None or scopes is not None:
             who.token(api=api, scopes=scopes)
-        _of_session(site, document, who)
-    return _filed(site, document, key)
+        session_key = _of_session(site, document, who)
+    filed = _filed(site, document, key)
+    # A sign-out everywhere may have come in between: it ends the sessions first, then the work that
+    # it finds, which this was not yet among.
+    if session_key and site.documents.fresh(session_key) is None:
+        end(site, filed)
+        raise InteractionRequired("The person was signed out meanwhile", code="tokens_lost")
+    return filed
 
 
 def end(site: TokenSite, key: str) -> None:
@@ -235,8 +242,8 @@ def _exchange(
         raise as_callers(error) if isinstance(error, InteractionRequired) else error
 
 
-def _of_session(site: WorkSite, document: Document, session: WebSession) -> None:
-    """Take over a copy of the session's tokens, or their address."""
+def _of_session(site: WorkSite, document: Document, session: WebSession) -> str:
+    """Take over a copy of the session's tokens, or their address. Returns the session's key."""
     shown = session.document()
     found = None if shown is None else site.documents.fresh(shown.key)
     if found is None:
@@ -256,6 +263,7 @@ def _of_session(site: WorkSite, document: Document, session: WebSession) -> None
         # Elsewhere a refresh token may serve once, and who uses a copy ends the session with it
         # (RFC 9700 §4.14.2). So there is one, and the work ends with the session.
         document.shares = found.key
+    return found.key
 
 
 def _check_refreshable(document: Document, environment: str) -> None:
