@@ -17,7 +17,7 @@ from django.views import View  # noqa: E402
 
 from django_app.site import RunningSite, running_site  # noqa: E402
 from django_keyfob.decorators import bearer_required  # noqa: E402
-from django_keyfob.mixins import BearerRequiredMixin  # noqa: E402
+from django_keyfob.mixins import BearerRequiredMixin, LoginRequiredMixin  # noqa: E402
 from support import contract_base  # noqa: E402
 from support.access_tokens import Mint  # noqa: E402
 from support.contract_bearer import (  # noqa: E402
@@ -131,3 +131,14 @@ def test_what_is_missing_is_named(provider: Provider, mint: Mint) -> None:
     with running_api(settings_of(provider)) as site:
         answer = call(site, "/people", mint.person(scp="Orders.Write"))
         assert challenge_of(answer)["scope"] == "Orders.Read"
+
+
+def test_a_mixin_behind_the_view_would_guard_nothing() -> None:
+    class Plain(View):
+        pass
+
+    for base in (View, Plain):
+        with pytest.raises(TypeError, match="Behind is not guarded: write the mixin before"):
+            type("Behind", (base, BearerRequiredMixin), {"scopes": ["x"]})
+    guarded = type("Guarded", (LoginRequiredMixin, View), {})
+    assert issubclass(type("Twice", (guarded, BearerRequiredMixin), {"scopes": ["x"]}), View)
