@@ -251,6 +251,26 @@ def test_sign_out_everywhere_ends_it(site: BareSite, provider: Provider, started
     assert site.app.long_running(graces).token(api="api")
 
 
+@pytest.mark.parametrize("who", ["caller", "session"])
+def test_a_tenant_that_is_admitted_no_more_ends_it_at_once(
+    provider: Provider, clock: Clock, who: str
+) -> None:
+    admitted = {HOME_TENANT}
+    rule = apis(provider, ALLOWED_TENANTS=lambda tenant: tenant in admitted)
+    with BareSite(rule, MemoryStore(clock=clock)) as site:
+        site.sign_in("api=api")
+        begun_by = caller() if who == "caller" else site.keyfob
+        key = site.app.start_long_running(begun_by, api="api")
+        assert site.app.long_running(key).token(api="api")
+        admitted.clear()
+        clock.offset = site.clock_offset = provider.clock_offset = 600
+        with pytest.raises(IdTokenError) as raised:
+            site.app.long_running(key).token(api="api")
+        assert raised.value.code == "tenant_not_allowed"
+        admitted.add(HOME_TENANT)
+        assert code_of(site, key) == "work_ended"
+
+
 def test_a_person_who_may_not_any_more_must_come_back(
     site: BareSite, provider: Provider, started: str
 ) -> None:

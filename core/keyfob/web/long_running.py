@@ -29,6 +29,7 @@ from keyfob.web.own_tokens import OwnSite
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session import ENDS_THE_SIGN_IN, WebSession
 from keyfob.web.session_calls import CallSite, SessionCalls
+from keyfob.web.tenants import TenantGate
 from keyfob.web.token_info import TokenInfo
 from keyfob.web.tokens import SessionTokens, TokenSite
 from keyfob.web.whose import ApiSite, wanted_scopes
@@ -40,6 +41,9 @@ MIN_SECONDS, DEFAULT_SECONDS, MAX_SECONDS = 60, 86_400, 90 * 86_400
 
 class WorkSite(ApiSite, OwnSite, CallSite, Protocol):
     """What long-running work needs of the site; `WebApplication` is one."""
+
+    @property
+    def tenant_gate(self) -> TenantGate: ...
 
 
 def start(
@@ -129,6 +133,7 @@ class LongRunning(SessionCalls):
         :param claims: an API's claims challenge, as JSON text.
         :raises InteractionRequired: the person must come back: the work has ended, or the provider
             wants something of them. Its `code` is `work_ended` for the former.
+        :raises IdTokenError: people of their tenant may not be here any more; the work has ended.
         :raises KeyfobError: whatever else `WebSession.token` raises.
         """
         return self._result(api, scopes, force_refresh, claims)["access_token"]
@@ -179,9 +184,20 @@ class LongRunning(SessionCalls):
             document = own.document()
             if document is None:
                 raise _ended(wanted, api)
+            self._check_tenant(document)
             shared = document.shares
             self._tokens = SessionTokens(self._site, shared) if shared else own
         return self._tokens
+
+    def _check_tenant(self, document: Document) -> None:
+        """Work for people of a tenant ends once a function in ALLOWED_TENANTS has them out, as
+        their sessions do, whatever tokens are still at hand."""
+        gate = self._site.tenant_gate
+        if gate.has_rule and not gate.admits(document.claims["tid"].lower()):
+            end(self._site, self._key)
+            raise IdTokenError(
+                "People of this organisation may not be here any more", code="tenant_not_allowed"
+            )
 
     def _own_tokens(self, wanted: Collection[str], api: str) -> WorkTokens:
         # A browser's session has a key, too, which its cookie may show to the person.
