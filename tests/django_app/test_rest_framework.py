@@ -141,6 +141,15 @@ def test_callers_are_throttled_each_for_themselves(site: RunningSite, mint: Mint
     assert call(site, "/throttled", grace).status_code == 200
 
 
+def test_every_answer_says_that_another_caller_may_get_another(
+    site: RunningSite, mint: Mint
+) -> None:
+    for path, token in (("/orders", mint.person()), ("/orders", None), ("/public", None)):
+        vary = call(site, path, token).headers["Vary"].split(", ")
+        assert vary.count("Authorization") == 1, path
+        assert "Accept" in vary
+
+
 def test_a_project_may_have_users_of_its_own_for_callers(site: RunningSite, mint: Mint) -> None:
     assert call(site, "/own-users", mint.person()).json()["pk"] == 7
 
