@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -109,8 +110,13 @@ def test_a_page_of_the_projects_own_comes_first(provider: Provider) -> None:
 
 def test_another_apis_scope_is_loud(provider: Provider, mint: Mint) -> None:
     with running_api(settings_of(provider)) as site:
-        assert call(site, "/foreign", mint.person()).status_code == 500
+        token = mint.person()
+        assert call(site, "/foreign", token).status_code == 500
         assert "AUDIENCES" in str(site.errors[0])
+        # Error mails show each frame's variables.
+        for frame, _ in walk_tb(site.errors[0].__traceback__):
+            if "keyfob" in frame.f_globals["__name__"]:
+                assert token not in repr(list(frame.f_locals.values())), frame
 
 
 def test_a_view_that_names_nothing_is_a_mistake() -> None:
