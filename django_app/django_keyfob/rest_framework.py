@@ -156,6 +156,7 @@ class BearerPermission(BasePermission):  # type: ignore[misc]
             # The middleware adds it to the 403; another permission may still let the caller in.
             keyfob.challenge = challenge_for(current_site(), web_request(plain), error)
             return False
+        keyfob_of(plain).challenge = ""  # what another one lacked is no matter any more
         return True
 
 

@@ -13,6 +13,7 @@ from rest_framework.decorators import (
     permission_classes,
     throttle_classes,
 )
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
@@ -55,6 +56,11 @@ class Admins(Orders):
 
 class Either(Orders):
     permission_classes = [WRITE | READ]
+
+
+class RefusedByTheView(Either):
+    def get(self, request: Any) -> Response:
+        raise PermissionDenied
 
 
 class Neither(Orders):
@@ -114,6 +120,7 @@ urlpatterns = [
     path("orders", Orders.as_view()),
     path("admins", Admins.as_view()),
     path("either", Either.as_view()),
+    path("refused-by-the-view", RefusedByTheView.as_view()),
     path("neither", Neither.as_view()),
     path("unguarded", Unguarded.as_view()),
     path("public", Public.as_view()),

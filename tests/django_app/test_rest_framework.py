@@ -85,6 +85,9 @@ def test_permissions_ask_for_roles_and_combine(site: RunningSite, mint: Mint) ->
     either = call(site, "/either", mint.person())
     assert either.status_code == 200
     assert "WWW-Authenticate" not in either.headers
+    by_the_view = call(site, "/refused-by-the-view", mint.person())
+    assert by_the_view.status_code == 403
+    assert "WWW-Authenticate" not in by_the_view.headers
     neither = call(site, "/neither", mint.person())
     assert neither.status_code == 403
     assert challenge_of(neither)["scope"] == "Orders.Write"
