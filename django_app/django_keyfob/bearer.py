@@ -64,8 +64,8 @@ def bearer_check(rule: BearerRule) -> Check:
     """What `bearer_required` asks."""
 
     def check(request: HttpRequest) -> None:
-        authorization = request.headers.get("Authorization")
-        current_site().bearer.require(keyfob_of(request), rule, authorization)
+        bearer, keyfob = current_site().bearer, keyfob_of(request)
+        bearer.require(keyfob, rule, request.headers.get("Authorization"))
         forget_session_user(request)
 
     return check

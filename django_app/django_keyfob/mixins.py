@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import sync_to_async
+from django.views import View
 
 from django_keyfob.bearer import bearer_check, for_callers, varied
 from django_keyfob.gate import Check, login_check, refusal
@@ -17,7 +18,6 @@ from keyfob.web.permissions import permission
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
-    from django.views import View
 
     _Base = View
 else:
@@ -25,7 +25,19 @@ else:
 
 
 class GuardMixin(_Base):
-    """What the mixins share: a check before `dispatch`, in sync and async views."""
+    """What the mixins share: a check before `dispatch`, in sync and async views.
+
+    :raises TypeError: (where a view is defined) it is not before Django's own `View`.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        order = cls.__mro__
+        # `View.dispatch` calls no other: behind it, nothing would guard the view.
+        if View in order and order.index(View) < order.index(GuardMixin):
+            raise TypeError(
+                f"{cls.__name__} is not guarded: write the mixin before the other base classes"
+            )
 
     def keyfob_checks(self) -> list[Check]:
         """What keeps a request out, made of the view's attributes; a mixin adds its own in front

@@ -110,6 +110,7 @@ class KeyfobAuthentication(BaseAuthentication):  # type: ignore[misc]
     def authenticate(self, request: Any) -> tuple[Any, Caller] | None:
         plain: HttpRequest = request._request  # noqa: SLF001 - the framework's way to Django's own
         keyfob = keyfob_of(plain)
+        _vary(request)
         try:
             caller = current_site().bearer.caller(request.headers.get("Authorization"))
         except AccessTokenError as error:
@@ -155,6 +156,7 @@ class BearerPermission(BasePermission):  # type: ignore[misc]
             # The middleware adds it to the 403; another permission may still let the caller in.
             keyfob.challenge = challenge_for(current_site(), web_request(plain), error)
             return False
+        keyfob_of(plain).challenge = ""  # what another one lacked is no matter any more
         return True
 
 
@@ -181,6 +183,14 @@ def bearer_permission(
         name="bearer_permission",
     )
     return type("BearerPermission", (BearerPermission,), {"rule": rule})
+
+
+def _vary(request: Any) -> None:
+    """No cache is to give one caller's answer to another, as older Djangos' own would."""
+    headers = getattr((request.parser_context or {}).get("view"), "headers", None)
+    if headers is not None:
+        others = [name for name in (headers.get("Vary"), "Authorization") if name]
+        headers["Vary"] = ", ".join(dict.fromkeys(others))
 
 
 def _refuse_unguarded(request: Any) -> None:

@@ -279,6 +279,8 @@ class TestOtherProviders:
             {"sub": "caller@clients"},
             {"gty": "client-credentials"},
             {"preferred_username": "service-account-caller"},
+            {"clientHost": "192.0.2.1", "clientAddress": "192.0.2.1"},
+            {"clientId": "caller", "sid": "of-its-refresh-token"},
             {"idtyp": "app"},
         ],
     )
@@ -287,6 +289,12 @@ class TestOtherProviders:
         assert holder.is_app
         assert holder.scopes == frozenset()
         assert holder.roles == {"orders.read"}
+
+    @pytest.mark.parametrize("mark", ["sid", "session_state", "auth_time"])
+    def test_a_person_becomes_no_application_by_the_name_they_choose(self, mark: str) -> None:
+        chosen = {"preferred_username": "service-account-caller", mark: "x"}
+        assert refused(plain(**chosen), metadata(), TYPED) == "idtyp"
+        assert not proven(plain(**{mark: "x"}), metadata(), TYPED).holder.is_app
 
     def test_it_names_the_application_it_was_given_to(self) -> None:
         assert refused(plain(client_id=ABSENT), metadata(), TYPED) == "azp"

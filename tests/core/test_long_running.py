@@ -75,6 +75,32 @@ def test_it_has_the_persons_tokens(site: BareSite, provider: Provider, started: 
     assert "mail.read" in provider._access[mail].scopes
 
 
+@pytest.mark.parametrize("anew", [False, True])
+def test_no_work_begins_in_a_session_that_ends_everywhere_meanwhile(
+    site: BareSite, monkeypatch: pytest.MonkeyPatch, anew: bool
+) -> None:
+    site.sign_in("api=api")
+    account = site.keyfob.user.key
+    key = site.app.start_long_running(site.keyfob, api="api") if anew else None
+    create, replace = site.store.create, site.store.replace
+
+    def ended_first(write: Any) -> Any:
+        def written(*args: Any) -> bool:
+            monkeypatch.undo()
+            site.app.sign_out_everywhere(account)
+            found: bool = write(*args)
+            return found
+
+        return written
+
+    monkeypatch.setattr(site.store, "create", ended_first(create))
+    monkeypatch.setattr(site.store, "replace", ended_first(replace))
+    with pytest.raises(InteractionRequired) as raised:
+        site.app.start_long_running(site.keyfob, api="api", key=key)
+    assert raised.value.code == "tokens_lost"
+    assert site.app.sign_out_everywhere(account) == 0
+
+
 def test_it_has_them_for_every_client(site: BareSite, provider: Provider, started: str) -> None:
     work = site.app.long_running(started)
     token = work.token(api="api")
@@ -223,6 +249,26 @@ def test_sign_out_everywhere_ends_it(site: BareSite, provider: Provider, started
     assert site.app.sign_out_everywhere(caller().key) == sessions + 1
     assert code_of(site, started) == "work_ended"
     assert site.app.long_running(graces).token(api="api")
+
+
+@pytest.mark.parametrize("who", ["caller", "session"])
+def test_a_tenant_that_is_admitted_no_more_ends_it_at_once(
+    provider: Provider, clock: Clock, who: str
+) -> None:
+    admitted = {HOME_TENANT}
+    rule = apis(provider, ALLOWED_TENANTS=lambda tenant: tenant in admitted)
+    with BareSite(rule, MemoryStore(clock=clock)) as site:
+        site.sign_in("api=api")
+        begun_by = caller() if who == "caller" else site.keyfob
+        key = site.app.start_long_running(begun_by, api="api")
+        assert site.app.long_running(key).token(api="api")
+        admitted.clear()
+        clock.offset = site.clock_offset = provider.clock_offset = 600
+        with pytest.raises(IdTokenError) as raised:
+            site.app.long_running(key).token(api="api")
+        assert raised.value.code == "tenant_not_allowed"
+        admitted.add(HOME_TENANT)
+        assert code_of(site, key) == "work_ended"
 
 
 def test_a_person_who_may_not_any_more_must_come_back(

@@ -306,6 +306,7 @@ def test_at_another_provider_nothing_is_implied() -> None:
         ({"o": {**ORDERS, "scopes": []}}, "['o']['scopes'] is missing or empty"),
         ({"o": {**ORDERS, "scopes": ["a b"]}}, "['o']['scopes'] has 'a b' in it"),
         ({"o": {**ORDERS, "base_url": "http://o.example"}}, "plain http"),
+        ({"o": {**ORDERS, "base_url": "https://bücher.example"}}, "['o']['base_url'] has a host"),
         ({"o": {**ORDERS, "base_url": "https://o.example/?a"}}, "query or a fragment"),
         ({"o": {**ORDERS, "base_url": None}}, "['o']['base_url'] is None"),
         ({"graph": {"scopes": ["openid"]}}, "['graph']['scopes'] is missing or empty"),

@@ -487,6 +487,12 @@ class TestRules:
             rule = bearer_rule(scopes=[scope])
             site.app.bearer.require(site.keyfob, rule, f"Bearer {mint.person()}")
 
+    def test_of_two_addresses_of_the_api_the_longer_one_is_the_scopes(self) -> None:
+        rule = bearer_rule(scopes=["https://contoso.example/orders/Read"])
+        both = ["https://contoso.example", "https://contoso.example/orders"]
+        for audiences in (both, both[::-1]):
+            assert rule.for_api(audiences, is_microsoft=True).scopes == ("Read",)
+
     def test_another_apis_scope_is_the_developers_mistake(self, site: BareSite, mint: Mint) -> None:
         rule = bearer_rule(scopes=["https://graph.microsoft.com/User.Read"])
         with pytest.raises(ConfigurationError, match="AUDIENCES"):

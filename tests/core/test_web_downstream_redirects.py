@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -132,6 +133,15 @@ def test_a_circle_ends(session: requests.Session, api: Api) -> None:
     api.replies["/a"] = to("/a")
     with pytest.raises(requests.TooManyRedirects):
         session.get(f"{api.base}/a")
+
+
+def test_the_error_of_a_circle_shows_no_token(api: Api) -> None:
+    api.replies["/a"] = to("/a")
+    with calling(api.base) as session, pytest.raises(requests.TooManyRedirects) as caught:
+        session.get("/a")
+    shown = TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "token-1" not in "".join(shown.format())
+    assert caught.value.response is None
 
 
 def test_redirects_need_not_be_followed(session: requests.Session, api: Api) -> None:

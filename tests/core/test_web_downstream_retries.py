@@ -104,6 +104,12 @@ def test_in_the_end_the_last_answer_is_the_callers(session: ApiSession, api: Api
     assert len(api.requests) == 3
 
 
+def test_no_length_keeps_a_call_from_being_repeated(session: ApiSession, api: Api) -> None:
+    api.first = [raw_bytes(b"HTTP/1.1 503 x\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")]
+    assert session.get("/a").ok
+    assert len(api.requests) == 2
+
+
 def test_in_the_end_the_error_shows_no_token(session: ApiSession, api: Api) -> None:
     from traceback import TracebackException
 

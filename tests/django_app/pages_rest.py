@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import include, path
+from django.utils.decorators import method_decorator
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import (
     api_view,
@@ -12,11 +13,13 @@ from rest_framework.decorators import (
     permission_classes,
     throttle_classes,
 )
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
+from django_keyfob.decorators import login_required
 from django_keyfob.rest_framework import KeyfobAuthentication, bearer_permission
 
 READ = bearer_permission(scopes=["Orders.Read"], app_roles=["Orders.Read.All"])
@@ -55,6 +58,11 @@ class Either(Orders):
     permission_classes = [WRITE | READ]
 
 
+class RefusedByTheView(Either):
+    def get(self, request: Any) -> Response:
+        raise PermissionDenied
+
+
 class Neither(Orders):
     permission_classes = [WRITE & READ]
 
@@ -67,19 +75,33 @@ class Public(Orders):
     permission_classes = [AllowAny]
 
 
+class OwnUsers(KeyfobAuthentication):
+    def user_for(self, caller: Any) -> Any:
+        from django.contrib.auth import get_user_model
+
+        return get_user_model()(pk=7, username=caller.name)
+
+
+class OfThePerson(Public):
+    @method_decorator(login_required)
+    def get(self, request: Any) -> Response:
+        return who_calls(request)
+
+
+class OfThePersonToo(Public):
+    authentication_classes = [OwnUsers]
+
+    @method_decorator(login_required)
+    def get(self, request: Any) -> Response:
+        return who_calls(request)
+
+
 class BothWays(Orders):
     authentication_classes = [SessionAuthentication, KeyfobAuthentication]
 
 
 class Once(UserRateThrottle):
     rate = "1/day"
-
-
-class OwnUsers(KeyfobAuthentication):
-    def user_for(self, caller: Any) -> Any:
-        from django.contrib.auth import get_user_model
-
-        return get_user_model()(pk=7, username=caller.name)
 
 
 class OfOwnUsers(Orders):
@@ -98,9 +120,12 @@ urlpatterns = [
     path("orders", Orders.as_view()),
     path("admins", Admins.as_view()),
     path("either", Either.as_view()),
+    path("refused-by-the-view", RefusedByTheView.as_view()),
     path("neither", Neither.as_view()),
     path("unguarded", Unguarded.as_view()),
     path("public", Public.as_view()),
+    path("of-the-person", OfThePerson.as_view()),
+    path("of-the-person-too", OfThePersonToo.as_view()),
     path("both-ways", BothWays.as_view()),
     path("own-users", OfOwnUsers.as_view()),
     path("throttled", throttled),

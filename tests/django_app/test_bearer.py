@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from django.views import View  # noqa: E402
 
 from django_app.site import RunningSite, running_site  # noqa: E402
 from django_keyfob.decorators import bearer_required  # noqa: E402
-from django_keyfob.mixins import BearerRequiredMixin  # noqa: E402
+from django_keyfob.mixins import BearerRequiredMixin, LoginRequiredMixin  # noqa: E402
 from support import contract_base  # noqa: E402
 from support.access_tokens import Mint  # noqa: E402
 from support.contract_bearer import (  # noqa: E402
@@ -109,8 +110,13 @@ def test_a_page_of_the_projects_own_comes_first(provider: Provider) -> None:
 
 def test_another_apis_scope_is_loud(provider: Provider, mint: Mint) -> None:
     with running_api(settings_of(provider)) as site:
-        assert call(site, "/foreign", mint.person()).status_code == 500
+        token = mint.person()
+        assert call(site, "/foreign", token).status_code == 500
         assert "AUDIENCES" in str(site.errors[0])
+        # Error mails show each frame's variables.
+        for frame, _ in walk_tb(site.errors[0].__traceback__):
+            if "keyfob" in frame.f_globals["__name__"]:
+                assert token not in repr(list(frame.f_locals.values())), frame
 
 
 def test_a_view_that_names_nothing_is_a_mistake() -> None:
@@ -131,3 +137,14 @@ def test_what_is_missing_is_named(provider: Provider, mint: Mint) -> None:
     with running_api(settings_of(provider)) as site:
         answer = call(site, "/people", mint.person(scp="Orders.Write"))
         assert challenge_of(answer)["scope"] == "Orders.Read"
+
+
+def test_a_mixin_behind_the_view_would_guard_nothing() -> None:
+    class Plain(View):
+        pass
+
+    for base in (View, Plain):
+        with pytest.raises(TypeError, match="Behind is not guarded: write the mixin before"):
+            type("Behind", (base, BearerRequiredMixin), {"scopes": ["x"]})
+    guarded = type("Guarded", (LoginRequiredMixin, View), {})
+    assert issubclass(type("Twice", (guarded, BearerRequiredMixin), {"scopes": ["x"]}), View)

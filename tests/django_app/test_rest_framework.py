@@ -85,6 +85,9 @@ def test_permissions_ask_for_roles_and_combine(site: RunningSite, mint: Mint) ->
     either = call(site, "/either", mint.person())
     assert either.status_code == 200
     assert "WWW-Authenticate" not in either.headers
+    by_the_view = call(site, "/refused-by-the-view", mint.person())
+    assert by_the_view.status_code == 403
+    assert "WWW-Authenticate" not in by_the_view.headers
     neither = call(site, "/neither", mint.person())
     assert neither.status_code == 403
     assert challenge_of(neither)["scope"] == "Orders.Write"
@@ -104,6 +107,12 @@ def test_a_view_for_everybody_is_for_callers_too(site: RunningSite, mint: Mint) 
     assert call(site, "/public", mint.person()).json()["is_authenticated"] is True
     assert call(site, "/public", "x").status_code == 401
     assert not site.errors
+
+
+def test_no_token_passes_where_a_person_must_be_signed_in(site: RunningSite, mint: Mint) -> None:
+    for token in (mint.app(), mint.person(scp="Anything")):
+        assert call(site, "/of-the-person", token).status_code == 401
+        assert call(site, "/of-the-person-too", token).status_code == 401
 
 
 def test_a_session_does_not_pass_for_a_token(
@@ -133,6 +142,15 @@ def test_callers_are_throttled_each_for_themselves(site: RunningSite, mint: Mint
     assert call(site, "/throttled", mint.person()).status_code == 200
     assert call(site, "/throttled", mint.person()).status_code == 429
     assert call(site, "/throttled", grace).status_code == 200
+
+
+def test_every_answer_says_that_another_caller_may_get_another(
+    site: RunningSite, mint: Mint
+) -> None:
+    for path, token in (("/orders", mint.person()), ("/orders", None), ("/public", None)):
+        vary = call(site, path, token).headers["Vary"].split(", ")
+        assert vary.count("Authorization") == 1, path
+        assert "Accept" in vary
 
 
 def test_a_project_may_have_users_of_its_own_for_callers(site: RunningSite, mint: Mint) -> None:

@@ -26,6 +26,10 @@ _PERSONAL = frozenset(
         *("family_name", "login_hint", "nonce", "amr", "auth_time", "sid", "acct"),
     }
 )
+#: What Keycloak puts into an application's own token alone, of the call in which it was asked for.
+_OF_AN_APP = frozenset({"clientHost", "clientAddress", "clientId"})
+#: What it puts into a person's: they have a session, and chose their own user name.
+_OF_A_SESSION = frozenset({"sid", "session_state", "auth_time"})
 _NOTHING = frozenset({""})
 _NOT_BOTH = "The access token says both that a person and that an application is calling"
 
@@ -117,11 +121,17 @@ def _elsewhere(claims: Mapping[str, Any], roles: frozenset[str], *, says_so: boo
 def _is_app_elsewhere(claims: Mapping[str, Any], client_id: str) -> bool:
     if claims.get("sub") in (client_id, f"{client_id}@clients") or claims.get("idtyp") == "app":
         return True
-    # Auth0's mark, and the name that Keycloak gives the user that stands for an application.
+    # Auth0's mark, and Keycloak's; where its client scopes leave the name out, they stand alone.
+    if claims.get("gty") == "client-credentials" or not _OF_AN_APP.isdisjoint(claims):
+        return True
+    # The name that Keycloak gives the user that stands for an application. Where people choose
+    # their names, one of them may have chosen that.
     name = claims.get("preferred_username")
-    return claims.get("gty") == "client-credentials" or (
-        isinstance(name, str) and name.lower() == f"service-account-{client_id}".lower()
-    )
+    if not isinstance(name, str) or name.lower() != f"service-account-{client_id}".lower():
+        return False
+    if not _OF_A_SESSION.isdisjoint(claims):
+        raise _refusal("idtyp", _NOT_BOTH)
+    return True
 
 
 def _client_id(claims: Mapping[str, Any], kind: Kind, version: str) -> str:

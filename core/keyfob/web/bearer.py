@@ -70,6 +70,7 @@ class BearerChecks:
         :raises ConfigurationError: a scope of the rule is another API's.
         """
         caller = self.caller(authorization)
+        del authorization  # a developer's mistake that is found below shows its frames
         session.act_for(caller)
         self.judge(caller, rule)
 

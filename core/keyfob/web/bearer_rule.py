@@ -140,7 +140,8 @@ def _names(value: object, parameter: str, name: str) -> tuple[str, ...]:
 
 
 def _short(scope: str, audiences: Collection[str]) -> str:
-    for audience in audiences:
+    # Of two that it begins with, such as https://a and https://a/b, the longer one is its API.
+    for audience in sorted(audiences, key=len, reverse=True):
         prefix = f"{audience.rstrip('/')}/"
         if scope.startswith(prefix):
             return scope[len(prefix) :].removeprefix("/")

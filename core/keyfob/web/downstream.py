@@ -96,13 +96,14 @@ class ApiSession(requests.Session):
 
         :raises DownstreamError: (a ValueError) the address is not the API's; nothing was sent.
         :raises ApiUnreachable: (also requests' ConnectionError, or Timeout) there is no answer.
+        :raises requests.TooManyRedirects: there is none but redirects.
         :raises InteractionRequired: only the person can get the token.
         """
         kwargs.setdefault("timeout", self._timeout)
         address = self.address(url)
         try:
             return super().request(method, address, *args, **kwargs)
-        except _NO_ANSWER as error:
+        except (*_NO_ANSWER, requests.TooManyRedirects) as error:
             failed = type(error)
         # Raised out here: the error itself, and what hangs on it, would show the token to whoever
         # shows its frames, as debug pages and error mails do.
@@ -113,7 +114,10 @@ class ApiSession(requests.Session):
         kwargs.setdefault("timeout", self._timeout)
         return super().send(request, **kwargs)
 
-    def _unreachable(self, failed: type[Exception]) -> ApiUnreachable:
+    def _unreachable(self, failed: type[Exception]) -> ApiUnreachable | requests.TooManyRedirects:
+        if issubclass(failed, requests.TooManyRedirects):
+            times = self.max_redirects
+            return requests.TooManyRedirects(f"{self._base_url} redirected more than {times} times")
         if issubclass(failed, requests.exceptions.Timeout):
             return ApiTimeout(f"{self._base_url} did not answer in time", url=self._base_url)
         return ApiConnectionError(

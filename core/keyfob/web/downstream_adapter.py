@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 POOL_SIZE = 20
 #: Bytes of an answer that is not used, which are read so that its connection can serve again.
 _WORTH_READING = 65_536
+_DIGITS = len(str(_WORTH_READING))
 
 
 class ApiAdapter(HTTPAdapter):
@@ -139,6 +140,7 @@ def _was_unsent(error: Exception) -> bool:
 def _discard(response: requests.Response) -> None:
     """Let the connection serve again, where that costs little."""
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) <= _WORTH_READING:
+    # A number of thousands of digits is none to Python.
+    if length.isdecimal() and len(length) <= _DIGITS and int(length) <= _WORTH_READING:
         response.raw.drain_conn()
     response.close()

@@ -29,6 +29,7 @@ from keyfob.web.own_tokens import OwnSite
 from keyfob.web.refused_token import refused_token
 from keyfob.web.session import ENDS_THE_SIGN_IN, WebSession
 from keyfob.web.session_calls import CallSite, SessionCalls
+from keyfob.web.tenants import TenantGate
 from keyfob.web.token_info import TokenInfo
 from keyfob.web.tokens import SessionTokens, TokenSite
 from keyfob.web.whose import ApiSite, wanted_scopes
@@ -40,6 +41,9 @@ MIN_SECONDS, DEFAULT_SECONDS, MAX_SECONDS = 60, 86_400, 90 * 86_400
 
 class WorkSite(ApiSite, OwnSite, CallSite, Protocol):
     """What long-running work needs of the site; `WebApplication` is one."""
+
+    @property
+    def tenant_gate(self) -> TenantGate: ...
 
 
 def start(
@@ -65,14 +69,21 @@ def start(
         )
     caller = who.caller if isinstance(who, WebSession) else who
     document = Document("", {}, SerializableTokenCache(), ends_at=site.clock() + seconds)
+    session_key = ""
     if caller is not None:
         wanted = site.api_settings(api).scopes if api is not None else tuple(scopes or ())
         _on_behalf_of(site, document, caller, wanted, api or "")
     elif isinstance(who, WebSession):
         if api is not None or scopes is not None:
             who.token(api=api, scopes=scopes)
-        _of_session(site, document, who)
-    return _filed(site, document, key)
+        session_key = _of_session(site, document, who)
+    filed = _filed(site, document, key)
+    # A sign-out everywhere may have come in between: it ends the sessions first, then the work that
+    # it finds, which this was not yet among.
+    if session_key and site.documents.fresh(session_key) is None:
+        end(site, filed)
+        raise InteractionRequired("The person was signed out meanwhile", code="tokens_lost")
+    return filed
 
 
 def end(site: TokenSite, key: str) -> None:
@@ -122,6 +133,7 @@ class LongRunning(SessionCalls):
         :param claims: an API's claims challenge, as JSON text.
         :raises InteractionRequired: the person must come back: the work has ended, or the provider
             wants something of them. Its `code` is `work_ended` for the former.
+        :raises IdTokenError: people of their tenant may not be here any more; the work has ended.
         :raises KeyfobError: whatever else `WebSession.token` raises.
         """
         return self._result(api, scopes, force_refresh, claims)["access_token"]
@@ -172,9 +184,20 @@ class LongRunning(SessionCalls):
             document = own.document()
             if document is None:
                 raise _ended(wanted, api)
+            self._check_tenant(document)
             shared = document.shares
             self._tokens = SessionTokens(self._site, shared) if shared else own
         return self._tokens
+
+    def _check_tenant(self, document: Document) -> None:
+        """Work for people of a tenant ends once a function in ALLOWED_TENANTS has them out, as
+        their sessions do, whatever tokens are still at hand."""
+        gate = self._site.tenant_gate
+        if gate.has_rule and not gate.admits(document.claims["tid"].lower()):
+            end(self._site, self._key)
+            raise IdTokenError(
+                "People of this organisation may not be here any more", code="tenant_not_allowed"
+            )
 
     def _own_tokens(self, wanted: Collection[str], api: str) -> WorkTokens:
         # A browser's session has a key, too, which its cookie may show to the person.
@@ -235,8 +258,8 @@ def _exchange(
         raise as_callers(error) if isinstance(error, InteractionRequired) else error
 
 
-def _of_session(site: WorkSite, document: Document, session: WebSession) -> None:
-    """Take over a copy of the session's tokens, or their address."""
+def _of_session(site: WorkSite, document: Document, session: WebSession) -> str:
+    """Take over a copy of the session's tokens, or their address. Returns the session's key."""
     shown = session.document()
     found = None if shown is None else site.documents.fresh(shown.key)
     if found is None:
@@ -256,6 +279,7 @@ def _of_session(site: WorkSite, document: Document, session: WebSession) -> None
         # Elsewhere a refresh token may serve once, and who uses a copy ends the session with it
         # (RFC 9700 §4.14.2). So there is one, and the work ends with the session.
         document.shares = found.key
+    return found.key
 
 
 def _check_refreshable(document: Document, environment: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from keyfob.protocol.authority import Authority
 from keyfob.protocol.scopes import OPENID_SCOPES, is_scope
@@ -99,6 +100,12 @@ def downstream_apis(reader: Reader, authority: Authority | None) -> Mapping[str,
     return MappingProxyType(apis)
 
 
+def _check_host(base_url: str) -> None:
+    # Clients write such a host anew before a call, and would find it to be another than this one.
+    if not urlsplit(base_url).netloc.isascii():
+        raise UnfitValue("has a host with other letters than ASCII's; write it as xn--...")
+
+
 def _api(
     name: str, value: object, implicit: DownstreamApi | None, authority: Authority | None
 ) -> DownstreamApi:
@@ -119,6 +126,7 @@ def _api(
         part = "base_url"
         if part in value and not values.is_empty(value[part]):
             base_url = values.address(value[part])
+            _check_host(base_url)
         elif implicit is None:
             raise UnfitValue("is missing: the address that every call's path is added to")
         part = "scopes"
