@@ -328,3 +328,35 @@ def test_who_must_prove_themselves_anew_is_sent_to_their_own_authority(
     site.sign_in(login.query, authority="customers")
     assert customers.requests_to("authorize")[-1].query["max_age"] == "300"
     site.keyfob.require_recent(300, authority="customers")
+
+
+# What one authority knows is not told to another
+
+
+def asked_at_customers(site: BareSite, query: str = "") -> dict[str, list[str]]:
+    return parse_qs(urlsplit(site.login(query, authority="customers").location).query)
+
+
+def test_what_one_authority_granted_is_not_asked_of_another(site: BareSite) -> None:
+    site.sign_in("api=api")
+    assert "orders.read" not in asked_at_customers(site)["scope"][0].split()
+    site.sign_in("api=api", authority="customers")
+    assert "orders.read" in asked_at_customers(site)["scope"][0].split()
+
+
+def test_one_authority_does_not_hear_who_was_signed_in_by_another(site: BareSite) -> None:
+    site.sign_in()
+    with pytest.raises(InteractionRequired) as raised:
+        site.keyfob.require_recent(300, authority="customers")
+    query = urlsplit(site.app.handle(site.request("/pay"), raised.value).location).query
+    assert "login_hint" not in asked_at_customers(site, query)
+    assert "login_hint" not in asked_at_customers(site, "api=api")
+
+
+def test_a_frame_of_one_authority_ends_no_sign_in_of_another(site: BareSite) -> None:
+    site.sign_in()
+    frame = replace(site.request("/"), headers={"sec-fetch-dest": "iframe"})
+    assert site.app.frontchannel_logout(frame, site.session.clear, "customers").status == 200
+    assert site.is_signed_in
+    site.app.frontchannel_logout(frame, site.session.clear)
+    assert not site.is_signed_in

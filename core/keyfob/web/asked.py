@@ -71,7 +71,10 @@ def asked_for(site: WebApplication, request: WebRequest, given: Pairs, api: str)
 
 
 def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:
-    document = site.session(request.session).document()
+    session = site.session(request.session)
+    if session.authority != site.name:
+        return []  # another authority knows none of them, and is not to hear of them
+    document = session.document()
     granted = document.granted_scopes() if document is not None else frozenset()
     # A provider may name its grants as it likes; only what a request can say is asked for.
     return sorted(s for s in granted - OPENID_SCOPES if is_scope(s))

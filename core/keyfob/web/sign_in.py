@@ -409,7 +409,10 @@ def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str 
     """
     if first(given, "api") is None and first(given, "ask") is None:
         return None
-    name = site.session(request.session).named.username
+    session = site.session(request.session)
+    if session.authority != site.name:
+        return None  # no business of another authority's, which does not know the name
+    name = session.named.username
     return name if 0 < len(name) <= _MAX_HINT and name.isprintable() else None
 
 
