@@ -8,14 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.errors import ConfigurationError, InteractionRequired
+from keyfob.errors import ConfigurationError, InteractionRequired, PermissionMissing
 from keyfob.web import WebRequest
 from keyfob.web.exchange import PostedForm, Routes
+from keyfob.web.permissions import Permission, require_permission
 from support.bare_site import ROUTES, BareSite, with_apis
 from support.logout_tokens import order_by
 from support.provider import Person, Provider
 
 OWN = ("CLIENT_ID", "CLIENT_SECRET", "OIDC_AUTHORITY", "DOWNSTREAM_APIS")
+APPROVERS = "6a0e0000-0003-46a0-9c03-000000000003"
 CUSTOMER = Person(sub="customer-1", name="Charles Till", preferred_username="charles@shop.example")
 
 
@@ -360,3 +362,31 @@ def test_a_frame_of_one_authority_ends_no_sign_in_of_another(site: BareSite) -> 
     assert site.is_signed_in
     site.app.frontchannel_logout(frame, site.session.clear)
     assert not site.is_signed_in
+
+
+# Groups and roles
+
+
+def test_a_group_of_the_sites_own_is_no_mistake_for_the_people_of_another(
+    staff: Provider, customers: Provider
+) -> None:
+    customers.extra_claims = {"groups": ["approvers", APPROVERS]}
+    with BareSite(settings(staff, customers, GROUPS={"approvers": APPROVERS})) as site:
+        site.sign_in(authority="customers")
+        assert not site.keyfob.in_group("approvers")
+        with pytest.raises(PermissionMissing):
+            require_permission(site.keyfob, Permission("group", ("approvers",)))
+        with pytest.raises(ConfigurationError, match="no group 'aprovers'"):
+            site.keyfob.in_group("aprovers")
+
+
+def test_a_group_by_one_name_is_each_authoritys_own(staff: Provider, customers: Provider) -> None:
+    made = settings(staff, customers, GROUPS={"approvers": APPROVERS})
+    made["AUTHORITIES"]["customers"]["GROUPS"] = {"approvers": "/heads"}  # type: ignore[index]
+    customers.extra_claims = {"groups": ["/heads"]}
+    staff.extra_claims = {"groups": ["/heads"]}
+    with BareSite(made) as site:
+        site.sign_in(authority="customers")
+        assert site.keyfob.in_group("approvers")
+        site.sign_in()
+        assert not site.keyfob.in_group("approvers")

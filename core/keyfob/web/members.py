@@ -7,7 +7,7 @@ a redirect URI of its own, so that no answer of one can pass for another's (RFC 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import ConfigurationError
@@ -58,6 +58,17 @@ class Members:
                 f"There is no authority {name!r}; AUTHORITIES has {known}", setting="AUTHORITIES"
             )
         return found
+
+    def groups_of(self, authority: str, names: Collection[str]) -> list[str]:
+        """Those of the groups' names that an authority has. Of what only another one has, nobody
+        of this one is a member, and to ask is no mistake: one page may serve the people of all.
+
+        :raises ConfigurationError: no GROUPS has such a name.
+        """
+        groups = self.named(authority).groups
+        own = [name for name in names if groups.has(name)]
+        groups.named([name for name in names if not any(m.groups.has(name) for m in self.all)])
+        return own
 
     def of_key(self, key: object) -> WebApplication:
         """The authority whose record this is; the site's own for what is nobody's."""

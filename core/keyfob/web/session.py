@@ -55,6 +55,7 @@ class SiteMembers(Protocol):
     def of_session(self, session: Mapping[str, Any], /) -> Site: ...
     def of_key(self, key: object, /) -> Site: ...
     def named(self, name: str, /) -> Site: ...
+    def groups_of(self, authority: str, names: Collection[str], /) -> list[str]: ...
     @property
     def attached(self) -> AttachedApis: ...
     def attaching(self, path: str, /) -> Site: ...
@@ -412,8 +413,8 @@ class WebSession(SessionCalls):
         :raises InteractionRequired: the session is lost, or the person must let the site ask.
         :raises KeyfobError: whatever else `token` raises.
         """
-        self.check_group_names(groups)
-        return self._site.groups.among(self, groups) if self.user else frozenset()
+        own = self._members.groups_of(self.authority, groups)
+        return self._site.groups.among(self, own) if own and self.user else frozenset()
 
     def all_groups(self) -> frozenset[str]:
         """All groups of the signed-in person, by object id or as their claims have them; none for
@@ -424,7 +425,7 @@ class WebSession(SessionCalls):
 
     def check_group_names(self, groups: Collection[str]) -> None:
         """:raises ConfigurationError: GROUPS has no such name."""
-        self._site.groups.named(groups)
+        self._members.groups_of(self.authority, groups)
 
     @property
     def tokens(self) -> AttachedTokens:
