@@ -70,6 +70,16 @@ class Members:
         groups.named([name for name in names if not any(m.groups.has(name) for m in self.all)])
         return own
 
+    def with_flow(self, member: WebApplication, flow: str) -> WebApplication:
+        """The authority itself, where it has such a user flow, or else the first one that has.
+
+        :raises ConfigurationError: no USER_FLOWS has it.
+        """
+        having = (each for each in (member, *self.all) if flow in each.settings.user_flows)
+        found = next(having, member)
+        found.settings.check_user_flow(flow)
+        return found
+
     def of_key(self, key: object) -> WebApplication:
         """The authority whose record this is; the site's own for what is nobody's."""
         tag = key[: self._tag_length] if isinstance(key, str) else ""
