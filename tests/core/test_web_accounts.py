@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +11,7 @@ import pytest
 
 from keyfob.errors import SignInRefused, StoreUnavailable
 from keyfob.web import Answer, Identity
+from keyfob.web.stores import MemoryStore
 from support.bare_site import BareSite, with_apis
 from support.failing_store import FailingStore
 from support.provider import Person, Provider
@@ -229,6 +231,20 @@ def test_the_age_of_a_sign_in_goes_on_while_it_waits(provider: Provider) -> None
         assert names(site) == [GRACE.name]
         choose(site, ada)
         assert site.keyfob.user.name == GRACE.name
+
+
+def test_whoever_is_switched_to_stays_while_they_are_busy(provider: Provider) -> None:
+    """Their record was last used when they began to wait."""
+    offset, settings = [0], with_apis(provider, MAX_ACCOUNTS=2, SESSION_IDLE_AGE=3600)
+    store = MemoryStore(clock=lambda: time.time() + offset[0])
+    with BareSite(settings, store) as site:
+        site.sign_in()
+        add(site, provider, GRACE)
+        site.clock_offset = offset[0] = 3300
+        choose(site, site.keyfob.waiting[0].account)
+        for seconds in (3310, 3500, 3700, 6000):
+            site.clock_offset = offset[0] = seconds
+            assert site.get() is None, seconds
 
 
 def test_whom_the_framework_refuses_is_not_switched_to(site: BareSite, provider: Provider) -> None:
