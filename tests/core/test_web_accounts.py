@@ -14,7 +14,7 @@ from keyfob.web import Answer, Identity
 from keyfob.web.stores import MemoryStore
 from support.bare_site import BareSite, with_apis
 from support.failing_store import FailingStore
-from support.provider import Person, Provider
+from support.provider import HOME_TENANT, OTHER_TENANT, Person, Provider
 
 ADA = Person()
 GRACE = Person(sub="person-0002", name="Grace Padlock", preferred_username="grace@contoso.example")
@@ -231,6 +231,28 @@ def test_the_age_of_a_sign_in_goes_on_while_it_waits(provider: Provider) -> None
         assert names(site) == [GRACE.name]
         choose(site, ada)
         assert site.keyfob.user.name == GRACE.name
+
+
+def test_nobody_is_switched_to_whose_tenant_may_not_come_in_any_more() -> None:
+    with Provider(entra=True) as provider:
+        allowed = {HOME_TENANT, OTHER_TENANT}
+        rule = allowed.__contains__
+        settings = with_apis(
+            provider, MAX_ACCOUNTS=2, ALLOWED_TENANTS=rule, TOKEN_STORE_L1_SECONDS=0
+        )
+        with BareSite(settings) as site:
+            add(site, provider, replace(GRACE, tid=OTHER_TENANT))
+            add(site, provider, ADA)
+            allowed.remove(OTHER_TENANT)
+            (grace,) = site.keyfob.waiting
+            site.established.clear()
+            answer = choose(site, grace.account)
+            assert answer.page is not None
+            assert (answer.status, answer.page.code) == (403, "tenant_not_allowed")
+            assert site.established == []
+            assert site.keyfob.waiting == []
+            assert site.get() is None
+            assert site.keyfob.user.name == ADA.name
 
 
 def test_whoever_is_switched_to_stays_while_they_are_busy(provider: Provider) -> None:
