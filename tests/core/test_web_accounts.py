@@ -77,6 +77,16 @@ def test_the_provider_is_asked_to_let_the_person_choose(site: BareSite) -> None:
     assert asked["prompt"] == ["create"]
 
 
+def test_what_is_known_of_who_is_here_is_not_asked_of_the_account_that_is_added(
+    site: BareSite, provider: Provider
+) -> None:
+    site.sign_in("api=api")
+    query = parse_qs(urlsplit(site.login("add=1&api=mail").location).query)
+    assert "login_hint" not in query
+    assert "orders.read" not in query["scope"][0].split()
+    assert "mail.read" in query["scope"][0].split()
+
+
 def test_a_sign_in_that_adds_nothing_takes_the_place_of_who_was_here(
     site: BareSite, provider: Provider
 ) -> None:

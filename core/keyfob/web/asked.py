@@ -52,7 +52,9 @@ def asked_for(site: WebApplication, request: WebRequest, given: Pairs, api: str)
     scopes = dict.fromkeys(site.settings.scopes)
     if api:
         scopes.update(dict.fromkeys(site.api_settings(api).scopes))
-    if not site.settings.authority.is_microsoft:
+    # An account that is added is another person's: what this one agreed to is not theirs.
+    adds = site.settings.max_accounts > 1 and first(given, "add") is not None
+    if not site.settings.authority.is_microsoft and not adds:
         scopes.update(dict.fromkeys(_granted_before(site, request)))
     sealed = first(given, "ask")
     content = (

@@ -424,8 +424,9 @@ def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str 
     if first(given, "api") is None and first(given, "ask") is None:
         return None
     session = site.session(request.session)
-    if session.authority != site.name:
-        return None  # no business of another authority's, which does not know the name
+    adds = site.settings.max_accounts > 1 and first(given, "add") is not None
+    if adds or session.authority != site.name:
+        return None  # for somebody else; and another authority is not to hear the name
     name = session.named.username
     return name if 0 < len(name) <= _MAX_HINT and name.isprintable() else None
 
