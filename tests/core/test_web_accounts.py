@@ -227,6 +227,21 @@ def test_switching_to_who_was_signed_out_elsewhere_leads_to_a_sign_in(
     assert site.keyfob.user.name == GRACE.name
 
 
+def test_switching_to_who_came_through_a_flow_that_was_taken_out_leads_to_a_sign_in(
+    site: BareSite, provider: Provider
+) -> None:
+    site.sign_in()
+    add(site, provider, GRACE)
+    (waiting,) = site.keyfob.waiting
+    document = site.app.documents.fresh(waiting.key)
+    assert document is not None
+    document.user_flow = "taken_out"
+    assert site.app.documents.replace(document, site.app.document_expiry())
+    assert choose(site, waiting.account).location.startswith("/auth/login?next=%2Forders")
+    assert site.keyfob.user.name == GRACE.name
+    assert site.app.documents.read(waiting.key) is None
+
+
 def test_the_age_of_a_sign_in_goes_on_while_it_waits(provider: Provider) -> None:
     settings = with_apis(provider, MAX_ACCOUNTS=2, SESSION_MAX_AGE=3600)
     with BareSite(settings) as site:

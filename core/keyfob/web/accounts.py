@@ -99,7 +99,8 @@ def _switch(
     session = site.session(request.session)
     member = site.members.of_key(other.key)
     document = member.documents.read(other.key)
-    if document is None:
+    # Nothing could renew the tokens of a flow that was taken out of USER_FLOWS, nor tell who it is.
+    if document is None or document.user_flow not in ("", *member.settings.user_flows):
         session.drop(other)
         login = request.routes.of(member.name).login
         return redirect(login_url(login, next_path, add="1"), status=303)
