@@ -249,6 +249,18 @@ def test_accounts_of_several_authorities_wait_together(
             assert site.app.members.of_key(key).documents.read(key) is None
 
 
+def test_a_view_for_another_authority_signs_nobody_out_where_there_is_room(
+    staff: Provider, customers: Provider
+) -> None:
+    with BareSite(settings(staff, customers, MAX_ACCOUNTS=2)) as site:
+        site.sign_in()
+        site.sign_in(urlsplit(guard(site, "customers")).query, authority="customers")
+        assert (name(site), len(site.keyfob.waiting)) == (CUSTOMER.name, 1)
+        assert "add=" not in guard(site, "customers")
+        assert site.get("/orders", "api") is not None
+        assert "add=" not in site.get("/orders", "api").location  # type: ignore[union-attr]
+
+
 # Settings
 
 
