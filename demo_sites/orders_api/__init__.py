@@ -33,8 +33,8 @@ def create_app() -> Flask:
         name, office = me.json()["displayName"], me.json()["officeLocation"] or "at home"
         return orders.place(current_caller.key, item, name, office).shown(), 201
 
-    @app.get("/approvals")
-    @bearer_required(scopes=["Orders.Read"], roles=["Admin"])
+    @app.get("/approvals")  # for people, and for programs in their own name
+    @bearer_required(scopes=["Orders.Read"], roles=["Admin"], app_roles=["Orders.Read.All"])
     def waiting() -> dict[str, Any]:
         return {"orders": [order.shown() for order in orders.waiting()]}
 

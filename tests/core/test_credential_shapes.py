@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from keyfob import AutoRefresher, ConfidentialClientApplication, UserAssignedManagedIdentity
 from keyfob.applications.credentials import credentials_of, judge_credential
 from keyfob.errors import ConfigurationError, CredentialError, ThumbprintError
-from keyfob.web.application import settings_client
+from keyfob.web.site_life import settings_client
 from support.client_keys import PASSPHRASE, client_key
 from support.settings_cases import load, refused, without
 from support.sign_in import Clock

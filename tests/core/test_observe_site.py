@@ -313,6 +313,8 @@ def instructions_by_file(call: Callable[[], object]) -> Counter[str]:
         return trace
 
     before = sys.gettrace()
+    # Python 3.12 looks at this when tracing begins, and not again.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         call()

@@ -258,4 +258,4 @@ def test_no_header_takes_long(header: str) -> None:
     began = time.thread_time()
     parse_challenges([header])
     claims_challenge([header] * 100)
-    assert time.thread_time() - began < 0.25
+    assert time.thread_time() - began < 1.5

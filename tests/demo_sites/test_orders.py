@@ -11,7 +11,7 @@ import requests
 pytest.importorskip("flask", reason="needs Flask")
 pytest.importorskip("django", reason="needs Django")
 
-from keyfob_emulator.sample import DJANGO_SITE, FLASK_SITE
+from keyfob_emulator.sample import DJANGO_SITE, FLASK_SITE, NIGHTLY_JOB, NIGHTLY_JOB_SECRET
 from support.demo import Demo, running_demo
 from support.form_browser import FormBrowser, Page
 
@@ -169,6 +169,27 @@ def test_the_api_lets_nobody_in_without_a_token(demo: Demo) -> None:
         answer = requests.request(method, f"{demo.orders}/{path}", json={}, timeout=20)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+def test_a_job_sees_what_waits_in_its_own_name_and_does_nothing_else(demo: Demo) -> None:
+    answer = requests.post(
+        f"{demo.emulator}/contoso.example/oauth2/v2.0/token",
+        data={
+            "grant_type": "client_credentials",
+            "client_id": NIGHTLY_JOB,
+            "client_secret": NIGHTLY_JOB_SECRET,
+            "scope": "api://orders/.default",
+        },
+        timeout=20,
+    )
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    waiting = requests.get(f"{demo.orders}/approvals", headers=headers, timeout=20)
+    assert waiting.status_code == 200
+    assert "owner" not in waiting.text
+    for path in ("orders", "approvals"):
+        refused = requests.post(f"{demo.orders}/{path}", headers=headers, json={}, timeout=20)
+        assert refused.status_code == 403
+    assert requests.get(f"{demo.orders}/orders", headers=headers, timeout=20).status_code == 403
 
 
 def test_the_api_says_who_gives_its_tokens(demo: Demo) -> None:

@@ -40,6 +40,10 @@ def _tampered(token: str, part: int, change: Callable[[bytes], bytes]) -> str:
     return ".".join(parts)
 
 
+def _last_bit(raw: bytes) -> bytes:
+    return raw[:-1] + bytes([raw[-1] ^ 1])
+
+
 def _with_text(token_claims: Claims, before: str, after: str) -> bytes:
     raw = json.dumps(token_claims)
     assert before in raw
@@ -364,9 +368,7 @@ WRONG: dict[str, Wrong] = {
     "encrypted, alg a list": Wrong(
         "encrypted", lambda m: _reheadered(m.encrypted(), alg=["RSA-OAEP"])
     ),
-    "encrypted, and tampered": Wrong(
-        "encrypted", lambda m: _tampered(m.encrypted(), 3, lambda raw: raw[:-1] + b"x")
-    ),
+    "encrypted, and tampered": Wrong("encrypted", lambda m: _tampered(m.encrypted(), 3, _last_bit)),
     "encrypted by GCM, and tampered": Wrong(
         "encrypted",
         lambda m: _tampered(m.encrypted(enc="A256GCM"), 4, lambda raw: b"x" * len(raw)),

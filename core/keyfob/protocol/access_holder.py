@@ -84,9 +84,9 @@ def _refuse_id_token(claims: Mapping[str, Any], kind: Kind) -> None:
     # Azure AD B2C repeats the nonce in access tokens.
     marks = _HASHES if kind == "b2c" else _HASHES_AND_NONCE
     # Keycloak says inside of each token what it is.
-    inner = claims.get("typ", "Bearer")
-    is_bearer = isinstance(inner, str) and inner.lower() == "bearer"
-    if not marks.isdisjoint(claims) or not is_bearer:
+    inner = claims.get("typ", "")
+    is_another = "typ" in claims and not (isinstance(inner, str) and inner.lower() == "bearer")
+    if is_another or not marks.isdisjoint(claims):
         raise _refusal("id_token", "An ID token, or one of another kind, was sent as access token")
 
 
@@ -136,14 +136,18 @@ def _client_id(claims: Mapping[str, Any], kind: Kind, version: str) -> str:
 
 
 def _roles(claims: Mapping[str, Any], kind: Kind) -> frozenset[str]:
-    value = claims.get("roles")
     if "roles" not in claims:
         return frozenset()
+    value = claims["roles"]
     if kind == "adfs" and isinstance(value, str):
         value = [value]  # its claims have one text where there is one value
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+    if not isinstance(value, list):
         raise _refusal("roles", "The access token's roles are not a list of texts")
-    return frozenset(value) - _NOTHING
+    for each in value:
+        if not isinstance(each, str):
+            raise _refusal("roles", "The access token's roles are not a list of texts")
+    found = frozenset(value)
+    return found - _NOTHING if "" in found else found
 
 
 def _texts(claims: Mapping[str, Any], name: str) -> frozenset[str]:
@@ -151,7 +155,8 @@ def _texts(claims: Mapping[str, Any], name: str) -> frozenset[str]:
     value = claims.get(name, "")
     if not isinstance(value, str):
         raise _refusal(name, f"The access token's {name} is not a text")
-    return frozenset(value.split(" ")) - _NOTHING
+    found = frozenset(value.split(" "))
+    return found - _NOTHING if "" in found else found
 
 
 def _no_permissions(what: str) -> AccessTokenError:

@@ -194,7 +194,11 @@ _UNIQUE_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs
 def _parsed(body: bytes, decoder: json.JSONDecoder) -> tuple[Any, str]:
     """The document, and what is wrong with it."""
     try:
-        document = decoder.decode(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        # What has no white space around it, as in tokens, need not be searched for it.
+        document, end = decoder.raw_decode(text) if text.startswith("{") else (None, -1)
+        if end != len(text):
+            document = decoder.decode(text)
         if b"\\u" in body:
             # Half a surrogate pair is no character: whatever shows it or hashes it would fail.
             json.dumps(document, ensure_ascii=False).encode("utf-8")

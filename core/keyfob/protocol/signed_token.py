@@ -108,25 +108,30 @@ def read_token(
     if not _is_compact(token):
         raise kind.refusal("malformed", f"{whose} {name} is not three parts of base64url")
     part = token.split(".", 1)[0]
-    read = _short_header if len(part) <= _SHORT else json_object_in
-    header = read(part, unique_names=kind.unique_names)
+    # All tokens that one key signs have the same header: it is judged once.
+    judge = _judged_header if len(part) <= _SHORT else _judged_header.__wrapped__
+    algorithm, kid, has_nonce, media_type = judge(part, kind)
+    return made(token, algorithm, kid, has_nonce, media_type), media_type
+
+
+@lru_cache(maxsize=64)
+def _judged_header(part: str, kind: TokenKind) -> tuple[str, str | None, bool, str]:
+    """Algorithm, key id, whether there is a nonce, and media type; an error is not remembered."""
+    name = kind.name
+    header = json_object_in(part, unique_names=kind.unique_names)
     if header is None:
         raise kind.refusal("malformed", f"The {name}'s header is not a JSON object")
     if "crit" in header or "b64" in header:
-        raise kind.refusal("unsupported_header", f"{whose} {name} asks for an extension of JWS")
+        raise kind.refusal(
+            "unsupported_header", f"{kind.sender} {name} asks for an extension of JWS"
+        )
     token_type, algorithm, kid = header.get("typ"), header.get("alg"), header.get("kid")
     if not (token_type is None or isinstance(token_type, str)):
         raise kind.refusal("malformed", f"The {name}'s type is not a text")
     if not isinstance(algorithm, str) or not (kid is None or isinstance(kid, str)):
         raise kind.refusal("malformed", f"The {name}'s header has no algorithm, or an odd key id")
     media_type = (token_type or "").lower().removeprefix("application/")
-    return made(token, algorithm, kid, "nonce" in header, media_type), media_type
-
-
-@lru_cache(maxsize=64)
-def _short_header(part: str, *, unique_names: bool) -> Mapping[str, Any] | None:
-    """All tokens that one key signs have the same header: it is read once."""
-    return json_object_in(part, unique_names=unique_names)
+    return algorithm, kid, "nonce" in header, media_type
 
 
 def _is_compact(token: str) -> bool:

@@ -102,7 +102,7 @@ class BearerChecks:
             return found
         inner = self._opened(token) if is_encrypted(token) else token
         proven = self._proven(inner)
-        caller = _caller(proven, inner, is_microsoft=self._is_microsoft)
+        caller = ProvenCaller(proven, inner, is_microsoft=self._is_microsoft)
         self._remembered.put(digest, caller, keys=keys, now=now, expires_at=proven.expires_at)
         return caller
 
@@ -163,16 +163,27 @@ def _bearer_token(authorization: str | None) -> str:
     return token
 
 
-def _caller(proven: ProvenAccess, token: str, *, is_microsoft: bool) -> Caller:
-    holder, claims = proven.holder, proven.claims
-    named = claims if claims["iss"] == proven.issuer else {**claims, "iss": proven.issuer}
-    person = Identity.from_claims(named, is_microsoft=is_microsoft)
-    return Caller(
-        claims=claims,
-        token=token,
-        is_app=holder.is_app,
-        client_id=holder.client_id,
-        key=person.key,
-        scopes=holder.scopes,
-        roles=holder.roles,
-    )
+class ProvenCaller(Caller):
+    """A caller whose key is made when it is first asked for: most requests never ask."""
+
+    _issuer: str
+    _is_microsoft: bool
+
+    def __init__(self, proven: ProvenAccess, token: str, *, is_microsoft: bool) -> None:
+        holder = proven.holder
+        # Each attribute of a frozen dataclass is set through a call; all at once cost one.
+        self.__dict__.update(
+            claims=proven.claims,
+            token=token,
+            is_app=holder.is_app,
+            client_id=holder.client_id,
+            scopes=holder.scopes,
+            roles=holder.roles,
+            _issuer=proven.issuer,
+            _is_microsoft=is_microsoft,
+        )
+
+    @property
+    def key(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        named = {**self.claims, "iss": self._issuer}
+        return Identity.from_claims(named, is_microsoft=self._is_microsoft).key

@@ -1,10 +1,11 @@
 // Keyfob: signs in by a popup where a request is answered 401 with a login_url. Docs: consent.md
+// Whoever shared another's popup, which may have asked for less, may open one more.
 (() => {
   "use strict";
   const me = document.currentScript, here = location.origin;
-  const channel = () => new BroadcastChannel("keyfob");
+  const wire = () => new BroadcastChannel("keyfob");
   if ("done" in me.dataset) {
-    channel().postMessage(location.search);
+    wire().postMessage(location.search);
     setTimeout(close, 100);
     return;
   }
@@ -17,38 +18,40 @@
 
   const signIn = async address => {
     const url = new URL(address, here), back = url.href, mark = "?" + Math.random();
-    if (url.origin != here) throw new TypeError("login_url leaves this site");
+    if (url.origin != here) throw new TypeError("foreign login_url");
     return busy ||= new Promise(end => {
       url.searchParams.set("next", done + mark);
-      const popup = open(url, "", "popup,width=520,height=680");
-      if (!popup) return location.assign(back);
-      const ears = channel();
+      const win = open(url, "", "popup,width=520,height=680");
+      if (!win) return location.assign(back);
+      const ear = wire();
       const over = () => {
         removeEventListener("focus", look);
-        ears.close();
+        ear.close();
         end();
       };
-      const look = () => setTimeout(() => popup.closed && over(), 300);
+      const look = () => setTimeout(() => win.closed && over(), 300);
       addEventListener("focus", look);
-      ears.onmessage = event => event.data == mark && over();
+      ear.onmessage = event => event.data == mark && over();
     }).finally(() => busy = 0);
   };
 
   window.keyfob = {
     signIn,
-    async fetch(address, options) {
+    async fetch(address, init) {
       const own = new URL(address, here).origin == here;
       const ask = () => {
-        const request = new Request(address, options?.call ? options() : options);
+        const request = new Request(address, init?.call ? init() : init);
         own && request.headers.set("X-Requested-With", "XMLHttpRequest");
         return fetch(request);
       };
-      const answer = await ask();
-      const login = own && answer.status == 401 &&
-        loginOf(answer.headers.get("content-type"), await answer.clone().text());
-      if (!login) return answer;
-      await signIn(login);
-      return ask();
+      for (let more = 1;;) {
+        const answer = await ask();
+        const login = more && own && answer.status == 401 &&
+          loginOf(answer.headers.get("content-type"), await answer.clone().text());
+        if (!login) return answer;
+        more = busy;
+        await signIn(login);
+      }
     }
   };
 
@@ -57,7 +60,7 @@
     const login = xhr.status == 401 && !tried.has(elt) &&
       loginOf(xhr.getResponseHeader("content-type"), xhr.responseText);
     if (!login) return;
-    tried.add(elt);
+    busy || tried.add(elt);
     try {
       await signIn(login);
       await htmx.ajax(verb, path, { source: elt, target });

@@ -66,5 +66,5 @@ class RememberedTokens:
             return
         with self._lock:
             self._entries[digest] = _Entry(caller, now, until, keys)
-            while len(self._entries) > self._most:
+            if len(self._entries) > self._most:
                 self._entries.popitem(last=False)

@@ -10,15 +10,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
 
 from keyfob.applications.credentials import judge_credential
 from keyfob.errors import ConfigurationError
 from keyfob.protocol.authority import (
-    GUID,
-    PERSONAL_ACCOUNTS_TENANT,
     Authority,
     microsoft_authority,
     oidc_authority,
@@ -39,7 +36,8 @@ from keyfob.web.settings_easy_auth import easy_auth
 from keyfob.web.settings_flows import user_flows
 from keyfob.web.settings_groups import DEFAULT_GROUPS_SECONDS, MAX_GROUPS_SECONDS, group_names
 from keyfob.web.settings_table import KEYS
-from keyfob.web.settings_values import Found, Reader, UnfitValue
+from keyfob.web.settings_tenants import allowed_tenants
+from keyfob.web.settings_values import Reader, UnfitValue
 from keyfob.web.stores.urls import parse_store_url
 
 #: MSAL's shapes of a credential, and ours (docs/credentials.md): a secret, a dict, or several.
@@ -207,21 +205,21 @@ def _of_authority(reader: Reader) -> dict[str, Any]:
     client_id = _required(reader, "CLIENT_ID", values.text)
     credential = _credential(reader)
     authority = _authority(reader)
-    allowed_tenants = _allowed_tenants(reader, authority)
+    tenants = allowed_tenants(reader, authority)
     modes = ("query", "form_post")
     return {
         "client_id": client_id,
         "client_credential": credential,
         "authority": authority,  # without one there was a problem
         "user_flows": user_flows(reader, authority),
-        "allowed_tenants": allowed_tenants,
+        "allowed_tenants": tenants,
         "response_mode": reader.read(
             "RESPONSE_MODE", lambda value: values.one_of(value, modes), "query"
         ),
         "scopes": reader.read("SCOPES", scope_names, ()),
         "downstream_apis": downstream_apis(reader, authority),
         "client_capabilities": client_capabilities(reader, authority),
-        "groups": group_names(reader, authority, allowed_tenants),
+        "groups": group_names(reader, authority, tenants),
     }
 
 
@@ -335,64 +333,6 @@ def _authority(reader: Reader) -> Authority | None:
         return build(tidy(value))
 
     return reader.converted(found, convert, None)
-
-
-def _allowed_tenants(reader: Reader, authority: Authority | None) -> TenantRule | None:
-    found = reader.find("ALLOWED_TENANTS")
-    if found is None:
-        # Not "everybody", as no setting at all would mean: whoever wrote it meant to keep some out.
-        if empty := reader.find_empty("ALLOWED_TENANTS"):
-            _nobody_allowed(reader, empty)
-        return None
-    if callable(found.value):
-        if iscoroutinefunction(found.value) or iscoroutinefunction(
-            getattr(found.value, "__call__", None)  # noqa: B004 - an object's own, async or not
-        ):
-            reader.problem(found.key, "is an async function, whose answer would be true for all")
-        return found.value
-    tenants = reader.converted(found, lambda value: frozenset(values.items(value)), None)
-    if tenants is None:
-        return None
-    tenants = frozenset(tenant.lower() for tenant in tenants)
-    if not tenants:
-        _nobody_allowed(reader, found)
-    elif authority is not None and authority.is_microsoft:
-        _check_tenants(reader, found, tenants, authority)
-    return tenants
-
-
-def _nobody_allowed(reader: Reader, found: Found) -> None:
-    reader.problem(
-        found.key,
-        "is empty, which lets nobody in. Name the tenants, or leave the setting out to let in "
-        "every tenant that the authority serves",
-        in_environ=found.in_environ,
-    )
-
-
-def _check_tenants(
-    reader: Reader, found: Found, tenants: frozenset[str], authority: Authority
-) -> None:
-    """What can never match is a mistake; better found now than by the first visitor."""
-    names = sorted(each for each in tenants if not GUID.fullmatch(each))
-    if names:
-        reader.problem(
-            found.key,
-            f"has {values.shown(names[0])} in it: tenants are compared by id (a GUID), never by "
-            f"name. Personal accounts are {PERSONAL_ACCOUNTS_TENANT}",
-            in_environ=found.in_environ,
-        )
-        return
-    only = authority.tenant.lower() if authority.kind == "entra" else ""
-    if only == "consumers":
-        only = PERSONAL_ACCOUNTS_TENANT
-    if GUID.fullmatch(only) and only not in tenants:
-        reader.problem(
-            found.key,
-            f"leaves out {only}, the one tenant that the authority serves, so nobody could sign "
-            "in. Add it, leave the setting out, or set TENANT_ID to 'organizations'",
-            in_environ=found.in_environ,
-        )
 
 
 def _store_name(value: object, *, django: bool) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from keyfob.cache import SerializableTokenCache
 from keyfob.errors import (
@@ -19,7 +16,7 @@ from keyfob.errors import (
 from keyfob.protocol.authorization import AuthorizationRefusal
 from keyfob.protocol.results import TokenResult
 from keyfob.protocol.scopes import scopes_of_one_resource
-from keyfob.web import consent_trip, easy_auth, onboarding, rounds, user_flows
+from keyfob.web import consent_trip, easy_auth, onboarding, posted_response, rounds, user_flows
 from keyfob.web.asked import asked_for
 from keyfob.web.attempts import Attempt, use_once
 from keyfob.web.document import Document, new_key
@@ -56,15 +53,10 @@ logger = logging.getLogger(__name__)
 
 _PROMPTS = frozenset({"none", "login", "consent", "select_account", "create"})
 _MAX_HINT = 320
-#: What a posted response may measure: it travels on in an address.
-_MAX_RESPONSE = 6000
-#: Seconds between the provider's post and our own redirect coming in.
-_BOUNCE_LIFETIME = 60
 #: What the provider says, where no page may be shown, of a person whom it knows.
 _NEEDS_A_PAGE = frozenset(
     {"consent_required", "interaction_required", "account_selection_required"}
 )
-_BOUNCE = "posted authorization response"
 
 
 def start(
@@ -215,8 +207,8 @@ def finish(
 ) -> Answer:
     """Take what came back, prove who it is, and make it a session."""
     if request.method == "POST":
-        return _bounce(site, request)
-    response = _response(site, request)
+        return posted_response.bounce(site, request)
+    response = posted_response.received(site, request)
     state = first(response, "state")
     attempt = attempts_of(site, request).find(state) if state else None
     if attempt is None:
@@ -231,32 +223,6 @@ def finish(
     else:
         answer = _finish_attempt(site, request, attempt, response, establish, onboarded)
     return replace(answer, cookies=(*answer.cookies, *used))
-
-
-def _bounce(site: WebApplication, request: WebRequest) -> Answer:
-    """`form_post` without SameSite=None cookies: the provider's cross-site POST carries no Lax
-    cookie, but the GET that we redirect it to does. The response travels sealed, so that no code
-    stands in an address (OAuth 2.0 Form Post Response Mode §1).
-    """
-    content = json.dumps([list(pair) for pair in request.form]).encode()
-    if len(content) > _MAX_RESPONSE:
-        error = AuthorizationResponseError("The posted response is too large", code="too_large")
-        status, page = page_for(error)
-        return page_answer(status, page, retry_url=request.routes.login, error=error)
-    # Compressed, since what is sealed grows by a third: some servers take no address over 4 kB.
-    sealed = site.sealer.seal_text(zlib.compress(content), context=_BOUNCE, now=site.clock())
-    return redirect(f"{request.routes.callback}?{urlencode({'posted': sealed})}", status=303)
-
-
-def _response(site: WebApplication, request: WebRequest) -> Pairs:
-    posted = first(request.query, "posted")
-    if posted is None:
-        return request.query
-    content = site.sealer.unseal_text(
-        posted, context=_BOUNCE, max_age=_BOUNCE_LIFETIME, now=site.clock()
-    )
-    pairs = json.loads(zlib.decompress(content)) if content else []
-    return [(name, value) for name, value in pairs]
 
 
 def _finish_attempt(
