@@ -45,10 +45,8 @@ def login_url(
         Default: who signed in the person that is here.
     :raises ConfigurationError: USER_FLOWS has no such flow.
     """
-    if flow:
-        current_site().settings.check_user_flow(flow)
     target = _here() if next is None else local_path(next)
-    named = _authority_for(authority)
+    named = _authority_for(authority, flow)
     return core_login_url(
         path_for("keyfob.login", **({"authority": named} if named else {})),
         target,
@@ -88,13 +86,19 @@ def script_tag(*, nonce: str = "") -> Markup:
     return Markup('<script src="{}"{} defer></script>').format(path_for("keyfob.script"), attribute)
 
 
-def _authority_for(name: str | None) -> str:
+def _authority_for(name: str | None, flow: str) -> str:
     """Whose login address is meant.
 
-    :raises ConfigurationError: AUTHORITIES has none of that name.
+    :raises ConfigurationError: AUTHORITIES has none of that name, or USER_FLOWS no such flow.
     """
     members = current_site().members
-    return (members.of_session(flask_session) if name is None else members.named(name)).name
+    if name is not None:
+        named = members.named(name)
+        if flow:
+            named.settings.check_user_flow(flow)
+        return named.name
+    member = members.of_session(flask_session)
+    return (members.with_flow(member, flow) if flow else member).name
 
 
 def _here() -> str:

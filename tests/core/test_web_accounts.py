@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -10,9 +11,10 @@ import pytest
 
 from keyfob.errors import SignInRefused, StoreUnavailable
 from keyfob.web import Answer, Identity
+from keyfob.web.stores import MemoryStore
 from support.bare_site import BareSite, with_apis
 from support.failing_store import FailingStore
-from support.provider import Person, Provider
+from support.provider import HOME_TENANT, OTHER_TENANT, Person, Provider
 
 ADA = Person()
 GRACE = Person(sub="person-0002", name="Grace Padlock", preferred_username="grace@contoso.example")
@@ -73,6 +75,16 @@ def test_the_provider_is_asked_to_let_the_person_choose(site: BareSite) -> None:
     assert asked["prompt"] == ["select_account"]
     asked = parse_qs(urlsplit(site.login("add=1&prompt=create").location).query)
     assert asked["prompt"] == ["create"]
+
+
+def test_what_is_known_of_who_is_here_is_not_asked_of_the_account_that_is_added(
+    site: BareSite, provider: Provider
+) -> None:
+    site.sign_in("api=api")
+    query = parse_qs(urlsplit(site.login("add=1&api=mail").location).query)
+    assert "login_hint" not in query
+    assert "orders.read" not in query["scope"][0].split()
+    assert "mail.read" in query["scope"][0].split()
 
 
 def test_a_sign_in_that_adds_nothing_takes_the_place_of_who_was_here(
@@ -215,6 +227,21 @@ def test_switching_to_who_was_signed_out_elsewhere_leads_to_a_sign_in(
     assert site.keyfob.user.name == GRACE.name
 
 
+def test_switching_to_who_came_through_a_flow_that_was_taken_out_leads_to_a_sign_in(
+    site: BareSite, provider: Provider
+) -> None:
+    site.sign_in()
+    add(site, provider, GRACE)
+    (waiting,) = site.keyfob.waiting
+    document = site.app.documents.fresh(waiting.key)
+    assert document is not None
+    document.user_flow = "taken_out"
+    assert site.app.documents.replace(document, site.app.document_expiry())
+    assert choose(site, waiting.account).location.startswith("/auth/login?next=%2Forders")
+    assert site.keyfob.user.name == GRACE.name
+    assert site.app.documents.read(waiting.key) is None
+
+
 def test_the_age_of_a_sign_in_goes_on_while_it_waits(provider: Provider) -> None:
     settings = with_apis(provider, MAX_ACCOUNTS=2, SESSION_MAX_AGE=3600)
     with BareSite(settings) as site:
@@ -229,6 +256,42 @@ def test_the_age_of_a_sign_in_goes_on_while_it_waits(provider: Provider) -> None
         assert names(site) == [GRACE.name]
         choose(site, ada)
         assert site.keyfob.user.name == GRACE.name
+
+
+def test_nobody_is_switched_to_whose_tenant_may_not_come_in_any_more() -> None:
+    with Provider(entra=True) as provider:
+        allowed = {HOME_TENANT, OTHER_TENANT}
+        rule = allowed.__contains__
+        settings = with_apis(
+            provider, MAX_ACCOUNTS=2, ALLOWED_TENANTS=rule, TOKEN_STORE_L1_SECONDS=0
+        )
+        with BareSite(settings) as site:
+            add(site, provider, replace(GRACE, tid=OTHER_TENANT))
+            add(site, provider, ADA)
+            allowed.remove(OTHER_TENANT)
+            (grace,) = site.keyfob.waiting
+            site.established.clear()
+            answer = choose(site, grace.account)
+            assert answer.page is not None
+            assert (answer.status, answer.page.code) == (403, "tenant_not_allowed")
+            assert site.established == []
+            assert site.keyfob.waiting == []
+            assert site.get() is None
+            assert site.keyfob.user.name == ADA.name
+
+
+def test_whoever_is_switched_to_stays_while_they_are_busy(provider: Provider) -> None:
+    """Their record was last used when they began to wait."""
+    offset, settings = [0], with_apis(provider, MAX_ACCOUNTS=2, SESSION_IDLE_AGE=3600)
+    store = MemoryStore(clock=lambda: time.time() + offset[0])
+    with BareSite(settings, store) as site:
+        site.sign_in()
+        add(site, provider, GRACE)
+        site.clock_offset = offset[0] = 3300
+        choose(site, site.keyfob.waiting[0].account)
+        for seconds in (3310, 3500, 3700, 6000):
+            site.clock_offset = offset[0] = seconds
+            assert site.get() is None, seconds
 
 
 def test_whom_the_framework_refuses_is_not_switched_to(site: BareSite, provider: Provider) -> None:

@@ -8,14 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from keyfob.errors import ConfigurationError, InteractionRequired
+from keyfob.errors import ConfigurationError, InteractionRequired, PermissionMissing
 from keyfob.web import WebRequest
 from keyfob.web.exchange import PostedForm, Routes
+from keyfob.web.permissions import Permission, require_permission
 from support.bare_site import ROUTES, BareSite, with_apis
 from support.logout_tokens import order_by
 from support.provider import Person, Provider
 
 OWN = ("CLIENT_ID", "CLIENT_SECRET", "OIDC_AUTHORITY", "DOWNSTREAM_APIS")
+APPROVERS = "6a0e0000-0003-46a0-9c03-000000000003"
 CUSTOMER = Person(sub="customer-1", name="Charles Till", preferred_username="charles@shop.example")
 
 
@@ -247,6 +249,18 @@ def test_accounts_of_several_authorities_wait_together(
             assert site.app.members.of_key(key).documents.read(key) is None
 
 
+def test_a_view_for_another_authority_signs_nobody_out_where_there_is_room(
+    staff: Provider, customers: Provider
+) -> None:
+    with BareSite(settings(staff, customers, MAX_ACCOUNTS=2)) as site:
+        site.sign_in()
+        site.sign_in(urlsplit(guard(site, "customers")).query, authority="customers")
+        assert (name(site), len(site.keyfob.waiting)) == (CUSTOMER.name, 1)
+        assert "add=" not in guard(site, "customers")
+        assert site.get("/orders", "api") is not None
+        assert "add=" not in site.get("/orders", "api").location  # type: ignore[union-attr]
+
+
 # Settings
 
 
@@ -328,3 +342,63 @@ def test_who_must_prove_themselves_anew_is_sent_to_their_own_authority(
     site.sign_in(login.query, authority="customers")
     assert customers.requests_to("authorize")[-1].query["max_age"] == "300"
     site.keyfob.require_recent(300, authority="customers")
+
+
+# What one authority knows is not told to another
+
+
+def asked_at_customers(site: BareSite, query: str = "") -> dict[str, list[str]]:
+    return parse_qs(urlsplit(site.login(query, authority="customers").location).query)
+
+
+def test_what_one_authority_granted_is_not_asked_of_another(site: BareSite) -> None:
+    site.sign_in("api=api")
+    assert "orders.read" not in asked_at_customers(site)["scope"][0].split()
+    site.sign_in("api=api", authority="customers")
+    assert "orders.read" in asked_at_customers(site)["scope"][0].split()
+
+
+def test_one_authority_does_not_hear_who_was_signed_in_by_another(site: BareSite) -> None:
+    site.sign_in()
+    with pytest.raises(InteractionRequired) as raised:
+        site.keyfob.require_recent(300, authority="customers")
+    query = urlsplit(site.app.handle(site.request("/pay"), raised.value).location).query
+    assert "login_hint" not in asked_at_customers(site, query)
+    assert "login_hint" not in asked_at_customers(site, "api=api")
+
+
+def test_a_frame_of_one_authority_ends_no_sign_in_of_another(site: BareSite) -> None:
+    site.sign_in()
+    frame = replace(site.request("/"), headers={"sec-fetch-dest": "iframe"})
+    assert site.app.frontchannel_logout(frame, site.session.clear, "customers").status == 200
+    assert site.is_signed_in
+    site.app.frontchannel_logout(frame, site.session.clear)
+    assert not site.is_signed_in
+
+
+# Groups and roles
+
+
+def test_a_group_of_the_sites_own_is_no_mistake_for_the_people_of_another(
+    staff: Provider, customers: Provider
+) -> None:
+    customers.extra_claims = {"groups": ["approvers", APPROVERS]}
+    with BareSite(settings(staff, customers, GROUPS={"approvers": APPROVERS})) as site:
+        site.sign_in(authority="customers")
+        assert not site.keyfob.in_group("approvers")
+        with pytest.raises(PermissionMissing):
+            require_permission(site.keyfob, Permission("group", ("approvers",)))
+        with pytest.raises(ConfigurationError, match="no group 'aprovers'"):
+            site.keyfob.in_group("aprovers")
+
+
+def test_a_group_by_one_name_is_each_authoritys_own(staff: Provider, customers: Provider) -> None:
+    made = settings(staff, customers, GROUPS={"approvers": APPROVERS})
+    made["AUTHORITIES"]["customers"]["GROUPS"] = {"approvers": "/heads"}  # type: ignore[index]
+    customers.extra_claims = {"groups": ["/heads"]}
+    staff.extra_claims = {"groups": ["/heads"]}
+    with BareSite(made) as site:
+        site.sign_in(authority="customers")
+        assert site.keyfob.in_group("approvers")
+        site.sign_in()
+        assert not site.keyfob.in_group("approvers")

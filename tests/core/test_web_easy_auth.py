@@ -13,6 +13,7 @@ import pytest
 
 from keyfob.errors import ConfigurationError, InteractionRequired
 from keyfob.web import Answer
+from keyfob.web.accounts import add_url
 from keyfob.web.settings import load_settings
 from support.app_service import ENVIRON, ID_TOKEN, PRINCIPAL, REFRESH_TOKEN, AppService
 from support.bare_site import BareSite, with_apis
@@ -63,6 +64,20 @@ class TestSignIn:
         assert site.get("/orders") is None
         assert [each.key for each in site.established] == [site.keyfob.user.key]
         assert provider.requests_to("authorize") == provider.requests_to("token") == []
+
+    def test_a_further_account_is_the_providers_to_add(
+        self, platform: AppService, provider: Provider
+    ) -> None:
+        settings = with_apis(provider, EASY_AUTH=True, MAX_ACCOUNTS=2)
+        with BareSite(settings, environ=ENVIRON) as site:
+            site.headers = platform.headers()
+            site.login()
+            provider.person = GRACE
+            query = urlsplit(add_url(site.app, site.request("/auth/accounts"), "/")).query
+            site.sign_in(query)
+            assert site.keyfob.user.name == GRACE.name
+            assert len(site.keyfob.waiting) == 1
+            assert site.get() is None
 
     def test_they_are_the_same_person_as_by_a_sign_in_of_our_own(
         self, site: BareSite, platform: AppService, provider: Provider

@@ -10,7 +10,7 @@ import pytest
 from keyfob.web import Answer
 from keyfob.web.asked import seal_asked
 from support.bare_site import BareSite, with_apis
-from support.provider import Provider
+from support.provider import Person, Provider
 
 
 @pytest.fixture
@@ -175,3 +175,15 @@ def test_two_trips_that_bring_nothing_are_enough(site: BareSite) -> None:
             site.sign_in(urlsplit(answer.location).query)
             lose_tokens(site)
     assert statuses[:3] == [302, 302, 403]
+
+
+def test_nobody_goes_on_as_somebody_else_without_a_page(site: BareSite, provider: Provider) -> None:
+    lose_tokens(site)
+    provider.person = Person(sub="person-0002", name="Grace Padlock")
+    answer = site.browse("/orders", "api")
+    assert answer is not None
+    assert answer.page is not None
+    assert answer.page.title == "Your sign-in has ended"
+    assert not site.is_signed_in
+    site.sign_in(urlsplit(answer.page.retry_url).query)
+    assert site.keyfob.user.name == "Grace Padlock"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.template import engines
 from django.urls import include, path
 
@@ -38,6 +39,10 @@ def profile(request: Any) -> HttpResponse:
     return HttpResponse(f'<p id="who">{request.keyfob.user.name or "Nobody"}</p>')
 
 
+def edit(_: HttpRequest) -> HttpResponse:
+    return redirect("/auth/login?next=/profile&flow=edit_profile")
+
+
 @login_required
 def renewed(request: Any) -> HttpResponse:
     claims = claims_of(request.keyfob.token(api="api", force_refresh=True))
@@ -48,6 +53,7 @@ urlpatterns = [
     path("links", links),
     path("wrong-link", wrong_link),
     path("profile", profile),
+    path("edit", edit),
     path("renewed", renewed),
     path("", include("django_app.urls")),
 ]

@@ -85,6 +85,13 @@ class TestForgottenPasswords:
         sent = site.login(urlsplit(answer.location).query)
         assert "/b2c_1_reset_password/oauth2/v2.0/authorize" in sent.location
 
+    def test_of_an_account_that_is_added_leave_the_others_where_they_are(
+        self, settings: dict[str, Any]
+    ) -> None:
+        with BareSite({**settings, "MAX_ACCOUNTS": 2}) as site:
+            location = refused(site, "next=/orders&add=1", FORGOTTEN).location
+            assert location == "/auth/login?next=%2Forders&flow=reset_password&add=1"
+
     def test_lead_nowhere_from_that_flow_itself(self, site: BareSite) -> None:
         assert code_of(refused(site, "flow=reset_password", FORGOTTEN)) == (403, "access_denied")
 

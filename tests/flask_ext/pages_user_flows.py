@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, jsonify, render_template_string
+from flask import Flask, g, jsonify, redirect, render_template_string
 from flask.typing import ResponseReturnValue
 
-from flask_keyfob import login_required
+from flask_keyfob import login_required, login_url
 from support.provider import claims_of
 
 LINKS = """<!doctype html>
@@ -28,6 +28,10 @@ def add_pages(app: Flask) -> None:
     @app.get("/profile")
     def profile() -> str:
         return f'<p id="who">{g.keyfob.user.name or "Nobody"}</p>'
+
+    @app.get("/edit")
+    def edit() -> ResponseReturnValue:
+        return redirect(login_url("/profile", flow="edit_profile"))
 
     @app.get("/renewed")
     @login_required

@@ -14,6 +14,7 @@ from keyfob_emulator.sample import PASSWORD
 from keyfob_emulator.sample_customers import B2C_DOMAIN, SHOP, SHOP_SECRET
 from support.contract_base import RunningSite, Site, once, who
 from support.form_browser import FormBrowser, Page
+from support.provider import Provider
 
 ELISA = "elisa@shop.example"
 BASKET = f"https://{B2C_DOMAIN}/shop/Basket.Read"
@@ -66,6 +67,26 @@ class UserFlowsContract:
         after = renewed(site, browser)
         assert after["key"] == before["key"]
         assert after.get("user") == before.get("user")
+
+    def test_a_view_may_send_somebody_who_is_signed_in_to_a_flow(
+        self, site: Site, browser: FormBrowser
+    ) -> None:
+        sign_in(site, browser)
+        page = browser.open(f"{site.url}/edit")
+        assert page.headings == ["Edit your profile"]
+
+    def test_a_link_leads_to_the_authority_that_has_the_flow(
+        self, running_site: RunningSite, settings: dict[str, object], browser: FormBrowser
+    ) -> None:
+        with (
+            Provider() as staff,
+            running_site({**staff.settings(), "AUTHORITIES": {"customers": settings}}) as site,
+        ):
+            for _ in range(2):
+                html = browser.open(f"{site.url}/links").html
+                assert html.count('href="/auth/login/customers?') == 2
+                browser.open(f"{site.url}/private")  # as one of the site's own people
+            assert not site.errors
 
     def test_tokens_are_renewed_at_the_flow_that_the_person_came_through(
         self, site: Site, browser: FormBrowser

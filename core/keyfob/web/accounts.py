@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from keyfob.errors import KeyfobError
+from keyfob.errors import IdTokenError, KeyfobError
 from keyfob.web.exchange import Answer, WebRequest, first, redirect
 from keyfob.web.identity import Identity
 from keyfob.web.next_url import local_path
@@ -99,10 +99,17 @@ def _switch(
     session = site.session(request.session)
     member = site.members.of_key(other.key)
     document = member.documents.read(other.key)
-    if document is None:
+    # Nothing could renew the tokens of a flow that was taken out of USER_FLOWS, nor tell who it is.
+    if document is None or document.user_flow not in ("", *member.settings.user_flows):
         session.drop(other)
         login = request.routes.of(member.name).login
         return redirect(login_url(login, next_path, add="1"), status=303)
+    if not member.tenant_gate.admits(_text(document.claims.get("tid")).lower()):
+        # Asked now, as at a sign-in: afterwards the refusal would end the other accounts, too.
+        session.drop(other)
+        raise IdTokenError(
+            "People of this organisation may not be here any more", code="tenant_not_allowed"
+        )
     identity = proven_identity(member, document.user_flow, document.claims)
     waiting = [each for each in (session.current(), *session.waiting) if each and each != other]
     # It may make the session another one: what was in it is written again afterwards.

@@ -52,7 +52,9 @@ def asked_for(site: WebApplication, request: WebRequest, given: Pairs, api: str)
     scopes = dict.fromkeys(site.settings.scopes)
     if api:
         scopes.update(dict.fromkeys(site.api_settings(api).scopes))
-    if not site.settings.authority.is_microsoft:
+    # An account that is added is another person's: what this one agreed to is not theirs.
+    adds = site.settings.max_accounts > 1 and first(given, "add") is not None
+    if not site.settings.authority.is_microsoft and not adds:
         scopes.update(dict.fromkeys(_granted_before(site, request)))
     sealed = first(given, "ask")
     content = (
@@ -71,7 +73,10 @@ def asked_for(site: WebApplication, request: WebRequest, given: Pairs, api: str)
 
 
 def _granted_before(site: WebApplication, request: WebRequest) -> list[str]:
-    document = site.session(request.session).document()
+    session = site.session(request.session)
+    if session.authority != site.name:
+        return []  # another authority knows none of them, and is not to hear of them
+    document = session.document()
     granted = document.granted_scopes() if document is not None else frozenset()
     # A provider may name its grants as it likes; only what a request can say is asked for.
     return sorted(s for s in granted - OPENID_SCOPES if is_scope(s))

@@ -133,14 +133,17 @@ def _wanted(error: InteractionRequired) -> str:
 def _login(
     site: WebApplication, request: WebRequest, error: InteractionRequired, next_path: str
 ) -> str:
-    ask, renews = "", ""
+    ask, renews, session = "", "", site.session(request.session)
+    # Whoever is here by another authority stays signed in, where there is room.
+    is_elsewhere = session.is_signed_in and session.authority != site.name
+    add = "1" if is_elsewhere and site.settings.max_accounts > 1 else ""
     if _is_renewable(error):
-        renews = site.session(request.session).mark
+        renews = session.mark
     is_more = error.claims or error.max_age is not None or (error.scopes and not error.api)
     if renews or is_more:
         scopes = () if error.api else error.scopes
         ask = seal_asked(site, scopes, error.claims, renews=renews, max_age=error.max_age)
-    return login_url(request.routes.login, next_path, api=error.api, ask=ask)
+    return login_url(request.routes.login, next_path, api=error.api, ask=ask, add=add)
 
 
 def _consent_url(site: WebApplication, request: WebRequest, error: InteractionRequired) -> str:

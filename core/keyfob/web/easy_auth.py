@@ -90,9 +90,11 @@ def _mark_of(principal: str) -> str:
 
 
 def is_to_sign_in(site: WebApplication, given: Pairs) -> bool:
-    """Whether this visit to the login view is the platform's business."""
+    """Whether this visit to the login view is the platform's business. It knows one account: a
+    further one is the provider's."""
+    adds = ("add",) if site.settings.max_accounts > 1 else ()
     return site.settings.easy_auth and not any(
-        first(given, name) is not None for name in _ASKS_THE_PROVIDER
+        first(given, name) is not None for name in (*_ASKS_THE_PROVIDER, *adds)
     )
 
 

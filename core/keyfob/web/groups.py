@@ -60,6 +60,10 @@ class Groups:
     def __repr__(self) -> str:
         return f"<Groups: {len(self._named)} named>"
 
+    def has(self, name: str) -> bool:
+        """Whether a view may name a group so."""
+        return name in self._named or is_group_id(name)
+
     def named(self, names: Collection[str]) -> dict[str, str]:
         """By what each of the groups is compared that a view names.
 

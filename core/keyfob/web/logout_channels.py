@@ -113,7 +113,8 @@ def _end_own(site: WebApplication, request: WebRequest, end: Callable[[], None])
     made them SameSite=None, or the provider is at the same site.
     """
     session = site.session(request.session)
-    if request.headers.get("sec-fetch-dest", "") in ("iframe", "frame") and session.is_signed_in:
+    is_theirs = session.is_signed_in and session.authority == site.name
+    if request.headers.get("sec-fetch-dest", "") in ("iframe", "frame") and is_theirs:
         session.forget()
         end()
         site.observer.count(SIGN_OUTS, channel="frontchannel")

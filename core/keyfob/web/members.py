@@ -7,7 +7,7 @@ a redirect URI of its own, so that no answer of one can pass for another's (RFC 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import ConfigurationError
@@ -57,6 +57,27 @@ class Members:
             raise ConfigurationError(
                 f"There is no authority {name!r}; AUTHORITIES has {known}", setting="AUTHORITIES"
             )
+        return found
+
+    def groups_of(self, authority: str, names: Collection[str]) -> list[str]:
+        """Those of the groups' names that an authority has. Of what only another one has, nobody
+        of this one is a member, and to ask is no mistake: one page may serve the people of all.
+
+        :raises ConfigurationError: no GROUPS has such a name.
+        """
+        groups = self.named(authority).groups
+        own = [name for name in names if groups.has(name)]
+        groups.named([name for name in names if not any(m.groups.has(name) for m in self.all)])
+        return own
+
+    def with_flow(self, member: WebApplication, flow: str) -> WebApplication:
+        """The authority itself, where it has such a user flow, or else the first one that has.
+
+        :raises ConfigurationError: no USER_FLOWS has it.
+        """
+        having = (each for each in (member, *self.all) if flow in each.settings.user_flows)
+        found = next(having, member)
+        found.settings.check_user_flow(flow)
         return found
 
     def of_key(self, key: object) -> WebApplication:

@@ -36,8 +36,8 @@ class SessionMemberships(SessionState):
         :raises InteractionRequired: the session is lost, or the person must let the site ask.
         :raises KeyfobError: whatever else `token` raises.
         """
-        self.check_group_names(groups)
-        return self._site.groups.among(self, groups) if self.user else frozenset()
+        own = self._members.groups_of(self.authority, groups)
+        return self._site.groups.among(self, own) if own and self.user else frozenset()
 
     def all_groups(self) -> frozenset[str]:
         """All groups of the signed-in person, by object id or as their claims have them; none for
@@ -48,4 +48,4 @@ class SessionMemberships(SessionState):
 
     def check_group_names(self, groups: Collection[str]) -> None:
         """:raises ConfigurationError: GROUPS has no such name."""
-        self._site.groups.named(groups)
+        self._members.groups_of(self.authority, groups)

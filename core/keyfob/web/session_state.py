@@ -140,12 +140,14 @@ class SessionState(SessionCalls):
         """
         counted = (self._entry() or {}).get("r")
         kept, complete = session_claims(identity.claims)
+        since = int(self._site.clock() // 60) if begun is None else begun
         entry: dict[str, Any] = {
             "k": document_key,
             "a": identity.key,
             "c": kept,
-            "e": int(self._site.clock() // 60),
-            "b": int(self._site.clock() // 60) if begun is None else begun,
+            # Of one that waited, the record's end may be near: the next guarded page moves it.
+            "e": since,
+            "b": since,
         }
         if waiting:
             entry["o"] = [list(each) for each in waiting]

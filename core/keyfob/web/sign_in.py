@@ -259,6 +259,10 @@ def _finish_attempt(
                 return _run_out(site, request, attempt, result, retry)
             return _refused(site, request, result, retry)
         identity = user_flows.proven_identity(site, flow, result["id_token_claims"])
+        if _renews_another(site, request, attempt, identity):
+            # Without a page nobody would notice whom they go on as.
+            _count(site, attempt, "refused", error="login_required")
+            return _run_out(site, request, attempt, {"error": "login_required"}, retry)
         if onboards and not onboarding.onboard(site, attempt, identity, onboarded):
             page = onboarding.result_page(request, next_path, is_in=False)
             return Answer(200, page=page, headers=NO_STORE)
@@ -278,6 +282,16 @@ def _finish_attempt(
         page = onboarding.result_page(request, next_path, is_in=True)
         return Answer(200, page=page, headers=NO_STORE)
     return redirect(next_path, cookies=_arrival(site, request) if attempt.sent else ())
+
+
+def _renews_another(
+    site: WebApplication, request: WebRequest, attempt: Attempt, identity: Identity
+) -> bool:
+    """Whether a renewal brought somebody else than who is here: the provider's session is theirs
+    by now, and it passed over the hint."""
+    session = site.session(request.session)
+    is_here = bool(attempt.renews) and session.mark == attempt.renews
+    return is_here and session.named.key != identity.key
 
 
 def _count(
@@ -375,7 +389,11 @@ def _known_name(site: WebApplication, request: WebRequest, given: Pairs) -> str 
     """
     if first(given, "api") is None and first(given, "ask") is None:
         return None
-    name = site.session(request.session).named.username
+    session = site.session(request.session)
+    adds = site.settings.max_accounts > 1 and first(given, "add") is not None
+    if adds or session.authority != site.name:
+        return None  # for somebody else; and another authority is not to hear the name
+    name = session.named.username
     return name if 0 < len(name) <= _MAX_HINT and name.isprintable() else None
 
 

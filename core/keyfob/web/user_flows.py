@@ -67,7 +67,9 @@ def way_on(
     if code == FORGOTTEN_PASSWORD and attempt.user_flow != RESET_PASSWORD:
         if RESET_PASSWORD not in site.settings.user_flows:
             return None
-        return redirect(login_url(request.routes.login, next_path, flow=RESET_PASSWORD))
+        adds = "1" if attempt.adds else ""
+        login = login_url(request.routes.login, next_path, flow=RESET_PASSWORD, add=adds)
+        return redirect(login)
     if code == CANCELLED:
         cookie = rounds.cancellation(
             site.cookie_site,

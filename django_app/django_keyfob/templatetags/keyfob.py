@@ -48,11 +48,9 @@ def keyfob_login_url(
         Default: who signed in the person that is here.
     :raises ConfigurationError: USER_FLOWS has no such flow.
     """
-    if flow:
-        current_site().settings.check_user_flow(flow)
     target = _here(context.get("request")) if next is None else next
     return login_url(
-        routes().of(_authority_for(context.get("request"), authority)).login,
+        routes().of(_authority_for(context.get("request"), authority, flow)).login,
         local_path(target, default=default_next()),
         api=api,
         flow=flow,
@@ -106,14 +104,19 @@ def in_group(keyfob: object, group: str) -> bool:
     return isinstance(keyfob, WebSession) and keyfob.in_group(group)
 
 
-def _authority_for(request: object, name: str | None) -> str:
+def _authority_for(request: object, name: str | None, flow: str) -> str:
     """Whose login address is meant.
 
-    :raises ConfigurationError: AUTHORITIES has none of that name.
+    :raises ConfigurationError: AUTHORITIES has none of that name, or USER_FLOWS no such flow.
     """
+    members = current_site().members
     if name is not None:
-        return current_site().members.named(name).name
-    return keyfob_of(request).authority if isinstance(request, HttpRequest) else ""
+        named = members.named(name)
+        if flow:
+            named.settings.check_user_flow(flow)
+        return named.name
+    here = keyfob_of(request).authority if isinstance(request, HttpRequest) else ""
+    return members.with_flow(members.named(here), flow).name if flow else here
 
 
 def _here(request: object) -> str | None:
