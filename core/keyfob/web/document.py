@@ -131,8 +131,10 @@ def caller_key(tag: str, assertion: str) -> str:
 
 def _kind_of(key: str) -> str:
     # Neither a tag nor what is random has a full stop.
-    rest, dot, _ = key.partition(".")
-    return next((kind for kind in (CALLER, WORK) if dot and rest.endswith(kind)), "")
+    if "." not in key:
+        return ""  # the usual case, in each request
+    rest = key.partition(".")[0]
+    return next((kind for kind in (CALLER, WORK) if rest.endswith(kind)), "")
 
 
 def is_key_of(tag: str, key: object, kind: str = "") -> bool:

@@ -27,6 +27,8 @@ class Members:
 
     def __init__(self, default: WebApplication, others: Mapping[str, WebApplication]) -> None:
         self.all = (default, *others.values())
+        #: The site's own authority, where there is no other: most sites need not look.
+        self.only = None if others else default
         self._default = default
         self._others = others
         self._by_tag = {member.tag: member for member in self.all}

@@ -27,6 +27,7 @@ class SessionState(SessionCalls):
 
     def __init__(self, site: Site, session: MutableMapping[str, Any]) -> None:
         self._members = site.members
+        self._only = site.members.only
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
@@ -41,6 +42,9 @@ class SessionState(SessionCalls):
     @property
     def _site(self) -> Site:
         """Of the authority that signed in who is here."""
+        return self._only or self._found_site()
+
+    def _found_site(self) -> Site:
         if self._others.caller is not None:
             return self._members.named("")  # callers of our API come by the site's own
         return self._members.of_session(self._session)
