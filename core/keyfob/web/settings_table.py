@@ -63,9 +63,9 @@ _TABLE = (
     SettingInfo(
         "AUTHORITIES",
         "Further parties who sign people in, by name: each with settings of its own for "
-        "`CLIENT_ID`, its credential, its authority, `ALLOWED_TENANTS`, `SCOPES`, "
-        "`DOWNSTREAM_APIS` and `RESPONSE_MODE`. [several-authorities.md](several-authorities.md) "
-        "has an example.",
+        "`CLIENT_ID`, its credential, its authority, `USER_FLOWS`, `ALLOWED_TENANTS`, `SCOPES`, "
+        "`DOWNSTREAM_APIS`, `RESPONSE_MODE`, `CLIENT_CAPABILITIES` and `GROUPS`. "
+        "[several-authorities.md](several-authorities.md) has an example.",
         "none",
         '`{"customers": {"AUTHORITY": "https://contoso.ciamlogin.com", "CLIENT_ID": "...", '
         '"CLIENT_SECRET": "..."}}`',
