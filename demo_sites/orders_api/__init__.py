@@ -9,6 +9,7 @@ from orders_api.orders import Orders
 
 
 def create_app() -> Flask:
+    """The API, as `python -m orders_api` serves it."""
     app = Flask(__name__)
     app.config.from_prefixed_env()  # FLASK_SECRET_KEY; Keyfob reads KEYFOB_CLIENT_ID and so on
     app.config["KEYFOB_API_SCOPES"] = ["api://orders/Orders.Read", "api://orders/Orders.Write"]

@@ -15,6 +15,8 @@ _OURS = frozenset({"KEYFOB", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "CACHES"})
 
 
 class KeyfobConfig(AppConfig):
+    """Keyfob as Django knows it: system checks, receivers, and the site behind all requests."""
+
     name = "django_keyfob"
     verbose_name = "Keyfob"
     default_auto_field = "django.db.models.BigAutoField"

@@ -108,6 +108,10 @@ class KeyfobAuthentication(BaseAuthentication):  # type: ignore[misc]
     """
 
     def authenticate(self, request: Any) -> tuple[Any, Caller] | None:
+        """The user and the caller; None where no bearer token came.
+
+        :raises AuthenticationFailed: one came that opens nothing here.
+        """
         plain: HttpRequest = request._request  # noqa: SLF001 - the framework's way to Django's own
         keyfob = keyfob_of(plain)
         _vary(request)
@@ -143,6 +147,7 @@ class BearerPermission(BasePermission):  # type: ignore[misc]
     code = "missing"
 
     def has_permission(self, request: Any, view: object) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Whether the caller's token allows what `rule` asks."""
         del view
         caller = request.auth
         if self.rule is None or not isinstance(caller, Caller):

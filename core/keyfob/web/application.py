@@ -296,6 +296,7 @@ class WebApplication(SiteLife):
         return self._form_tokens.token(self._session_key(session))
 
     def is_csrf_token(self, value: str | None, session: Mapping[str, Any]) -> bool:
+        """Whether `csrf_token` gave this value for this session."""
         key = self._session_key(session)
         return bool(key) and self._form_tokens.is_token(value, key)
 

@@ -186,5 +186,6 @@ class ProvenCaller(Caller):
 
     @property
     def key(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The same for the same person, whichever way they come."""
         named = {**self.claims, "iss": self._issuer}
         return Identity.from_claims(named, is_microsoft=self._is_microsoft).key

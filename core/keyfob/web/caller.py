@@ -43,5 +43,6 @@ class Caller:
 
     @property
     def oid(self) -> str:
+        """The caller's object id, "" where the token names none."""
         value = self.claims.get("oid")
         return value if isinstance(value, str) else ""

@@ -112,6 +112,7 @@ class User:
 
     @property
     def is_authenticated(self) -> bool:
+        """As Django and Flask-Login ask it: whether somebody is signed in."""
         return bool(self)
 
     @property
@@ -137,10 +138,12 @@ class User:
 
     @property
     def oid(self) -> str:
+        """The object id at Microsoft, "" where the claims name none."""
         return self._text("oid")
 
     @property
     def tid(self) -> str:
+        """The tenant's id at Microsoft, "" where the claims name none."""
         return self._text("tid")
 
     @property

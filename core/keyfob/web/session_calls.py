@@ -51,6 +51,7 @@ class SessionCalls:
         force_refresh: bool = False,
         claims: str | None = None,
     ) -> str:
+        """An access token; `WebSession.token` and `LongRunning.token` say whose."""
         raise NotImplementedError
 
     def token_info(
@@ -61,6 +62,7 @@ class SessionCalls:
         force_refresh: bool = False,
         claims: str | None = None,
     ) -> TokenInfo:
+        """As `token`, with the times for whoever keeps it for a while."""
         raise NotImplementedError
 
     def api(self, name: str) -> ApiSession:

@@ -96,6 +96,7 @@ class SessionState(SessionCalls):
 
     @property
     def is_signed_in(self) -> bool:
+        """Whether the browser's session names somebody. Reads no store."""
         return self._entry() is not None
 
     @property

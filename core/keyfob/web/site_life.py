@@ -166,9 +166,14 @@ class SiteLife:
         return self._leases.hold(key)
 
     def find_api(self, name: str) -> DownstreamApi | None:
+        """The API of that name, None where there is none."""
         return self.settings.downstream_apis.get(name)
 
     def api_settings(self, name: str) -> DownstreamApi:
+        """As `find_api`, for a name that a developer wrote.
+
+        :raises ConfigurationError: there is none.
+        """
         api = self.find_api(name)
         if api is None:
             known = ", ".join(sorted(self.settings.downstream_apis)) or "none"
@@ -179,6 +184,7 @@ class SiteLife:
         return api
 
     def api_session(self, session: GivesTokens, api: DownstreamApi) -> ApiSession:
+        """A `requests.Session` for an API, over the connections that the program has to it."""
         from keyfob.web.downstream import ApiConnections
 
         base_url = self.api_address(api)
