@@ -15,21 +15,31 @@ import httpx
 import requests
 from azure.core.credentials import SupportsTokenInfo, TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
+from django.http import HttpRequest, HttpResponse
+from django.views import View
 from flask import Flask
 from typing_extensions import assert_type
 
+import django_keyfob
 import keyfob
 import keyfob.aio
+from django_keyfob import decorators, mixins
 from flask_keyfob import (
     Keyfob,
     app_api,
     app_token,
     background,
+    bearer_required,
+    current_caller,
     current_user,
     downstream_api,
+    end_background,
     groups_required,
     login_required,
+    login_url,
+    logout_form,
     roles_required,
+    script_tag,
     start_background,
     step_up,
 )
@@ -258,7 +268,26 @@ def tokens(session: WebSession) -> requests.Session:
     return session.api("graph")
 
 
+@bearer_required(scopes=["Orders.Read"], roles=["Admin"], app_roles=["Orders.Read.All"])
+@step_up("c1")
+async def api(number: int) -> str:
+    assert_type(current_caller.is_app, bool)
+    assert_type(current_caller.key, str)
+    assert_type(current_caller.scopes, frozenset[str])
+    return f"{current_caller.name} {number} {current_caller.client_id}"
+
+
+@login_required(scopes=["api://orders/Orders.Read"], authority="customers")
+def shop() -> str:
+    links = [login_url("/shop", authority="", add=True), logout_form(), script_tag(nonce="n")]
+    return "".join(links)
+
+
+assert_type(shop(), str)
+assert_type(Keyfob.sign_out_everywhere(current_user), int)
+
 assert_type(start_background(api="graph", seconds=3600), str)
+end_background("key")
 assert_type(background("key").token(scopes=["User.Read"]), str)
 assert_type(app_token(scopes=["https://graph.microsoft.com/.default"], tenant="contoso"), str)
 calls: list[requests.Session] = [background("key").api("graph"), app_api("graph")]
@@ -269,10 +298,54 @@ def ready(session: WebSession) -> None:
     assert_type(session.token(scopes=["x"], app_only=True), str)
 
 
+# Django
+
+
+@decorators.login_required
+def django_home(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(django_keyfob.start_background(request, api="graph"))
+
+
+@decorators.login_required(api="graph", max_age=300, authority="")
+@decorators.roles_required("Admin")
+@decorators.groups_required(all_of=["approvers"])
+@decorators.step_up("c1")
+async def django_approve(request: HttpRequest, number: int) -> HttpResponse:
+    return HttpResponse(f"approved {number}")
+
+
+@decorators.bearer_required(all_scopes=["Orders.Read"], all_app_roles=["Orders.Read.All"])
+def django_api(request: HttpRequest, number: int) -> HttpResponse:
+    return HttpResponse(f"order {number}")
+
+
+class Payments(mixins.BearerRequiredMixin, mixins.StepUpMixin, View):
+    scopes = ["Orders.Read"]
+    step_up = "c1"
+
+
+class Approvals(
+    mixins.LoginRequiredMixin, mixins.RolesRequiredMixin, mixins.GroupsRequiredMixin, View
+):
+    api = "graph"
+    any_of_roles = ["Admin"]
+    all_of_groups = ["approvers"]
+
+
+assert_type(django_home(HttpRequest()), HttpResponse)
+assert_type(django_api(HttpRequest(), 7), HttpResponse)
+assert_type(django_keyfob.background("key").token(api="graph"), str)
+assert_type(django_keyfob.app_token(api="jobs"), str)
+django_calls: list[requests.Session] = [django_keyfob.app_api("jobs")]
+django_keyfob.end_background("key")
+print(Payments.as_view(), Approvals.as_view())
+
 load_settings({"CLIENT_ID": "x"}, {}, source="flask")
 
 # What is wrong, and found to be
 
+bearer_required(scopes=[7])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+django_api(HttpRequest(), "x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 home("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 app.client_id = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 app.acquire_token_silent(["a"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
