@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
-from django_keyfob.decorators import login_required
+from django_keyfob.decorators import login_required, step_up
 from django_keyfob.rest_framework import KeyfobAuthentication, bearer_permission
 
 READ = bearer_permission(scopes=["Orders.Read"], app_roles=["Orders.Read.All"])
@@ -48,6 +48,12 @@ class Orders(APIView):
         return who_calls(request)
 
     post = get
+
+
+class Payments(Orders):
+    @method_decorator(step_up("c1"))
+    def get(self, request: Any) -> Response:
+        return who_calls(request)
 
 
 class Admins(Orders):
@@ -118,6 +124,7 @@ def throttled(request: Any) -> Response:
 
 urlpatterns = [
     path("orders", Orders.as_view()),
+    path("payments", Payments.as_view()),
     path("admins", Admins.as_view()),
     path("either", Either.as_view()),
     path("refused-by-the-view", RefusedByTheView.as_view()),

@@ -16,8 +16,14 @@ import requests  # noqa: E402
 from django.core.cache import cache  # noqa: E402
 
 from django_app.site import RunningSite, running_site  # noqa: E402
+from keyfob.protocol.www_authenticate import claims_challenge  # noqa: E402
 from support.access_tokens import Mint  # noqa: E402
-from support.contract_bearer import call, challenge_of, settings_of  # noqa: E402
+from support.contract_bearer import (  # noqa: E402
+    assert_refused,
+    call,
+    challenge_of,
+    settings_of,
+)
 from support.form_browser import FormBrowser  # noqa: E402
 from support.provider import Provider  # noqa: E402
 from support.wrong_tokens import WRONG  # noqa: E402
@@ -113,6 +119,15 @@ def test_no_token_passes_where_a_person_must_be_signed_in(site: RunningSite, min
     for token in (mint.app(), mint.person(scp="Anything")):
         assert call(site, "/of-the-person", token).status_code == 401
         assert call(site, "/of-the-person-too", token).status_code == 401
+
+
+def test_a_method_may_ask_for_a_step_up(site: RunningSite, mint: Mint) -> None:
+    assert call(site, "/payments", mint.person(acrs=["c1"])).status_code == 200
+    answer = call(site, "/payments", mint.person(xms_cc=["cp1"]))
+    assert_refused(answer, 401, "insufficient_claims")
+    assert claims_challenge([answer.headers["WWW-Authenticate"]])
+    assert_refused(call(site, "/payments", mint.person()), 403, "insufficient_claims")
+    assert not site.errors
 
 
 def test_a_session_does_not_pass_for_a_token(
