@@ -62,6 +62,11 @@ def both(request: HttpRequest) -> HttpResponse:
     return HttpResponse("both")
 
 
+@login_required(scopes=["extra.read"])
+async def scoped(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("scoped")
+
+
 def template(request: Any) -> HttpResponse:
     def sub() -> Any:
         return request.keyfob.api("api").get("/me").json()["sub"]
@@ -139,6 +144,7 @@ urlpatterns = [
     path("takes-body", takes_body),
     path("late", late, name="late"),
     path("both", both),
+    path("scoped", scoped),
     path("template", template),
     path("streamed-early", streamed_early),
     path("step-up", stepped_up),

@@ -67,6 +67,11 @@ def add_pages(app: Flask) -> None:
     def both() -> str:
         return "both"
 
+    @app.get("/scoped")
+    @login_required(scopes=["extra.read"])
+    async def scoped() -> str:
+        return "scoped"
+
     @app.get("/template")
     def template() -> str:
         text = "{{ api('api').get('/me').json().sub }}"

@@ -1,8 +1,8 @@
 """The adapter contract: consent wherever it is missing, proofs, and the script.
 
 The sites have, beside the usual pages: `/both` (needs two APIs), `/template` (whose template needs
-one), `/streamed-early`, `/step-up`, `/step-up-class`, `/recent`, and `/board` (which has the
-script).
+one), `/scoped` (async, needs scopes of no API), `/streamed-early`, `/step-up`, `/step-up-class`,
+`/recent`, and `/board` (which has the script).
 """
 
 from __future__ import annotations
@@ -43,6 +43,19 @@ class ConsentContract(ContractBase):
         assert len(provider.requests_to("authorize")) == 3
         browser.open(f"{site.url}/both")
         assert len(provider.requests_to("authorize")) == 3
+
+    def test_scopes_of_no_api_are_asked_for_on_the_way_in(
+        self, site: Site, provider: Provider, browser: FormBrowser
+    ) -> None:
+        browser.open(f"{site.url}/private")
+        answer = once(browser, f"{site.url}/scoped", headers=FETCH)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "interaction_required"
+        assert answer.json()["scopes"] == ["extra.read"]
+        page = browser.open(f"{site.url}/scoped?x=1")
+        assert (page.url, page.text) == (f"{site.url}/scoped?x=1", "scoped")
+        assert "extra.read" in provider.requests_to("authorize")[-1].query["scope"].split()
+        assert len(provider.requests_to("authorize")) == 2
 
     # Proofs
 
