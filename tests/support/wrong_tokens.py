@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,12 @@ def _tampered(token: str, part: int, change: Callable[[bytes], bytes]) -> str:
 
 def _last_bit(raw: bytes) -> bytes:
     return raw[:-1] + bytes([raw[-1] ^ 1])
+
+
+def _respelt(token: str) -> str:
+    """The same bytes, with another last letter: of its bits a decoder drops four."""
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    return token[:-1] + letters[letters.index(token[-1]) ^ 1]
 
 
 def _with_text(token_claims: Claims, before: str, after: str) -> bytes:
@@ -196,6 +203,7 @@ WRONG: dict[str, Wrong] = {
         "signature",
         lambda m: ".".join([*m.person(sub="x").split(".")[:2], m.person().split(".")[2]]),
     ),
+    "another spelling of the signature": Wrong("signature", lambda m: _respelt(m.person())),
     "a signature that is too long": Wrong(
         "signature", lambda m: _tampered(m.person(), 2, lambda raw: raw + b"\0")
     ),

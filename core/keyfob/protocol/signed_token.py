@@ -34,6 +34,9 @@ CLOCK_HINT = (
 
 #: The characters of base64url without padding (RFC 7515 §2).
 _BASE64URL = (string.ascii_letters + string.digits + "-_").encode()
+#: What a signature may end in, by its length over four: the last letter has bits that no byte has,
+#: which are zero (RFC 4648 §3.5), or one token could be written in sixteen ways.
+_LAST_LETTERS = (_BASE64URL.decode(), "", "AQgw", "AEIMQUYcgkosw048")
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 #: Characters. A longer header has a certificate in it, or is somebody's attempt.
 _SHORT = 512
@@ -256,6 +259,8 @@ def _payload_signed_by(key: SigningKey, token: UnverifiedToken) -> bytes | None:
     The header was read, and the algorithm compared with the provider's list and the key, before.
     """
     header_and_payload, _, signature = token.text.rpartition(".")
+    if signature[-1] not in _LAST_LETTERS[len(signature) % 4]:
+        return None
     try:
         found = _decoded(signature)
         payload = _decoded(header_and_payload.partition(".")[2])
