@@ -47,13 +47,15 @@ def main(asked: list[str]) -> int:
     wire.close()
     show(rows)
     missed = [row.name for row in rows if row.holds is False]
-    print(f"\n{time.monotonic() - began:.0f} s on Python {platform.python_version()}.", end=" ")
+    on = f"Python {platform.python_version()}, msal {msal.__version__}"
+    print(f"\n{time.monotonic() - began:.0f} s on {on}.", end=" ")
     print(f"Missed: {'; '.join(missed)}" if missed else "Every target is met.")
     return 1 if missed else 0
 
 
 def show(rows: list[Row]) -> None:
-    table = [("", "keyfob", f"msal {msal.__version__}", "", "target", "")]
+    # MSAL, where a row names nothing else.
+    table = [("", "keyfob", "beside it", "", "target", "")]
     verdicts = {True: "ok", False: "MISSED", None: ""}
     table += [
         (row.name, row.ours, row.theirs, row.found, row.target, verdicts[row.holds]) for row in rows
