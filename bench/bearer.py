@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from measure import Row, duration, medians, say, times
+from measure import Row, duration, medians, quickest, say, times
 from sessions import SETTINGS
 from world import AUTHORITY, CLIENT, CONTOSO, Wire, home_of, name_of
 
@@ -60,7 +60,7 @@ def rows() -> Iterator[Row]:
     for header in headers[:2]:
         checks.caller(header)  # the first fetches metadata and keys, the second is remembered
     unseen = unseen_of(headers[2:], checks)
-    own, other = medians(unseen, _raw(emulator, tokens[0]))
+    own, other = quickest(unseen, _raw(emulator, tokens[0]))
     name = "bearer check of an unseen token, beside one RSA-2048 verification"
     yield Row(
         name, duration(own), duration(other), f"{own / other:.2f}x", "<= 3x", own / other <= 3

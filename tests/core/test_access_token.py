@@ -25,6 +25,7 @@ from keyfob.protocol.keys import KeySet
 from keyfob.protocol.logout_token import read_logout_token
 from keyfob.protocol.metadata import ProviderMetadata, parse_metadata
 from keyfob.protocol.signing import ASYMMETRIC_ALGORITHMS
+from keyfob.protocol.user_flow import is_of_flows
 from support.id_tokens import (
     ABSENT,
     CLIENT,
@@ -209,6 +210,15 @@ class TestWhoCalls:
         assert refused(person(azp=OTHER), allowed_clients={OID}) == "client_not_allowed"
 
 
+def test_a_token_that_ends_before_it_begins_is_none() -> None:
+    assert refused(person(nbf=NOW + 30, exp=NOW + 20)) == "exp"
+    assert refused(person(nbf=ABSENT, iat=NOW + 30, exp=NOW + 20)) == "exp"
+
+
+def test_entras_tokens_say_their_version() -> None:
+    assert refused(person(ver=ABSENT)) == "ver"
+
+
 class TestB2c:
     HOST = "https://contoso.b2clogin.com"
     about = at(f"{HOST}/contoso.onmicrosoft.com/b2c_1_susi", f"{HOST}/{TENANT}/v2.0/")
@@ -221,6 +231,24 @@ class TestB2c:
         gone = {"scp": ABSENT, "azp": ABSENT, "nonce": "n", "sub": OID}
         assert refused(person(**self.own, **gone), self.about) == "no_permissions"
         assert refused(person(**self.own, **gone, roles=["x"]), self.about) == "id_token"
+
+    @pytest.mark.parametrize(
+        ("named", "is_ours"),
+        [
+            ({"tfp": "B2C_1_susi"}, True),
+            ({"tfp": "b2c_1_SUSI"}, True),
+            ({"acr": "b2c_1_edit"}, True),
+            ({}, True),
+            ({"acr": "urn:of:a:custom:policy"}, True),
+            ({"tfp": "B2C_1_reset"}, False),
+            ({"acr": "b2c_1_reset"}, False),
+            ({"tfp": "B2C_1_reset", "acr": "b2c_1_susi"}, False),
+            ({"tfp": 1}, False),
+            ({"tfp": ["B2C_1_susi"]}, False),
+        ],
+    )
+    def test_only_the_sites_own_flows_count(self, named: Any, is_ours: bool) -> None:
+        assert is_of_flows(named, {"B2C_1_susi", "b2c_1_edit"}) is is_ours
 
     def test_it_has_no_older_issuer(self) -> None:
         payload = person(**{**self.own, "iss": f"https://sts.windows.net/{TENANT}/"})

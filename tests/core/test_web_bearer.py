@@ -511,3 +511,14 @@ def test_nothing_shows_a_token_or_a_key(provider: Provider, mint: Mint) -> None:
     assert token not in shown
     assert "PRIVATE" not in shown
     assert OTHER_TENANT not in shown
+
+
+def test_a_b2c_sites_api_is_for_the_people_of_its_own_user_flows() -> None:
+    authority = "https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_susi"
+    b2c = {"CLIENT_ID": "app", "CLIENT_SECRET": "a-real-secret", "AUTHORITY": authority}
+    flows = {"USER_FLOWS": {"edit_profile": "B2C_1_edit"}}
+    with BareSite({**b2c, **flows}) as site:
+        assert {name.lower() for name in site.app.bearer._policies} == {"b2c_1_susi", "b2c_1_edit"}
+    entra = {"CLIENT_ID": "app", "CLIENT_SECRET": "a-real-secret", "TENANT_ID": HOME_TENANT}
+    with BareSite(entra) as site:
+        assert site.app.bearer._policies == frozenset()

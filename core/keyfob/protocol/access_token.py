@@ -160,7 +160,7 @@ def _judge_issuer(token: SignedAccessToken, expected: AccessExpectations) -> tup
     version = ""
     if metadata.kind in ("entra", "ciam"):
         version = "1.0" if is_other else "2.0"
-        if claims.get("ver", version) != version:
+        if claims.get("ver") != version:
             raise _refusal("ver", "The access token's version is not that of its issuer")
     rule = expected.allowed_tenants
     if rule is not None and not tenant_is_allowed(tenant, rule):
@@ -186,14 +186,16 @@ def _judge_audience(claims: Mapping[str, Any], expected: AccessExpectations) -> 
 
 def _judge_times(claims: Mapping[str, Any], expected: AccessExpectations) -> float:
     now, leeway = expected.now, expected.leeway
-    _, expires_at = judge_lifetime(claims, now, leeway, _KIND)
+    begins, expires_at = judge_lifetime(claims, now, leeway, _KIND)
     if "nbf" in claims:
-        not_before = time_in(claims, "nbf", _KIND)
+        not_before = begins = time_in(claims, "nbf", _KIND)
         if not_before > now + leeway:
             raise _refusal(
                 "nbf",
                 f"The access token is valid {in_seconds(not_before - now)} from now{CLOCK_HINT}",
             )
+    if begins >= expires_at:
+        raise _refusal("exp", "The access token ends before it begins")
     return expires_at
 
 

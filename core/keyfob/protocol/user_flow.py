@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from keyfob.errors import IdTokenError
@@ -35,6 +35,20 @@ def judge_user_flow(claims: Mapping[str, Any], policy: str, *, must_be_named: bo
     same = isinstance(named, str) and named.lower() == policy.lower()
     if stands_for_a_flow and not same:
         raise IdTokenError("The ID token is of another user flow", code="user_flow")
+
+
+def is_of_flows(claims: Mapping[str, Any], policies: Collection[str]) -> bool:
+    """Whether an access token may have come by one of these flows. One that names no flow, as a
+    custom policy may make it, may have.
+
+    :param policies: flows by which people come to the site that the token is sent to.
+    """
+    named = claims.get("tfp")
+    if named is None:
+        named = claims.get("acr")
+        if not _names_policy(named):
+            return True
+    return isinstance(named, str) and named.lower() in {policy.lower() for policy in policies}
 
 
 def _names_policy(value: object) -> bool:

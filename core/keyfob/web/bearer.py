@@ -18,6 +18,7 @@ from keyfob.errors import (
 from keyfob.protocol.access_token import ProvenAccess, default_audiences
 from keyfob.protocol.encrypted_token import DecryptionKeys, is_encrypted
 from keyfob.protocol.id_token import tenant_is_allowed
+from keyfob.protocol.user_flow import is_of_flows
 from keyfob.web.bearer_rule import BearerRule
 from keyfob.web.caller import Caller
 from keyfob.web.identity import Identity
@@ -52,6 +53,7 @@ class BearerChecks:
         self.audiences = _audiences(settings)
         self._allowed_clients = settings.allowed_clients
         self._allowed_tenants = settings.allowed_tenants
+        self._policies = _policies(settings)
         self._decryption_keys = DecryptionKeys(settings.token_decryption_keys)
         self._remembered = RememberedTokens()
         self._rules: dict[BearerRule, BearerRule] = {}
@@ -127,9 +129,17 @@ class BearerChecks:
     def _proven(self, token: str) -> ProvenAccess:
         failed: KeyfobError
         try:
-            return self._client.judge_access_token(token, self.audiences, self._allowed_clients)
+            proven = self._client.judge_access_token(token, self.audiences, self._allowed_clients)
         except (TransportError, ProtocolError) as error:
             failed = error
+        else:
+            if self._policies and not is_of_flows(proven.claims, self._policies):
+                raise AccessTokenError(
+                    "The access token is of a user flow that this site has not (AUTHORITY, "
+                    "USER_FLOWS)",
+                    code="user_flow",
+                )
+            return proven
         logger.warning("A bearer token could not be checked: %s", one_line(failed))
         raise ProviderUnavailable(
             "The provider's signing keys cannot be had now, so that no token can be checked",
@@ -146,6 +156,13 @@ def _audiences(settings: Settings) -> frozenset[str]:
     if settings.audiences is None:
         return own
     return own | settings.audiences if is_microsoft else settings.audiences
+
+
+def _policies(settings: Settings) -> frozenset[str]:
+    """The user flows whose people may call: all flows of an Azure AD B2C tenant have one issuer,
+    one key, and one application. None elsewhere."""
+    authorities = (settings.authority, *settings.user_flows.values())
+    return frozenset(each.policy for each in authorities if each.kind == "b2c" and each.policy)
 
 
 def _bearer_token(authorization: str | None) -> str:
