@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keyfob.flows.provider import REFETCH_BURST
 from keyfob.protocol.logout_token import MAX_LENGTH
-from keyfob.web.allowance import Allowance
+from keyfob.web.allowance import Allowance, Allowances
 from keyfob.web.logout_channels import REFUSALS_LOGGED
 from support.bare_site import BareSite
 from support.failing_store import FailingStore
@@ -395,3 +395,12 @@ def test_an_allowance_is_used_up_and_comes_back() -> None:
     assert allowance.take(111.0) is True
     assert allowance.take(50.0) is False  # a clock that was set back gives nothing
     assert [allowance.take(9999.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_each_has_an_allowance_of_their_own_and_few_are_remembered() -> None:
+    allowances = Allowances(1, 10.0, limit=2)
+    assert [allowances.take(who, 100.0) for who in "abab"] == [True, True, False, False]
+    assert allowances.take("c", 100.0)
+    assert not allowances.take("b", 100.0)
+    assert allowances.take("a", 100.0), "who was not seen for longest begins anew"
+    assert len(allowances._of) == 2

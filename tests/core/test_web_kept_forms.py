@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from keyfob.errors import InteractionRequired, KeyfobError
 from keyfob.web import Answer, WebRequest
+from keyfob.web.allowance import Allowances
 from keyfob.web.exchange import PostedForm, ResumedForm
-from keyfob.web.kept_forms import MAX_BYTES, MAX_FIELDS, STRANGERS_FORMS
+from keyfob.web.kept_forms import MAX_BYTES, MAX_FIELDS, PERSONS_FORMS, STRANGERS_FORMS
 from keyfob.web.own_pages import is_from_here
 from keyfob.web.stores import MemoryStore
 from support.bare_site import HOST, BareSite, with_apis
@@ -313,6 +314,27 @@ def test_strangers_fill_no_store(site: BareSite) -> None:
     assert is_kept(send(site, posted(site)))
 
 
+def _count_anew(site: BareSite) -> None:
+    """As if no trip to the provider had been in vain."""
+    site.session["_keyfob"] = {k: v for k, v in site.session["_keyfob"].items() if k != "r"}
+
+
+def test_nobody_fills_the_store_either(site: BareSite, provider: Provider) -> None:
+    site.sign_in()
+    answers = []
+    for _ in range(PERSONS_FORMS + 5):
+        answers.append(send(site, posted(site)))
+        _count_anew(site)
+    assert sum(map(is_kept, answers)) in (PERSONS_FORMS, PERSONS_FORMS + 1)
+    assert not is_kept(answers[-1])
+    other = site.another_browser()
+    provider.person = replace(provider.person, sub="somebody-else")
+    other.sign_in()
+    assert is_kept(send(other, posted(other))), "each has their own"
+    site.clock_offset = 61
+    assert is_kept(send(site, posted(site)))
+
+
 # What is shown
 
 
@@ -352,8 +374,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 def test_any_form_comes_back_as_it_was(site: BareSite, fields: list[tuple[str, str]]) -> None:
     if not site.is_signed_in:
         site.sign_in("api=api")
+        site.app.persons_forms = Allowances(1000, 1.0)
     answer = send(site, posted(site, fields, content_length="0" if not fields else "1"))
-    site.session["_keyfob"] = {k: v for k, v in site.session["_keyfob"].items() if k != "r"}
+    _count_anew(site)
     assert is_kept(answer)
     assert answer.page is not None
     url = parse_qs(urlsplit(answer.page.retry_url).query)["next"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 
 
 class Allowance:
@@ -35,3 +36,31 @@ class Allowance:
                 return False
             self._left -= 1
             return True
+
+
+class Allowances:
+    """One for each of many, such as people. Safe to share between threads.
+
+    :param burst: see `Allowance`; likewise `interval`.
+    :param limit: how many of them are remembered: who was not seen for longest begins anew.
+    """
+
+    def __init__(self, burst: int, interval: float, *, limit: int = 1000) -> None:
+        self._burst, self._interval, self._limit = burst, interval, limit
+        self._of: OrderedDict[str, Allowance] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Allowances of {self._burst}, and one more each {self._interval:g} s>"
+
+    def take(self, whose: str, now: float) -> bool:
+        """As `Allowance.take`.
+
+        :param whose: the key of whoever takes it.
+        """
+        with self._lock:
+            found = self._of.setdefault(whose, Allowance(self._burst, self._interval))
+            self._of.move_to_end(whose)
+            while len(self._of) > self._limit:
+                self._of.popitem(last=False)
+        return found.take(now)

@@ -36,6 +36,9 @@ MAX_FIELDS = 1000
 #: each so many seconds.
 STRANGERS_FORMS = 50
 STRANGERS_INTERVAL = 2.0
+#: The same for each person who is.
+PERSONS_FORMS = 20
+PERSONS_INTERVAL = 60.0
 #: What is shown of a form: fields, and characters of each.
 MAX_SHOWN = 20
 MAX_SHOWN_LENGTH = 60
@@ -200,7 +203,7 @@ def _form_to_keep(
         return None
     if not request.routes.resume or not is_from_here(request, site.settings.base_url):
         return None
-    if not person and not site.strangers_forms.take(site.clock()):
+    if not _has_room(site, person):
         return None
     posted = request.posted_form()
     if posted is None or not _fits(posted):
@@ -217,6 +220,12 @@ def _form_to_keep(
         api,
         site.name,
     )
+
+
+def _has_room(site: WebApplication, person: str) -> bool:
+    """Whether one more is kept for them: nobody is to fill the store with forms."""
+    now = site.clock()
+    return site.persons_forms.take(person, now) if person else site.strangers_forms.take(now)
 
 
 def _fits(posted: PostedForm) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from keyfob.applications import ConfidentialClientApplication
 from keyfob.errors import ConfigurationError
 from keyfob.web import bearer_answers, kept_forms, logout_channels
-from keyfob.web.allowance import Allowance
+from keyfob.web.allowance import Allowance, Allowances
 from keyfob.web.attached import AttachedApis
 from keyfob.web.bearer import BearerChecks
 from keyfob.web.csrf import FormTokens
@@ -85,6 +85,7 @@ class SiteLife:
             logout_channels.REFUSALS_LOGGED, logout_channels.REFUSALS_INTERVAL
         )
         self.strangers_forms = Allowance(kept_forms.STRANGERS_FORMS, kept_forms.STRANGERS_INTERVAL)
+        self.persons_forms = Allowances(kept_forms.PERSONS_FORMS, kept_forms.PERSONS_INTERVAL)
         self.bearer = BearerChecks(settings, self.client, clock)
         self.bearer_refusals = Allowance(
             bearer_answers.REFUSALS_LOGGED, bearer_answers.REFUSALS_INTERVAL
