@@ -174,6 +174,29 @@ def test_a_token_that_needs_the_person_is_asked_for_where_they_signed_in(site: B
     assert site.get("/orders", "api") is None
 
 
+def test_a_view_for_an_api_of_one_authority_is_for_its_people(
+    staff: Provider, customers: Provider
+) -> None:
+    made = settings(staff, customers)
+    own = made["AUTHORITIES"]["customers"]  # type: ignore[index]
+    shop = {"base_url": f"{customers.base}/api", "scopes": ["orders.read"]}
+    own["DOWNSTREAM_APIS"] = {"shop": shop}
+    with BareSite(made) as site:
+        for sign_in in (lambda: None, site.sign_in):
+            sign_in()
+            answer = site.get("/orders", "shop")
+            assert answer is not None
+            assert answer.location.startswith("/auth/login/customers?")
+            assert parse_qs(urlsplit(answer.location).query)["api"] == ["shop"]
+        site.sign_in(urlsplit(answer.location).query, authority="customers")
+        assert site.get("/orders", "shop") is None
+        answer = site.get("/me", "api")
+        assert answer is not None
+        assert answer.location.startswith("/auth/login?")
+        with pytest.raises(ConfigurationError, match="no downstream API 'x'"):
+            site.get("/me", "x")
+
+
 def test_lost_tokens_come_back_from_where_they_were(site: BareSite) -> None:
     site.sign_in(authority="customers")
     key = site.session["_keyfob"]["k"]

@@ -94,6 +94,18 @@ class Members:
         entry = session.get(SESSION_KEY)
         return self.of_key(entry.get("k") if isinstance(entry, dict) else None)
 
+    def having(self, api: str, at: WebApplication) -> str | None:
+        """The authority whose people's token an API takes, where those of the one here have no such
+        API; None where they have, or nobody has.
+
+        :param at: the authority of who is here.
+        """
+        for member in (at, *self.all):
+            found = member.find_api(api)
+            if found is not None:
+                return None if member is at or found.app_only else member.name
+        return None
+
     def attaching(self, path: str) -> WebApplication:
         """Whose people a path is for where nobody is signed in: the first authority's that has a
         person's token ready there; the site's own where none has."""

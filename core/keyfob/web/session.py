@@ -53,17 +53,20 @@ class WebSession(SessionMemberships):
         :param api: a downstream API whose token must be at hand, or to be had without the person.
         :param scopes: the same for scopes of no API of the settings.
         :param authority: who must have signed the person in: a name in AUTHORITIES, "" for the
-            site's own; None for any.
+            site's own; None for any that has the API.
         :raises InteractionRequired: nobody is signed in, or the sign-in was ended elsewhere, or
             the token needs the person.
         :raises IdTokenError: people of their tenant may not be here any more; they are signed out.
         :raises KeyfobError: whatever `token` raises.
         """
         tokens = self._of_session()
+        if authority is None and api is not None and self._only is None and self.caller is None:
+            authority = self._members.having(api, self._site)
         if authority is not None and (tokens is None or self.authority != authority):
             self._members.named(authority)
             raise InteractionRequired(
                 "The page is for people whom another authority signs in",
+                api=api or "",
                 authority=authority,
                 code="not_signed_in",
             )
