@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
@@ -36,6 +31,7 @@ from keyfob.web.metrics import (
 from keyfob.web.stores import MemoryStore, RedisStore
 from support.bare_site import BareSite, with_apis
 from support.failing_store import FailingStore
+from support.instructions import instructions_by_file
 from support.logout_tokens import order_by
 from support.measurements import Measurements, measured
 from support.provider import Provider, claims_of
@@ -301,26 +297,6 @@ def test_a_wait_that_was_too_long_is_told_with_its_length(seen: Measurements) ->
 
 
 # Nobody listens
-
-
-def instructions_by_file(call: Callable[[], object]) -> Counter[str]:
-    """How many instructions of Python's a call takes in each file; the same on any machine."""
-    counted: Counter[str] = Counter()
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        frame.f_trace_opcodes = True
-        counted[Path(frame.f_code.co_filename).name] += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    # Python 3.12 looks at this when tracing begins, and not again.
-    sys._getframe().f_trace_opcodes = True
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-    return counted
 
 
 @pytest.mark.parametrize("store", [MemoryStore, Remote])

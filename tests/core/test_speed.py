@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import pytest
 
 from keyfob import ConfidentialClientApplication, SerializableTokenCache
+from support.instructions import instructions_by_file
 from support.provider import HOME_TENANT, Provider
 from support.sign_in import application
 
@@ -152,22 +152,7 @@ class Crowd:
 
 
 def instructions(call: Callable[[], object]) -> int:
-    """How many instructions of Python's a call takes; the same each time, however long it takes."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-    return count
+    return sum(instructions_by_file(call).values())
 
 
 @pytest.fixture(scope="module")
