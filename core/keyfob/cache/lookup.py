@@ -89,19 +89,22 @@ def best_access_token(
     kind = token_type.lower()
     best: AccessTokenEntry | None = None
     best_rank = (False, False, 0)
-    for key, entry in found.items():
-        token = document.read(key, entry)
-        if token is None:
-            continue
-        expires_on, targets, its_key_id, its_kind, clean = token
-        lives = expires_on > now
-        if its_key_id != key_id or its_kind != kind or not (lives or expired):
-            continue
-        exact = scopes <= targets
-        if not exact and not (ignore_case and _has_in_any_case(targets, scopes)):
-            continue
-        if best is None or (lives, exact, expires_on) > best_rank:
-            best, best_rank = clean, (lives, exact, expires_on)
+    # Letter by letter first: of the tokens for many APIs all but one would be spelt anew in vain.
+    for exact in (True, False) if ignore_case else (True,):
+        for key, entry in found.items():
+            token = document.read(key, entry)
+            if token is None:
+                continue
+            expires_on, targets, its_key_id, its_kind, clean = token
+            lives = expires_on > now
+            if its_key_id != key_id or its_kind != kind or not (lives or expired):
+                continue
+            if not (scopes <= targets if exact else _has_in_any_case(targets, scopes)):
+                continue
+            if best is None or (lives, exact, expires_on) > best_rank:
+                best, best_rank = clean, (lives, exact, expires_on)
+        if best_rank[0]:
+            break  # one that lives, and is spelt so, goes before all that differ
     return None if best is None else best.copy()
 
 

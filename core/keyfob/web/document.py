@@ -131,10 +131,8 @@ def caller_key(tag: str, assertion: str) -> str:
 
 def _kind_of(key: str) -> str:
     # Neither a tag nor what is random has a full stop.
-    if "." not in key:
-        return ""  # the usual case, in each request
-    rest = key.partition(".")[0]
-    return next((kind for kind in (CALLER, WORK) if rest.endswith(kind)), "")
+    rest, dot, _ = key.partition(".")
+    return next((kind for kind in (CALLER, WORK) if dot and rest.endswith(kind)), "")
 
 
 def is_key_of(tag: str, key: object, kind: str = "") -> bool:
@@ -145,7 +143,9 @@ def is_key_of(tag: str, key: object, kind: str = "") -> bool:
 
     :param kind: CALLER or WORK for a record that is no browser's session.
     """
-    return isinstance(key, str) and key.startswith(tag) and _kind_of(key) == kind
+    if not isinstance(key, str) or not key.startswith(tag):
+        return False
+    return _kind_of(key) == kind if "." in key else not kind
 
 
 def extend_document(store: SealedStore, key: str, expires_at: float) -> bool:

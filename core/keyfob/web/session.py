@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from keyfob.errors import (
     IdTokenError,
@@ -85,8 +85,7 @@ class WebSession(SessionMemberships):
             raise tokens_lost(())
         if asks_token:
             self.token(api=api, scopes=scopes)
-        self._end_round(())
-        self._stay()
+        self._settle(())
 
     def require_context(self, context: str) -> None:
         """What a view asks that wants a stronger proof: the caller's, where one called, or else
@@ -147,7 +146,9 @@ class WebSession(SessionMemberships):
         self._check_account(tokens)
         if not tokens.is_recorded():
             raise tokens_lost(())
-        self._stay()
+        entry = self._entry()
+        if entry is not None:
+            self._stay(entry)
 
     def _check_tenant(self) -> None:
         """Whoever came in while their tenant was admitted is out once it is not."""
@@ -227,17 +228,19 @@ class WebSession(SessionMemberships):
     ) -> TokenResult:
         if force_refresh or claims:
             self._ready.pop(api or "", None)
-        other = self._others.result(
-            self._site,
-            api=api,
-            scopes=scopes,
-            force_refresh=force_refresh,
-            claims=claims,
-            app_only=app_only,
-        )
-        if other is not None:
-            return other
-        wanted = wanted_scopes(self._site, api, scopes)
+        wanted = None if app_only is not None else self._persons_scopes(api, scopes)
+        if wanted is None:
+            other = self._others.result(
+                self._site,
+                api=api,
+                scopes=scopes,
+                force_refresh=force_refresh,
+                claims=claims,
+                app_only=app_only,
+            )
+            if other is not None:
+                return other
+            wanted = wanted_scopes(self._site, api, scopes)
         tokens = self._of_session()
         if tokens is None:
             raise InteractionRequired(
@@ -248,12 +251,21 @@ class WebSession(SessionMemberships):
         if result is None:
             result = self._renewed(tokens, wanted, api, force_refresh, claims)
         if result is not None and "access_token" in result:
-            self._end_round(wanted, claims or "", new=force_refresh)
-            self._stay()
+            self._settle(wanted, claims or "", new=force_refresh)
             return result
         raise refused_token(
             result, wanted, api=api or "", claims=claims or "", force_refresh=force_refresh
         )
+
+    def _persons_scopes(
+        self, api: str | None, scopes: Collection[str] | None
+    ) -> tuple[str, ...] | None:
+        """Of an API that takes the token of who is here: the usual case, and the quickest.
+        None where more must be asked."""
+        if api is None or scopes is not None or self._caller is not None:
+            return None
+        found = self._site.find_api(api)
+        return None if found is None or found.app_only else found.scopes
 
     def api(self, name: str) -> ApiSession:
         """A `requests.Session` for a downstream API, with its address and the token that `token`
@@ -321,15 +333,22 @@ class WebSession(SessionMemberships):
             self.forget()
             self._site.observer.count(SIGN_OUTS, channel=channel)
 
-    def _stay(self) -> None:
+    def _settle(self, scopes: Collection[str], claims: str = "", *, new: bool = False) -> None:
+        """What was asked for was had: a trip to the provider for it was not in vain, and whoever is
+        here stays."""
+        entry = self._entry()  # read once: in each request
+        if entry is not None and "r" in entry:
+            self._end_round(scopes, claims, new=new)
+            entry = self._entry()
+        if entry is not None:
+            self._stay(entry)
+
+    def _stay(self, entry: Mapping[str, Any]) -> None:
         """Let the record's end move along with the session's, now and then: a browser's session
         may slide with each request, and a record that ended earlier would end the sign-in."""
         now, end = self._site.clock(), self._site.document_expiry()
-        entry = self._entry()
-        moved = entry.get("e") if entry else None
-        if entry is None or (
-            isinstance(moved, int) and 0 <= now - moved * 60 < (end - now) * _MOVE_AFTER
-        ):
+        moved = entry.get("e")
+        if isinstance(moved, int) and 0 <= now - moved * 60 < (end - now) * _MOVE_AFTER:
             return
         try:
             self._site.documents.extend(entry["k"], end)

@@ -31,7 +31,8 @@ class SessionState(SessionCalls):
         self._session = session
         self._tokens: SessionTokens | None = None
         self._user: User | None = None
-        self._others = OtherTokens(site.members.named(""))
+        self._caller: Caller | None = None
+        self._other_tokens: OtherTokens | None = None
         #: The tokens of this request that are ready, by API (see `tokens`).
         self._ready: dict[str, str] = {}
         self._is_admitted = False
@@ -45,7 +46,7 @@ class SessionState(SessionCalls):
         return self._only or self._found_site()
 
     def _found_site(self) -> Site:
-        if self._others.caller is not None:
+        if self._caller is not None:
             return self._members.named("")  # callers of our API come by the site's own
         return self._members.of_session(self._session)
 
@@ -85,12 +86,12 @@ class SessionState(SessionCalls):
     @property
     def caller(self) -> Caller | None:
         """Who calls this site as an API, once a bearer check passed in this request."""
-        return self._others.caller
+        return self._caller
 
     def act_for(self, caller: Caller) -> None:
         """Let the request be this caller's. Whom the browser's session names counts no more: what
         is asked of a caller must never be answered with a cookie's rights."""
-        self._others.caller = caller
+        self._caller, self._other_tokens = caller, None
         self._tokens, self._user = None, None
         self._ready.clear()
 
@@ -211,8 +212,14 @@ class SessionState(SessionCalls):
         rest = {name: value for name, value in entry.items() if name != "r"}
         self._session[SESSION_KEY] = {**rest, "r": counted} if counted else rest
 
+    @property
+    def _others(self) -> OtherTokens:
+        if self._other_tokens is None:
+            self._other_tokens = OtherTokens(self._members.named(""), self._caller)
+        return self._other_tokens
+
     def _entry(self) -> Mapping[str, Any] | None:
-        if self._others.caller is not None:
+        if self._caller is not None:
             return None
         entry = self._session.get(SESSION_KEY)
         return entry if is_live_entry(entry, self._site) else None

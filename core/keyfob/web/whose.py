@@ -28,12 +28,12 @@ class OtherTokens:
     """For one request. Nothing is read before it is asked for.
 
     :param default: the site's own authority: web APIs are its, and so are their callers.
+    :param caller: whoever called with a bearer token that was proven.
     """
 
-    def __init__(self, default: ApiSite) -> None:
+    def __init__(self, default: ApiSite, caller: Caller | None = None) -> None:
         self._default = default
-        #: Whoever called with a bearer token that was proven.
-        self.caller: Caller | None = None
+        self.caller = caller
         self._tokens: CallerTokens | None = None
 
     def __repr__(self) -> str:
