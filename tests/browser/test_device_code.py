@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page
 from keyfob_emulator import EmulatorServer
 from keyfob_emulator.sample import DESKTOP_TOOL, PASSWORD
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture
 def server() -> Iterator[EmulatorServer]:

@@ -265,7 +265,7 @@ def test_a_script_is_told_where_to_go(provider: Provider, site: BareSite, api: A
     assert answer.status == 401
     assert answer.problem is not None
     assert "ask" in parse_qs(urlsplit(answer.problem["login_url"]).query)
-    assert "c1" not in str(answer.problem)
+    assert "essential" not in str(answer.problem)
 
 
 def test_a_revoked_session_is_renewed_or_ends(provider: Provider, site: BareSite, api: Api) -> None:
