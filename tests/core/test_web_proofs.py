@@ -153,7 +153,7 @@ def test_a_script_is_told_what_is_wanted_and_not_its_claims(site: BareSite) -> N
     assert answer.headers["WWW-Authenticate"] == 'Keyfob error="step_up_required"'
     assert answer.problem is not None
     assert answer.problem["code"] == "step_up_required"
-    assert "acrs" not in json.dumps(answer.problem)
+    assert "essential" not in json.dumps(answer.problem)
     site.sign_in(urlsplit(answer.problem["login_url"]).query)
     assert step_up(site) is None
 

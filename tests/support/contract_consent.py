@@ -95,7 +95,7 @@ class ConsentContract(ContractBase):
         answer = once(browser, f"{site.url}/step-up", headers=FETCH)
         assert answer.status_code == 401
         assert answer.json()["code"] == "step_up_required"
-        assert "acrs" not in answer.text
+        assert "essential" not in answer.text
         browser.open(site.url + answer.json()["login_url"])
         assert browser.open(f"{site.url}/step-up").text == "stepped up"
 
