@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keyfob.errors import IdTokenError, KeyfobError
+from keyfob.web.document import Document
 from keyfob.web.exchange import Answer, WebRequest, first, redirect
-from keyfob.web.identity import Identity
+from keyfob.web.identity import Identity, User
 from keyfob.web.next_url import local_path
 from keyfob.web.problems import page_answer, page_for
 from keyfob.web.session_entry import Waiting
@@ -54,10 +55,8 @@ def listed(site: WebApplication, request: WebRequest) -> list[Account]:
         if document is None:
             session.drop(other)
             continue
-        claims = document.claims
-        username = _text(claims.get("preferred_username")) or _text(claims.get("email"))
-        name = _text(claims.get("name")) or username or _text(claims.get("sub"))
-        found.append(Account(other.account, name, username))
+        person = _person(other, document)
+        found.append(Account(other.account, person.name, person.username))
     return found
 
 
@@ -104,7 +103,7 @@ def _switch(
         session.drop(other)
         login = request.routes.of(member.name).login
         return redirect(login_url(login, next_path, add="1"), status=303)
-    if not member.tenant_gate.admits(_text(document.claims.get("tid")).lower()):
+    if not member.tenant_gate.admits(_person(other, document).tid.lower()):
         # Asked now, as at a sign-in: afterwards the refusal would end the other accounts, too.
         session.drop(other)
         raise IdTokenError(
@@ -126,5 +125,6 @@ def add_url(site: WebApplication, request: WebRequest, next_path: str) -> str:
     return login_url(login, next_path, **more)
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _person(other: Waiting, document: Document) -> User:
+    """Whoever waits, as pages see who is here."""
+    return User(other.account, document.claims, dict, complete=True)

@@ -148,8 +148,7 @@ class LongRunning(SessionCalls):
     ) -> TokenInfo:
         """As `token`, with the times for whoever keeps it for a while."""
         found = self._result(api, scopes, force_refresh, claims)
-        expires_on = int(self._site.clock()) + found.get("expires_in", 0)
-        return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
+        return TokenInfo.of(found, self._site.clock())
 
     def _result(
         self,

@@ -215,8 +215,7 @@ class WebSession(SessionMemberships):
     ) -> TokenInfo:
         """As `token`, with the times for whoever keeps it for a while."""
         found = self._token(api, scopes, force_refresh, claims, None)
-        expires_on = int(self._site.clock()) + found.get("expires_in", 0)
-        return TokenInfo(found["access_token"], expires_on, found.get("refresh_on"))
+        return TokenInfo.of(found, self._site.clock())
 
     def _token(
         self,
